@@ -1,0 +1,310 @@
+"""`Sessions`, the one data type of the study, with its filters, and `Cases`, what is predicted in them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+
+from studylib.errors import StudyError
+from studylib.params import Log
+
+TRAIN, VALIDATION, TEST, CONTEXT = range(4)
+"""The part of a split that a visit belongs to. A context visit is only ever part of a prefix."""
+
+
+@dataclass(frozen=True)
+class Drop:
+    """What one step left out, and why."""
+
+    reason: str
+    sessions: int
+    visits: int
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """The split that a source brings along.
+
+    Attributes:
+        parts: uint8 (n_events,), `TRAIN`, `VALIDATION`, `TEST` or `CONTEXT` for each event.
+        candidates: for `VALIDATION` and `TEST`, int32 (n, n_candidates): the negatives of the n events of that
+            part in the order of the events. Empty where the source has none.
+    """
+
+    parts: np.ndarray
+    candidates: dict[int, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Sessions:
+    """Sequences of items, ragged: session s is ``items[offsets[s]:offsets[s + 1]]``.
+
+    Attributes:
+        items: int32 (n_events,), indices into ``vocabulary``.
+        offsets: int64 (n_sessions + 1,).
+        vocabulary: (n_items,), the ids of the source, int64 or str, in ascending order.
+        times: float64 (n_events,), seconds or any other unit that ascends, or None where the source has no times.
+        given: the split of the source, or None.
+        drops: what was left out on the way here, step by step.
+
+    Example:
+        >>> s = Sessions.from_lists([["a", "b"], ["b", "c", "b"]])
+        >>> s.items.tolist(), s.offsets.tolist(), s.vocabulary.tolist()
+        ([0, 1, 1, 2, 1], [0, 2, 5], ['a', 'b', 'c'])
+    """
+
+    items: np.ndarray
+    offsets: np.ndarray
+    vocabulary: np.ndarray
+    times: np.ndarray | None = None
+    given: Given | None = None
+    drops: tuple[Drop, ...] = ()
+
+    @classmethod
+    def from_events(cls, events: pl.DataFrame, drops: tuple[Drop, ...] = ()) -> Sessions:
+        """Build sessions from one row per event.
+
+        Args:
+            events: columns ``session`` and ``item`` (ids), optionally ``time`` (numbers) and ``part`` (see `Given`).
+                Sessions come in ascending order of their ids; within a session events are ordered by time, and events
+                of equal time, or without one, keep the order of the rows.
+            drops: what the reader left out.
+        """
+        session, _ = encode(events["session"])
+        times = events["time"].cast(pl.Float64).to_numpy() if "time" in events.columns else None
+        order = _event_order(session, times)
+        items, vocabulary = encode(events["item"])
+        parts = events["part"].to_numpy().astype(np.uint8) if "part" in events.columns else None
+        if order is not None:
+            session, items = session[order], items[order]
+            times = times[order] if times is not None else None
+            parts = parts[order] if parts is not None else None
+        offsets = np.concatenate([[0], np.cumsum(np.bincount(session))]).astype(np.int64)
+        given = Given(parts, {}) if parts is not None else None
+        return cls(items, offsets, vocabulary, times, given, drops)
+
+    @classmethod
+    def from_lists(cls, sessions: list[list]) -> Sessions:
+        """Build sessions from lists of ids (for a few sessions, in tests and at the prompt)."""
+        ids = np.array([item for session in sessions for item in session])
+        vocabulary, items = np.unique(ids, return_inverse=True)
+        offsets = np.cumsum([0, *map(len, sessions)]).astype(np.int64)
+        return cls(items.astype(np.int32), offsets, vocabulary)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, session: int) -> np.ndarray:
+        """int32 (length,): the items of one session."""
+        return self.items[self.offsets[session] : self.offsets[session + 1]]
+
+    @property
+    def n_items(self) -> int:
+        return len(self.vocabulary)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """int64 (n_sessions,): events a session."""
+        return np.diff(self.offsets)
+
+    @property
+    def session_of_event(self) -> np.ndarray:
+        """int32 (n_events,): the session that each event belongs to."""
+        return np.repeat(np.arange(len(self), dtype=np.int32), self.lengths)
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of items, offsets, ids, times and the given split: equal for equal sessions, whatever their file."""
+        arrays = [self.items, self.offsets, "\n".join(map(str, self.vocabulary)).encode()]
+        arrays += [self.times] if self.times is not None else []
+        arrays += [self.given.parts, *self.given.candidates.values()] if self.given else []
+        return checksum(*arrays)
+
+    def select(self, keep: np.ndarray, reason: str | None = None) -> Sessions:
+        """The sessions with only the events where ``keep`` (bool, (n_events,)) is true; empty sessions vanish.
+
+        The vocabulary stays as it is. With a ``reason`` what was left out is added to `drops`.
+        """
+        kept = np.add.reduceat(keep, self.offsets[:-1], dtype=np.int64) if len(self) else np.zeros(0, np.int64)
+        kept = kept[kept > 0]
+        drop = Drop(reason, len(self) - len(kept), int(len(keep) - kept.sum())) if reason else None
+        return replace(
+            self,
+            items=self.items[keep],
+            offsets=np.concatenate([[0], np.cumsum(kept)]).astype(np.int64),
+            times=self.times[keep] if self.times is not None else None,
+            given=_select_given(self.given, keep),
+            drops=(*self.drops, drop) if drop and (drop.sessions or drop.visits) else self.drops,
+        )
+
+    def compact(self) -> Sessions:
+        """The same sessions with a vocabulary of only the items that occur in them or among given candidates."""
+        used = np.zeros(self.n_items, dtype=bool)
+        used[self.items] = True
+        given = self.given
+        for candidates in given.candidates.values() if given else ():
+            used[candidates] = True
+        if used.all():
+            return self
+        index = (np.cumsum(used) - 1).astype(np.int32)
+        if given:
+            given = Given(given.parts, {part: index[c] for part, c in given.candidates.items()})
+        return replace(self, items=index[self.items], vocabulary=self.vocabulary[used], given=given)
+
+
+def _select_given(given: Given | None, keep: np.ndarray) -> Given | None:
+    if given is None:
+        return None
+    return Given(given.parts[keep], {part: c[keep[given.parts == part]] for part, c in given.candidates.items()})
+
+
+def checksum(*arrays: np.ndarray | bytes) -> str:
+    """SHA-256 over dtype, shape and content of the arrays."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        if isinstance(array, np.ndarray):
+            digest.update(f"{array.dtype.str}{array.shape}".encode())
+            array = np.ascontiguousarray(array).data
+        digest.update(array)
+    return digest.hexdigest()
+
+
+def encode(ids: pl.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Number the distinct ids of a column in ascending order.
+
+    Ids that all are integers are ordered as numbers, others as text.
+
+    Returns:
+        codes: int32 (n,), and the distinct ids: int64 or str (n_ids,).
+    """
+    if ids.dtype.is_integer():
+        return _encode_integers(ids.to_numpy())
+    codes = ids.cast(pl.Categorical)
+    names = codes.cat.get_categories()
+    codes = codes.to_physical().to_numpy()
+    present, codes = np.unique(codes, return_inverse=True) if len(names) != codes.max() + 1 else (None, codes)
+    names = names if present is None else names.gather(present)
+    # Only text that a number prints back as is a number: "007" and "1e3" stay text.
+    numbers = names.cast(pl.Int64, strict=False)
+    as_numbers = numbers.null_count() == 0 and (numbers.cast(pl.String) == names).all()
+    values = numbers.to_numpy() if as_numbers else names.to_numpy().astype(str)
+    order = np.argsort(values, kind="stable")
+    rank = np.empty(len(order), np.int32)
+    rank[order] = np.arange(len(order), dtype=np.int32)
+    return rank[codes], values[order]
+
+
+def _encode_integers(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    low, high = int(ids.min()), int(ids.max())
+    if high - low > 4 * len(ids) + 1_000_000:
+        values, codes = np.unique(ids, return_inverse=True)
+        return codes.astype(np.int32), values.astype(np.int64)
+    seen = np.zeros(high - low + 1, dtype=bool)
+    seen[ids - low] = True
+    rank = (np.cumsum(seen) - 1).astype(np.int32)
+    return rank[ids - low], np.flatnonzero(seen).astype(np.int64) + low
+
+
+def _event_order(session: np.ndarray, times: np.ndarray | None) -> np.ndarray | None:
+    """The stable order by session, then time; None where the events have it already."""
+    step = np.diff(session)
+    ordered = step >= 0 if times is None else (step > 0) | ((step == 0) & (np.diff(times) >= 0))
+    if ordered.all():
+        return None
+    if times is None:
+        return np.argsort(session, kind="stable")
+    return np.lexsort((times, session))
+
+
+def apply_filters(sessions: Sessions, log: Log, max_length: int | None = None) -> Sessions:
+    """Keep what a params file asks for; what is left out is counted in `Sessions.drops`.
+
+    In this order: immediate repeats are collapsed, sessions shorter than ``min_length`` dropped, the first
+    ``max_sessions`` kept, the k-core taken (again and again until every item and every session has enough visits),
+    and of each session only the last ``max_length`` visits and the target kept.
+
+    Raises:
+        StudyError: no session is left.
+    """
+    if log.collapse_repeats:
+        repeat = np.zeros(len(sessions.items), dtype=bool)
+        repeat[1:] = sessions.items[1:] == sessions.items[:-1]
+        repeat[sessions.offsets[:-1]] = False
+        sessions = sessions.select(~repeat, "immediate repeat of a page")
+    sessions = _drop_short(sessions, log.min_length)
+    if log.max_sessions is not None:
+        first = np.arange(len(sessions.items)) < sessions.offsets[min(log.max_sessions, len(sessions))]
+        sessions = sessions.select(first, f"after the first {log.max_sessions:,} sessions")
+    if log.k_core is not None:
+        before = None
+        while before != len(sessions.items):
+            before = len(sessions.items)
+            visits = np.bincount(sessions.items, minlength=sessions.n_items)
+            sessions = sessions.select(visits[sessions.items] >= log.k_core, f"page with fewer than {log.k_core} visits")
+            sessions = _drop_short(sessions, max(log.min_length, log.k_core))
+    if max_length is not None:
+        position_from_end = np.repeat(sessions.offsets[1:], sessions.lengths) - np.arange(len(sessions.items))
+        sessions = sessions.select(position_from_end <= max_length + 1, f"before the last {max_length} input visits")
+    return sessions.compact()
+
+
+def _drop_short(sessions: Sessions, min_length: int) -> Sessions:
+    long_enough = np.repeat(sessions.lengths >= min_length, sessions.lengths)
+    kept = sessions.select(long_enough, f"session of fewer than {min_length} visits")
+    if len(kept) == 0:
+        longest = int(sessions.lengths.max(initial=0))
+        raise StudyError(
+            f"No session is left: all {len(sessions):,} have fewer than {min_length} visits (the longest has {longest}). "
+            "Lower 'min_length' or 'k_core', or check the separator and the columns of the log."
+        )
+    return kept
+
+
+@dataclass(frozen=True, eq=False)
+class Cases:
+    """Prefixes of sessions and the item that truly came next: case i predicts ``sessions.items[events[i]]``.
+
+    Attributes:
+        sessions: the sessions that the cases are part of.
+        events: int64 (n_cases,), the target's position among all events; at least one event of its session is before.
+        candidates: int32 (n_cases, n_candidates), the negatives that each target is ranked among, or None.
+    """
+
+    sessions: Sessions
+    events: np.ndarray
+    candidates: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    @property
+    def targets(self) -> np.ndarray:
+        """int32 (n_cases,): the items to be predicted."""
+        return self.sessions.items[self.events]
+
+    @property
+    def session(self) -> np.ndarray:
+        """int64 (n_cases,): the session of each case."""
+        return np.searchsorted(self.sessions.offsets, self.events, side="right") - 1
+
+    @property
+    def prefix_lengths(self) -> np.ndarray:
+        """int64 (n_cases,): how many visits precede each target."""
+        return self.events - self.sessions.offsets[self.session]
+
+    def prefixes(self, history: int | None = None) -> Sessions:
+        """The visits before each target, at most the last ``history`` of them, one session a case."""
+        lengths = self.prefix_lengths if history is None else np.minimum(self.prefix_lengths, history)
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        within = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
+        items = self.sessions.items[np.repeat(self.events - lengths, lengths) + within]
+        return Sessions(items, offsets, self.sessions.vocabulary)
+
+    def take(self, rows: np.ndarray | slice) -> Cases:
+        """The cases at ``rows``."""
+        return replace(
+            self, events=self.events[rows], candidates=None if self.candidates is None else self.candidates[rows]
+        )

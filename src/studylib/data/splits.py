@@ -1,0 +1,151 @@
+"""Splits: which visits a model learns from, and which it is judged on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from studylib.data.sessions import CONTEXT, TEST, TRAIN, VALIDATION, Cases, Sessions, checksum
+from studylib.errors import StudyError
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Training sessions, and validation and test cases, over one vocabulary.
+
+    Every split is a labelling of the visits: the visits labelled `TRAIN` are the training sessions, and every visit
+    labelled `VALIDATION` or `TEST` that has a visit before it in its session is a case.
+    """
+
+    kind: str
+    train: Sessions
+    validation: Cases
+    test: Cases
+    checksum: str
+
+
+def split_by_parts(kind: str, sessions: Sessions, parts: np.ndarray) -> Split:
+    """Build the split that ``parts`` (uint8, (n_events,)) describes.
+
+    Raises:
+        StudyError: nothing is left to train on or to test.
+    """
+    has_prefix = np.ones(len(parts), dtype=bool)
+    has_prefix[sessions.offsets[:-1]] = False
+    given = sessions.given.candidates if sessions.given and kind == "given" else {}
+
+    def cases(part: int) -> Cases:
+        candidates = given.get(part)
+        if candidates is not None:
+            candidates = candidates[has_prefix[parts == part]]
+        return Cases(sessions, np.flatnonzero((parts == part) & has_prefix), candidates)
+
+    train, test = sessions.select(parts == TRAIN), cases(TEST)
+    if not len(train) or not len(test):
+        raise StudyError(
+            f"The split '{kind}' of {len(sessions):,} sessions leaves {len(train):,} to train on and {len(test):,} cases to "
+            "test: use more sessions or another split."
+        )
+    return Split(kind, train, cases(VALIDATION), test, checksum(sessions.items, sessions.offsets, parts))
+
+
+def split_sessions(sessions: Sessions, test_fraction: float, seed: int, validation_fraction: float = 0.1) -> Split:
+    """Whole sessions at random; the last page of a held-out session is its target.
+
+    Toledo & Rezende 2020, section 2 (80 % and 20 %). ``validation_fraction`` of the other sessions are held out to choose on.
+    """
+    order = np.random.default_rng(seed).permutation(len(sessions))
+    n_test = round(test_fraction * len(sessions))
+    n_validation = round(validation_fraction * (len(sessions) - n_test))
+    parts = np.full(len(sessions.items), TRAIN, dtype=np.uint8)
+    for chosen, part in ((order[:n_test], TEST), (order[n_test : n_test + n_validation], VALIDATION)):
+        held_out = np.zeros(len(sessions), dtype=bool)
+        held_out[chosen] = True
+        parts[np.repeat(held_out, sessions.lengths)] = CONTEXT
+        parts[sessions.offsets[1:][held_out] - 1] = part
+    return split_by_parts("sessions", sessions, parts)
+
+
+def leave_one_out(sessions: Sessions) -> Split:
+    """The last visit of every session for test, the one before it for validation (Shrimal & Patil 2024, section 4.1).
+
+    A session of two visits has no validation case, so that every session has a visit to learn from.
+    """
+    parts = np.full(len(sessions.items), TRAIN, dtype=np.uint8)
+    parts[sessions.offsets[1:] - 1] = TEST
+    parts[(sessions.offsets[1:] - 2)[sessions.lengths > 2]] = VALIDATION
+    return split_by_parts("leave-one-out", sessions, parts)
+
+
+def split_by_time(sessions: Sessions, test_fraction: float) -> Split:
+    """One global point in time: what comes at or after it is test; the same share of visits before it is validation.
+
+    Raises:
+        StudyError: the sessions have no times.
+    """
+    if sessions.times is None:
+        raise StudyError("The split 'temporal' needs times: name the log's column of times ('time'), or use 'leave-one-out'.")
+    validation_start, test_start = np.quantile(sessions.times, [1 - 2 * test_fraction, 1 - test_fraction], method="higher")
+    parts = np.full(len(sessions.items), TRAIN, dtype=np.uint8)
+    parts[sessions.times >= validation_start] = VALIDATION
+    parts[sessions.times >= test_start] = TEST
+    return split_by_parts("temporal", sessions, parts)
+
+
+def split_as_given(sessions: Sessions) -> Split:
+    """The split that the source brings along.
+
+    Raises:
+        StudyError: it brings none.
+    """
+    if sessions.given is None:
+        raise StudyError("The split 'given' needs a source with a split of its own: use 'leave-one-out' or 'temporal'.")
+    return split_by_parts("given", sessions, sessions.given.parts)
+
+
+def draw_candidates(cases: Cases, count: int, random: np.random.RandomState) -> np.ndarray:
+    """Draw ``count`` negatives a case, uniform over the items that its session (in all its length) does not contain.
+
+    This is the procedure that ReChorus documents for its Grocery data: cases in the order of time and session, all
+    negatives at once, then each that the user has visited drawn again until it is new. With `RandomState(0)`, test
+    before validation, it gives ReChorus's own candidates.
+
+    Returns:
+        int32 (n_cases, count).
+
+    Raises:
+        StudyError: a session contains every item.
+    """
+    sessions, session = cases.sessions, cases.session
+    n_items = sessions.n_items
+    visited = np.unique(sessions.session_of_event.astype(np.int64) * n_items + sessions.items)
+    if np.bincount(visited // n_items).max() == n_items:
+        raise StudyError(f"A session contains all {n_items} items, so that it has no negatives to be ranked among.")
+    times = sessions.times[cases.events] if sessions.times is not None else np.zeros(len(cases))
+    order = np.lexsort((session, times))
+    drawn = random.randint(0, n_items, (len(cases), count))
+    owner = session[order]
+    for row, column in np.argwhere(_contains(visited, owner[:, None] * n_items + drawn)):
+        while _contains(visited, owner[row] * n_items + drawn[row, column]):
+            drawn[row, column] = random.randint(0, n_items)
+    candidates = np.empty_like(drawn, dtype=np.int32)
+    candidates[order] = drawn
+    return candidates
+
+
+def _contains(ascending: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    found = np.searchsorted(ascending, keys)
+    return ascending[np.minimum(found, len(ascending) - 1)] == keys
+
+
+def with_candidates(split: Split, count: int, seed: int) -> Split:
+    """The split with ``count`` candidates a case, drawn once for the data set and the seed, unless it brings its own."""
+    if split.test.candidates is not None:
+        return split
+    random = np.random.RandomState(seed)  # noqa: NPY002 - the generator of ReChorus's documented procedure
+    test = Cases(split.test.sessions, split.test.events, draw_candidates(split.test, count, random))
+    validation = split.validation
+    if len(validation):
+        validation = Cases(validation.sessions, validation.events, draw_candidates(validation, count, random))
+    return Split(split.kind, split.train, validation, test, split.checksum)

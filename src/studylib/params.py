@@ -1,0 +1,326 @@
+"""What a study is: one pydantic model per section of a params file, with every default in one place.
+
+The defaults are those of the quickstart, so an empty file is the quickstart.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from studylib.errors import StudyError, nearest
+
+Reader = Literal["sequences", "events", "jsonl", "rechorus", "parquet"]
+Architecture = Literal["lstm", "gru", "hybrid", "hybrid-gru-lstm"]
+Activation = Literal["softmax", "tanh", "sigmoid"]
+Optimizer = Literal["sgd", "adam", "rmsprop", "adagrad"]
+
+READER_OPTIONS = {
+    "sequences": {"separator", "leading_user"},
+    "events": {"separator", "header", "user", "item", "time"},
+    "jsonl": {"user", "item", "time"},
+    "rechorus": set(),
+    "parquet": {"user", "item", "time"},
+}
+"""The options that each reader takes, beside ``path``."""
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Synthetic(Section):
+    """The generated log (`studylib.data.synthetic`)."""
+
+    sessions: int = Field(3000, ge=10)
+    items: int = Field(300, ge=10)
+    mean_length: float = Field(8.0, gt=1)
+    max_session: int = Field(60, ge=2)
+    popularity_exponent: float = Field(1.0, ge=0)
+    successors: int = Field(4, ge=1)
+    weights: tuple[float, float] = (0.5, 0.3)
+    """Probability that a visit follows from the last page, and from the one before it; else it follows popularity."""
+
+    @field_validator("weights")
+    @classmethod
+    def _are_probabilities(cls, weights: tuple[float, float]) -> tuple[float, float]:
+        if min(weights) < 0 or sum(weights) >= 1:
+            raise ValueError("the two weights must not be negative and must sum to less than 1")
+        return weights
+
+
+class Log(Section):
+    """Where a log comes from and what of it is kept: a name of the registry, or a reader with a path and its options."""
+
+    dataset: str | None = None
+    reader: Reader | None = None
+    path: str | None = None
+    separator: str | None = None
+    header: bool = True
+    leading_user: bool = False
+    user: str | int | None = None
+    item: str | int | None = None
+    time: str | int | None = None
+    synthetic: Synthetic = Synthetic()
+
+    max_sessions: int | None = Field(None, ge=1)
+    min_length: int = Field(2, ge=2)
+    k_core: int | None = Field(None, ge=1)
+    collapse_repeats: bool = False
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Log:
+        if (self.dataset is None) == (self.reader is None):
+            raise ValueError("give either 'dataset' (a name of the registry) or 'reader' with its 'path'")
+        given = self.model_fields_set & {"path", *set().union(*READER_OPTIONS.values())}
+        if self.dataset is not None:
+            if given:
+                raise ValueError(f"'dataset' knows its own files: leave out {', '.join(sorted(given))}")
+        elif self.path is None:
+            raise ValueError(f"the reader {self.reader!r} needs a 'path'")
+        elif unknown := given - {"path"} - READER_OPTIONS[self.reader]:
+            options = ", ".join(sorted(READER_OPTIONS[self.reader])) or "none"
+            raise ValueError(f"the reader {self.reader!r} has no option {', '.join(sorted(unknown))} (it has: {options})")
+        return self
+
+
+class Data(Log):
+    """The log of notebooks 01 and 02 and its 80/20 split (Toledo & Rezende 2020, section 2)."""
+
+    dataset: str | None = "synthetic"
+    max_length: int = Field(40, ge=1)
+    """Input visits before the target; the last ones are kept (40 steps in Tables 1-3)."""
+    test_fraction: float = Field(0.2, gt=0, lt=1)
+    split_seed: int | None = None
+    """None: the seed of the run, so that a seed stands for another split and another initialisation."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _reader_replaces_default(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("reader") is not None:
+            return {"dataset": None, **values}
+        return values
+
+
+class Grid(Section):
+    """The cells of Toledo & Rezende 2020, Table 4, for each architecture of Tables 1-3."""
+
+    architectures: list[Architecture] = ["lstm", "gru", "hybrid"]
+    activations: list[Activation] = ["softmax"]
+    optimizers: list[Optimizer] = ["adam", "rmsprop"]
+    optimizer_settings: Literal["keras2", "keras3"] = "keras2"
+    learning_rate: dict[Optimizer, Annotated[float, Field(gt=0)]] = {}
+    batch_sizes: list[Annotated[int, Field(ge=1)]] = [64]
+    epochs: list[Annotated[int, Field(ge=1)]] = [5, 15]
+    units: int = Field(128, ge=1)
+    seeds: list[int] = [0]
+
+    @field_validator("architectures", "activations", "optimizers", "batch_sizes", "epochs", "seeds")
+    @classmethod
+    def _some_and_distinct(cls, values: list) -> list:
+        if not values or len(set(values)) < len(values):
+            raise ValueError("the list must not be empty and must not name a value twice")
+        return values
+
+
+class RankingDataset(Log):
+    """One data set of the ranking evaluation."""
+
+    name: str | None = None
+    """How tables and figures call it; the registry's name where there is one."""
+    split: Literal["leave-one-out", "temporal", "given"] | None = None
+    """None: as given where the source has a split of its own, else leave-one-out."""
+    test_fraction: float = Field(0.1, gt=0, lt=0.5)
+    """`temporal` only: the share of all events after the point in time, and again before it for validation."""
+
+    @model_validator(mode="after")
+    def _has_a_name(self) -> RankingDataset:
+        if self.dataset is None and not self.name:
+            raise ValueError("a data set that is not of the registry needs a 'name'")
+        return self
+
+    @property
+    def label(self) -> str:
+        return self.name or self.dataset or ""
+
+
+class ModelParams(Section):
+    label: str = ""
+    """How tables and figures call the model; its name where there is no label."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _label_is_the_name(cls, values: Any) -> Any:
+        if isinstance(values, dict) and not values.get("label"):
+            return {**values, "label": values.get("model", "")}
+        return values
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The keyword arguments of the model's class."""
+        return self.model_dump(exclude={"model", "label"})
+
+
+class Popularity(ModelParams):
+    model: Literal["popularity"] = "popularity"
+
+
+class Markov(ModelParams):
+    model: Literal["markov"] = "markov"
+
+
+class Gru4Rec(ModelParams):
+    """Sizes of Shrimal & Patil 2024, section 4.1; the other defaults were chosen on validation cases of `grocery`."""
+
+    model: Literal["gru4rec"] = "gru4rec"
+    embedding: int = Field(64, ge=1)
+    hidden: int = Field(128, ge=1)
+    dropout: float = Field(0.4, ge=0, lt=1)
+    negatives: int = Field(512, ge=0)
+    """Sampled negatives a batch; 0 scores the whole catalogue."""
+    alpha: float = Field(0.75, ge=0)
+    """Negatives are drawn with probability proportional to popularity**alpha."""
+    batch_size: int = Field(256, ge=1)
+    learning_rate: float = Field(3e-3, gt=0)
+    l2: float = Field(0.0, ge=0)
+    max_epochs: int = Field(60, ge=1)
+    patience: int = Field(5, ge=1)
+    """Epochs without a better validation NDCG@10 after which training stops."""
+
+
+Model = Annotated[Popularity | Markov | Gru4Rec, Field(discriminator="model")]
+
+
+class Ranking(Section):
+    """The ranking evaluation of Shrimal & Patil 2024, section 4.1."""
+
+    datasets: list[RankingDataset] = [RankingDataset(dataset="synthetic")]
+    models: list[Model] = [Popularity(), Markov(), Gru4Rec(max_epochs=30)]
+    history: int = Field(20, ge=1)
+    """The last visits of a prefix that a model sees (Shrimal & Patil 2024, section 4.1)."""
+    candidates: int = Field(99, ge=1)
+    exclude_visited: bool = False
+    ties: Literal["mean", "conservative", "standard"] = "mean"
+    seeds: list[int] = Field([0], min_length=1)
+
+    @field_validator("datasets", mode="before")
+    @classmethod
+    def _names_are_datasets(cls, values: Any) -> Any:
+        return [{"dataset": v} if isinstance(v, str) else v for v in values] if isinstance(values, list) else values
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _names_are_models(cls, values: Any) -> Any:
+        return [{"model": v} if isinstance(v, str) else v for v in values] if isinstance(values, list) else values
+
+    @model_validator(mode="after")
+    def _labels_are_distinct(self) -> Ranking:
+        for kind, labels in (("model", self.models), ("data set", self.datasets)):
+            seen = [x.label for x in labels]
+            if twice := next((x for x in seen if seen.count(x) > 1), None):
+                raise ValueError(f"two entries are the {kind} {twice!r}: give each a label of its own")
+        return self
+
+
+class Execution(Section):
+    threads_per_worker: int = Field(1, ge=1)
+    keras_backend: Literal["tensorflow", "jax", "torch"] = "tensorflow"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+class StudyParams(Section):
+    """One study: `reports/<name>.html` and `reports/<name>/`."""
+
+    name: str = Field("quickstart", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
+    seed: int = Field(0, ge=0)
+    data: Data = Data()
+    grid: Grid = Grid()
+    ranking: Ranking = Ranking()
+    execution: Execution = Execution()
+
+
+def load_params(path: str | Path) -> StudyParams:
+    """Read a params file.
+
+    Raises:
+        StudyError: the file is missing, is no YAML, or has an unknown key or a value out of range; the message
+            names the file, the key and, for an unknown name, the nearest known one.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise StudyError(f"{path}: there is no such params file; params/quickstart.yaml is one to copy.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise StudyError(f"{path}: cannot be read as text ({error}).") from None
+    try:
+        sections = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" (line {mark.line + 1})" if mark else ""
+        raise StudyError(f"{path}: is not valid YAML{where}: {getattr(error, 'problem', error)}.") from None
+    if not isinstance(sections, dict):
+        raise StudyError(f"{path}: must hold sections such as 'data:' and 'grid:', not a {type(sections).__name__}.")
+    return study_params(sections, source=str(path))
+
+
+def study_params(sections: dict[str, Any], source: str = "params") -> StudyParams:
+    """Validate the sections of a study, as a notebook's parameters cell or a params file gives them.
+
+    Raises:
+        StudyError: as `load_params`; ``source`` is how the message calls their origin.
+    """
+    try:
+        return StudyParams.model_validate(sections)
+    except ValidationError as error:
+        raise StudyError("\n".join(_sentence(problem, source) for problem in error.errors())) from None
+
+
+def _sentence(problem: dict, source: str) -> str:
+    location = [part for part in problem["loc"] if part != "[key]" and part not in _TAGS]
+    key = ".".join(str(part) for part in location)
+    if problem["type"] == "extra_forbidden":
+        return f"{source}: unknown key {key!r}{nearest(str(location[-1]), _known_keys(problem['loc'][:-1]))}"
+    if problem["type"] == "union_tag_invalid":
+        expected = [tag.strip(" '") for tag in problem["ctx"]["expected_tags"].split(",")]
+        return f"{source}: {key}: there is no model {problem['ctx']['tag']!r}{nearest(problem['ctx']['tag'], expected)}"
+    if problem["type"] == "literal_error" and isinstance(problem["input"], str):
+        expected = problem["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
+        return f"{source}: {key}: unknown value {problem['input']!r}{nearest(problem['input'], expected)}"
+    message = problem["msg"].removeprefix("Value error, ")
+    given = "" if isinstance(problem["input"], dict | list) else f" (given: {problem['input']!r})"
+    return f"{source}: {key or 'the file'}: {message[0].lower()}{message[1:]}{given}."
+
+
+_MODELS = {cls.model_fields["model"].default: cls for cls in get_args(get_args(Model)[0])}
+_TAGS = frozenset(_MODELS)
+
+
+def _known_keys(location: tuple) -> list[str]:
+    """The keys of the section at ``location``, a path of field names, list positions and model tags."""
+    section: type[BaseModel] = StudyParams
+    for part in location:
+        if isinstance(part, int):
+            continue
+        if part in _MODELS:
+            section = _MODELS[part]
+            continue
+        annotation = section.model_fields[part].annotation
+        inner = [annotation, *get_args(annotation)]
+        section = next((t for t in inner if isinstance(t, type) and issubclass(t, BaseModel)), section)
+    return list(section.model_fields)
+
+
+def project_root() -> Path:
+    """The folder that holds ``notebooks/`` and ``params/``; where relative paths of a params file start."""
+    checkout = Path(__file__).resolve().parents[2]
+    return checkout if (checkout / "notebooks").is_dir() else Path.cwd()
+
+
+def reports_root() -> Path:
+    """``reports/`` of the project, or the folder that `studylib run --reports` names (``$STUDYLIB_REPORTS``)."""
+    return Path(os.environ.get("STUDYLIB_REPORTS") or project_root() / "reports").resolve()
