@@ -73,16 +73,16 @@ class Sessions:
                 of equal time, or without one, keep the order of the rows.
             drops: what the reader left out.
         """
+        items, vocabulary = encode(events["item"])
         session, _ = encode(events["session"])
         times = events["time"].cast(pl.Float64).to_numpy() if "time" in events.columns else None
         order = _event_order(session, times)
-        items, vocabulary = encode(events["item"])
         parts = events["part"].to_numpy().astype(np.uint8) if "part" in events.columns else None
         if order is not None:
             session, items = session[order], items[order]
             times = times[order] if times is not None else None
             parts = parts[order] if parts is not None else None
-        offsets = np.concatenate([[0], np.cumsum(np.bincount(session))]).astype(np.int64)
+        offsets = np.concatenate([[0], np.flatnonzero(np.diff(session)) + 1, [len(session)]]).astype(np.int64)
         given = Given(parts, {}) if parts is not None else None
         return cls(items, offsets, vocabulary, times, given, drops)
 
@@ -120,7 +120,7 @@ class Sessions:
         """SHA-256 of items, offsets, ids, times and the given split: equal for equal sessions, whatever their file."""
         arrays = [self.items, self.offsets, "\n".join(map(str, self.vocabulary)).encode()]
         arrays += [self.times] if self.times is not None else []
-        arrays += [self.given.parts, *self.given.candidates.values()] if self.given else []
+        arrays += [self.given.parts, *(c for _, c in sorted(self.given.candidates.items()))] if self.given else []
         return checksum(*arrays)
 
     def select(self, keep: np.ndarray, reason: str | None = None) -> Sessions:
@@ -180,32 +180,39 @@ def encode(ids: pl.Series) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         codes: int32 (n,), and the distinct ids: int64 or str (n_ids,).
     """
-    if ids.dtype.is_integer():
+    if ids.dtype.is_integer() and ids.dtype != pl.UInt64:
         return _encode_integers(ids.to_numpy())
-    codes = ids.cast(pl.Categorical)
-    names = codes.cat.get_categories()
-    codes = codes.to_physical().to_numpy()
-    present, codes = np.unique(codes, return_inverse=True) if len(names) != codes.max() + 1 else (None, codes)
-    names = names if present is None else names.gather(present)
-    # Only text that a number prints back as is a number: "007" and "1e3" stay text.
-    numbers = names.cast(pl.Int64, strict=False)
-    as_numbers = numbers.null_count() == 0 and (numbers.cast(pl.String) == names).all()
-    values = numbers.to_numpy() if as_numbers else names.to_numpy().astype(str)
-    order = np.argsort(values, kind="stable")
+    ids = ids.cast(pl.String)
+    numbers = ids.cast(pl.Int64, strict=False)
+    if numbers.null_count() == 0:
+        codes, values = _encode_integers(numbers.to_numpy())
+        # Text is a number only if the number prints back as it: "007" and "+7" stay text. What does not is longer.
+        printed = pl.Series(values).cast(pl.String).str.len_bytes().cast(pl.UInt8).to_numpy()[codes]
+        if ids.str.len_bytes().to_numpy().sum(dtype=np.int64) == printed.sum(dtype=np.int64):
+            return codes, values
+    # A namespace of categories of its own has exactly the ids of this column, numbered without gaps.
+    codes = ids.cast(pl.Categorical(pl.Categories.random())).to_physical().to_numpy()
+    row = np.empty(int(codes.max()) + 1, np.int64)
+    row[codes] = np.arange(len(codes))
+    names = ids.gather(row)
+    order = names.arg_sort().to_numpy()
     rank = np.empty(len(order), np.int32)
     rank[order] = np.arange(len(order), dtype=np.int32)
-    return rank[codes], values[order]
+    return rank[codes], names.gather(order).to_numpy().astype(str)
 
 
 def _encode_integers(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     low, high = int(ids.min()), int(ids.max())
-    if high - low > 4 * len(ids) + 1_000_000:
+    if low >= 0 and high <= 4 * len(ids) + 1_000_000:
+        low = 0  # the usual case, which needs no shifted copy
+    elif high - low > 4 * len(ids) + 1_000_000:
         values, codes = np.unique(ids, return_inverse=True)
         return codes.astype(np.int32), values.astype(np.int64)
     seen = np.zeros(high - low + 1, dtype=bool)
-    seen[ids - low] = True
+    ids = ids.astype(np.int64) - low if low else ids
+    seen[ids] = True
     rank = (np.cumsum(seen) - 1).astype(np.int32)
-    return rank[ids - low], np.flatnonzero(seen).astype(np.int64) + low
+    return rank[ids], np.flatnonzero(seen).astype(np.int64) + low
 
 
 def _event_order(session: np.ndarray, times: np.ndarray | None) -> np.ndarray | None:
@@ -243,7 +250,9 @@ def apply_filters(sessions: Sessions, log: Log, max_length: int | None = None) -
         while before != len(sessions.items):
             before = len(sessions.items)
             visits = np.bincount(sessions.items, minlength=sessions.n_items)
-            sessions = sessions.select(visits[sessions.items] >= log.k_core, f"page with fewer than {log.k_core} visits")
+            sessions = sessions.select(
+                visits[sessions.items] >= log.k_core, f"page with fewer than {log.k_core} visits"
+            )
             sessions = _drop_short(sessions, max(log.min_length, log.k_core))
     if max_length is not None:
         position_from_end = np.repeat(sessions.offsets[1:], sessions.lengths) - np.arange(len(sessions.items))
@@ -257,8 +266,8 @@ def _drop_short(sessions: Sessions, min_length: int) -> Sessions:
     if len(kept) == 0:
         longest = int(sessions.lengths.max(initial=0))
         raise StudyError(
-            f"No session is left: all {len(sessions):,} have fewer than {min_length} visits (the longest has {longest}). "
-            "Lower 'min_length' or 'k_core', or check the separator and the columns of the log."
+            f"No session of {min_length} or more visits is left (the longest of {len(sessions):,} has {longest}); "
+            "lower 'min_length' or 'k_core', or check the separator and the columns of the log."
         )
     return kept
 

@@ -44,8 +44,8 @@ def split_by_parts(kind: str, sessions: Sessions, parts: np.ndarray) -> Split:
     train, test = sessions.select(parts == TRAIN), cases(TEST)
     if not len(train) or not len(test):
         raise StudyError(
-            f"The split '{kind}' of {len(sessions):,} sessions leaves {len(train):,} to train on and {len(test):,} cases to "
-            "test: use more sessions or another split."
+            f"The split '{kind}' of {len(sessions):,} sessions leaves {len(train):,} to train on and {len(test):,} "
+            "cases to test: use more sessions or another split."
         )
     return Split(kind, train, cases(VALIDATION), test, checksum(sessions.items, sessions.offsets, parts))
 
@@ -53,7 +53,8 @@ def split_by_parts(kind: str, sessions: Sessions, parts: np.ndarray) -> Split:
 def split_sessions(sessions: Sessions, test_fraction: float, seed: int, validation_fraction: float = 0.1) -> Split:
     """Whole sessions at random; the last page of a held-out session is its target.
 
-    Toledo & Rezende 2020, section 2 (80 % and 20 %). ``validation_fraction`` of the other sessions are held out to choose on.
+    Toledo & Rezende 2020, section 2 (80 % and 20 %). ``validation_fraction`` of the other sessions are held out to
+    choose on.
     """
     order = np.random.default_rng(seed).permutation(len(sessions))
     n_test = round(test_fraction * len(sessions))
@@ -85,8 +86,9 @@ def split_by_time(sessions: Sessions, test_fraction: float) -> Split:
         StudyError: the sessions have no times.
     """
     if sessions.times is None:
-        raise StudyError("The split 'temporal' needs times: name the log's column of times ('time'), or use 'leave-one-out'.")
-    validation_start, test_start = np.quantile(sessions.times, [1 - 2 * test_fraction, 1 - test_fraction], method="higher")
+        raise StudyError("The split 'temporal' needs times: name the log's column 'time', or use 'leave-one-out'.")
+    shares = [1 - 2 * test_fraction, 1 - test_fraction]
+    validation_start, test_start = np.quantile(sessions.times, shares, method="higher")
     parts = np.full(len(sessions.items), TRAIN, dtype=np.uint8)
     parts[sessions.times >= validation_start] = VALIDATION
     parts[sessions.times >= test_start] = TEST
@@ -140,10 +142,10 @@ def _contains(ascending: np.ndarray, keys: np.ndarray) -> np.ndarray:
 
 
 def with_candidates(split: Split, count: int, seed: int) -> Split:
-    """The split with ``count`` candidates a case, drawn once for the data set and the seed, unless it brings its own."""
+    """The split with ``count`` candidates a case, drawn once for data set and seed, unless it brings its own."""
     if split.test.candidates is not None:
         return split
-    random = np.random.RandomState(seed)  # noqa: NPY002 - the generator of ReChorus's documented procedure
+    random = np.random.RandomState(seed)  # the generator of ReChorus's documented procedure
     test = Cases(split.test.sessions, split.test.events, draw_candidates(split.test, count, random))
     validation = split.validation
     if len(validation):

@@ -1,0 +1,347 @@
+"""The registry of named data sets: where their files are found, and how they become `Sessions`.
+
+A data set may come in several forms. For each form in turn its files are looked up in ``$STUDYLIB_DATA``, then in the
+cache (``$STUDYLIB_CACHE``, else the user's cache folder); if no form is there, the first one that may be downloaded is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pooch
+import requests
+
+from studylib.data import synthetic
+from studylib.data.readers import own_path, read, read_table, rechorus_files
+from studylib.data.sessions import TEST, TRAIN, VALIDATION, Given, Sessions, checksum
+from studylib.data.splits import leave_one_out, with_candidates
+from studylib.errors import StudyError, nearest
+from studylib.params import Log, project_root
+
+RETRIES = 2
+"""How often a download that failed is tried again."""
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file at a public address.
+
+    Attributes:
+        url: the address, pinned to a commit where there is one.
+        hash: ``sha256:...`` or ``md5:...`` of what is there; None where it is not known (see `Form.contents`).
+        member: the name of the wanted file in the zip archive that is there, or None where the file itself is.
+    """
+
+    url: str
+    hash: str | None
+    member: str | None = None
+
+
+@dataclass(frozen=True)
+class Form:
+    """One way in which a data set comes.
+
+    Attributes:
+        log: the reader, its options and the path below ``$STUDYLIB_DATA``.
+        files: the files that are needed below that path (empty: the path is the file, or the reader knows them).
+        downloads: by the path below ``$STUDYLIB_DATA``; empty where the licence does not allow a download.
+        prepare: makes the sessions; `readers.read` where nothing else has to be done.
+        contents: checksum of items, offsets and times, for a download whose file has no known checksum.
+    """
+
+    log: Log
+    files: tuple[str, ...] = ()
+    downloads: dict[str, Download] = field(default_factory=dict)
+    prepare: Callable[[Log, Path], Sessions] = read
+    contents: str | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A named data set: its forms in the order of preference, and where its files come from."""
+
+    forms: tuple[Form, ...]
+    source: str
+
+
+def load(log: Log, seed: int = 0) -> Sessions:
+    """The sessions of a log, before its filters: generated, read from the user's own path, or from the registry.
+
+    Args:
+        log: where the log comes from.
+        seed: of the generated log; nothing else depends on it.
+
+    Raises:
+        StudyError: the name is unknown, or the files are missing, cannot be downloaded or cannot be read.
+    """
+    if log.dataset is None:
+        return read(log)
+    if log.dataset == "synthetic":
+        return synthetic.generate(log.synthetic, seed).sessions
+    form, path = _find(log.dataset)
+    return form.prepare(form.log, path)
+
+
+def source_files(log: Log) -> dict[str, str]:
+    """The files that a log is read from: name (as in `$STUDYLIB_DATA`, or below the user's own path) and SHA-256."""
+    if log.dataset == "synthetic":
+        return {}
+    form, path = _find(log.dataset) if log.dataset is not None else (Form(log), own_path(log))
+    if form.log.reader == "rechorus":
+        files = list(rechorus_files(path).values())
+    else:
+        files = [path / name for name in form.files] or [path]
+    names = [form.log.path if file == path else f"{form.log.path}/{file.relative_to(path)}" for file in files]
+    return {name: _sha256(file) for name, file in zip(names, files, strict=True)}
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def data_root() -> Path | None:
+    """``$STUDYLIB_DATA``, where files are looked up first, or None where it is not set."""
+    value = os.environ.get("STUDYLIB_DATA")
+    if not value:
+        return None
+    folder = project_root() / Path(value).expanduser()
+    if not folder.is_dir():
+        raise StudyError(f"$STUDYLIB_DATA is {folder}, which is not a folder; correct it, or unset it to download.")
+    return folder
+
+
+def cache_root() -> Path:
+    """Where downloads are kept: ``$STUDYLIB_CACHE``, or the user's cache folder."""
+    value = os.environ.get("STUDYLIB_CACHE")
+    return project_root() / Path(value).expanduser() if value else Path(pooch.os_cache("studylib"))
+
+
+def _find(name: str) -> tuple[Form, Path]:
+    """The form of a data set that is there, and its path; downloads it if none is."""
+    if name not in REGISTRY:
+        raise StudyError(f"There is no data set {name!r}{nearest(name, [*REGISTRY, 'synthetic'])}")
+    dataset = REGISTRY[name]
+    roots = [root for root in (data_root(), cache_root()) if root]
+    for form in dataset.forms:
+        for root in roots:
+            path = root / form.log.path
+            if path.exists() and all((path / file).is_file() for file in form.files):
+                return form, path
+    for form in dataset.forms:
+        if form.downloads:
+            _download(form, cache_root())
+            return form, cache_root() / form.log.path
+    raise StudyError(f"{name}: not found in {' or '.join(map(str, roots))}; {dataset.source}")
+
+
+def _download(form: Form, cache: Path) -> None:
+    """Download the files of a form; they enter the cache only when all of them are there and verified."""
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache, prefix="download-") as name:
+            folder = Path(name)
+            for file, download in form.downloads.items():
+                _fetch(download, folder, file)
+            if form.contents is not None:
+                _verify_contents(form, folder)
+            for file in form.downloads:
+                (cache / file).parent.mkdir(parents=True, exist_ok=True)
+                os.replace(folder / file, cache / file)
+    except OSError as error:
+        raise StudyError(f"{cache}: the download cannot be kept here ({error}); set $STUDYLIB_CACHE.") from None
+
+
+def _fetch(download: Download, folder: Path, name: str) -> None:
+    """Download one file to ``folder / name``."""
+    file = folder / name
+    packed = file if download.member is None else file.with_name(file.name + ".zip")
+    logging.getLogger("pooch").setLevel(logging.WARNING)
+    store = pooch.create(
+        path=packed.parent,
+        base_url="",
+        registry={packed.name: download.hash},
+        urls={packed.name: download.url},
+        retry_if_failed=RETRIES,
+    )
+    try:
+        store.fetch(packed.name, downloader=pooch.HTTPDownloader(progressbar=True, timeout=30))
+    except requests.HTTPError as error:
+        raise _failed(
+            f"the server answers {error.response.status_code} {error.response.reason}", download, name
+        ) from None
+    except requests.exceptions.ChunkedEncodingError:
+        raise _failed("the connection broke off", download, name) from None
+    except requests.RequestException:
+        raise _failed("there is no connection to the server", download, name) from None
+    except ValueError:  # pooch's, for a checksum that differs
+        raise _failed(f"the file there does not have the checksum {download.hash}", download, name) from None
+    if download.member is not None:
+        with zipfile.ZipFile(packed) as archive, archive.open(download.member) as content, file.open("wb") as target:
+            shutil.copyfileobj(content, target)
+
+
+def _failed(what: str, download: Download, name: str) -> StudyError:
+    of_archive = "" if download.member is None else f" ({download.member} of the archive)"
+    return StudyError(
+        f"The download of {download.url} failed: {what}; try again later, or get the file by hand{of_archive}, put it "
+        f"at {name} in a folder of your choice and set $STUDYLIB_DATA to that folder."
+    )
+
+
+def _verify_contents(form: Form, folder: Path) -> None:
+    name, download = next(iter(form.downloads.items()))
+    try:
+        sessions = form.prepare(form.log, folder / form.log.path)
+        same = checksum(sessions.items, sessions.offsets, sessions.times) == form.contents
+    except StudyError:
+        same = False
+    if not same:
+        raise _failed("its events are not those of the data set that the study was made with", download, name)
+
+
+def _grocery_from_reviews(log: Log, path: Path) -> Sessions:
+    """The split and the candidates that ReChorus makes of Amazon's reviews (its data/Amazon.ipynb).
+
+    Repeated rows are left out, the last review of each user is for test and the one before it for validation, and the
+    candidates are drawn with seed 0.
+    """
+    sessions = read(log, path)
+    row = pl.DataFrame({"session": sessions.session_of_event, "item": sessions.items, "time": sessions.times})
+    sessions = sessions.select(row.is_first_distinct().to_numpy(), "repeated row (same user, item and time)").compact()
+    split = with_candidates(leave_one_out(sessions), count=99, seed=0)
+    parts = np.full(len(sessions.items), TRAIN, dtype=np.uint8)
+    parts[split.validation.events] = VALIDATION
+    parts[split.test.events] = TEST
+    return replace(sessions, given=Given(parts, {VALIDATION: split.validation.candidates, TEST: split.test.candidates}))
+
+
+_RSC15 = {name: f"yoochoose-clicks-100k_{name}.txt" for name in ("train_full", "train_valid", "test")}
+
+
+def _rsc15(log: Log, folder: Path) -> Sessions:
+    """The split of session-rec: the sessions of the test file for test, those of the validation file to choose on.
+
+    Their events are those of train_full: train_valid leaves out the items that do not occur in the rest of it.
+    """
+    columns = {"session": log.user, "item": log.item, "time": log.time}
+    tables, drops = {}, ()
+    for name, file in _RSC15.items():
+        tables[name], dropped = read_table(folder / file, log.separator, log.header, columns)
+        drops += dropped
+    held_out = pl.col("session").is_in(tables["train_valid"]["session"].unique().implode())
+    part = pl.when(held_out).then(VALIDATION).otherwise(TRAIN)
+    train, test = tables["train_full"].with_columns(part=part), tables["test"].with_columns(part=TEST)
+    return Sessions.from_events(pl.concat([train, test]), drops)
+
+
+_RAW = "https://raw.githubusercontent.com"
+_LIVE_STREAMING = f"{_RAW}/Microstrong0305/BiLSTM4Rec/0650f9bcf6a2eda2128fbd1d6cf98818a1dde25d/datas"
+_SESSION_REC = f"{_RAW}/rn5l/session-rec/02cf50705942f13a7f7ad77b0816403fb88df0f5/data/rsc15/prepared"
+_AMAZON = "http://snap.stanford.edu/data/amazon/productGraph/categoryFiles"
+_GROUPLENS = "https://files.grouplens.org/datasets/movielens"
+
+REGISTRY: dict[str, Dataset] = {
+    "live-streaming": Dataset(
+        (
+            Form(
+                Log(reader="sequences", path="live-streaming/100thousanddata.csv", separator="|"),
+                downloads={
+                    "live-streaming/100thousanddata.csv": Download(
+                        f"{_LIVE_STREAMING}/100thousanddata.csv",
+                        "sha256:039ddda7766baaf0967e32961336190714cd02c377fe1478e43123ba1da5f2d4",
+                    )
+                },
+            ),
+        ),
+        source="visits on a live-streaming site (Fu et al. 2018), from the repository Microstrong0305/BiLSTM4Rec.",
+    ),
+    "grocery": Dataset(
+        (
+            Form(Log(reader="rechorus", path="rechorus/Grocery_and_Gourmet_Food")),
+            Form(
+                Log(
+                    reader="jsonl",
+                    path="grocery/reviews_Grocery_and_Gourmet_Food_5.json.gz",
+                    user="reviewerID",
+                    item="asin",
+                    time="unixReviewTime",
+                ),
+                downloads={
+                    "grocery/reviews_Grocery_and_Gourmet_Food_5.json.gz": Download(
+                        f"{_AMAZON}/reviews_Grocery_and_Gourmet_Food_5.json.gz", hash=None
+                    )
+                },
+                prepare=_grocery_from_reviews,
+                contents="bfa8f87498666fa99f48f402e2c52d5c9fc84bc16101c9be3a47df14ec677611",
+            ),
+        ),
+        source="Amazon reviews 2014, Grocery and Gourmet Food 5-core (McAuley), in ReChorus's form or as published.",
+    ),
+    # The two forms order events of equal time differently: the ReChorus folder gives each event its position as time,
+    # which u.data leaves to the order of its lines.
+    "ml-100k": Dataset(
+        (
+            Form(Log(reader="rechorus", path="rechorus/ml-100k")),
+            Form(
+                Log(reader="events", path="ml-100k/u.data", separator="\t", header=False, user=0, item=1, time=3),
+                downloads={
+                    "ml-100k/u.data": Download(
+                        f"{_GROUPLENS}/ml-100k.zip", "md5:0e33842e24a9c977be4e0107933c0723", member="ml-100k/u.data"
+                    )
+                },
+            ),
+        ),
+        source="MovieLens 100K (GroupLens).",
+    ),
+    "ml-1m": Dataset(
+        (
+            Form(
+                Log(reader="events", path="ml-1m/ratings.dat", separator="::", header=False, user=0, item=1, time=3),
+                downloads={
+                    "ml-1m/ratings.dat": Download(
+                        f"{_GROUPLENS}/ml-1m.zip", "md5:c4d9eecfca2ab87c1945afe126590906", member="ml-1m/ratings.dat"
+                    )
+                },
+            ),
+        ),
+        source="MovieLens 1M (GroupLens).",
+    ),
+    "yelp": Dataset(
+        (Form(Log(reader="sequences", path="yelp/Yelp.txt", separator=" ", leading_user=True)),),
+        source=(
+            "Yelp's terms do not allow handing it on: get data/Yelp.txt of the public repository salesforce/ICLRec, "
+            "put it at yelp/Yelp.txt in a folder of your choice and set $STUDYLIB_DATA to that folder; or read Yelp's own "
+            "yelp_academic_dataset_review.json with {reader: jsonl, user: user_id, item: business_id, time: date}."
+        ),
+    ),
+    "rsc15-100k": Dataset(
+        (
+            Form(
+                Log(reader="events", path="rsc15-100k", separator="\t", user="SessionId", item="ItemId", time="Time"),
+                files=tuple(_RSC15.values()),
+                downloads={
+                    f"rsc15-100k/{_RSC15[name]}": Download(f"{_SESSION_REC}/{_RSC15[name]}", f"sha256:{sha256}")
+                    for name, sha256 in {
+                        "train_full": "9842c90358298ee784fcf0c9dccb2eeb283ab04368e53bdeee896747f4c03e1e",
+                        "train_valid": "14fca72e690c19b0da391059b7cf2c1b611cddbd1248ce93578a039ddb26ea69",
+                        "test": "380410c606403531019e1ec0b4d192ef90492d594b9b5a91633b860618dd7136",
+                    }.items()
+                },
+                prepare=_rsc15,
+            ),
+        ),
+        source="a sample of the RecSys Challenge 2015 clicks (Yoochoose), from the repository rn5l/session-rec.",
+    ),
+}
+"""The named data sets; the file names are those of ``$STUDYLIB_DATA``."""

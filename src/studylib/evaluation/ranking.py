@@ -1,0 +1,162 @@
+"""Ranks of the true next item: the one primitive of evaluation, from which every metric follows.
+
+For each case a model gives how many items score above the true one and how many others score the same. A metric is a
+gain that depends on the position in the list; where items tie, the true one stands at each of the tied positions with
+equal probability, and its gain is the mean over them. A model that scores all items alike therefore gets the metrics
+of random guessing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+
+from studylib.data.sessions import Cases
+
+if TYPE_CHECKING:
+    from studylib.models.base import Recommender
+
+TOP = 10
+"""How many items of the head of each list are kept, for coverage@10."""
+
+METRICS = {
+    "hr@5": lambda position: position <= 5,
+    "hr@10": lambda position: position <= 10,
+    "ndcg@5": lambda position: (position <= 5) / np.log2(position + 1),
+    "ndcg@10": lambda position: (position <= 10) / np.log2(position + 1),
+    "mrr": lambda position: 1 / position,
+    "recall@20": lambda position: position <= 20,
+    "mrr@20": lambda position: (position <= 20) / position,
+    "accuracy": lambda position: position <= 1,
+}
+"""Gain of each metric at a position (1 is the head of the list). One item is relevant a case, so hit rate and recall are
+the same and the ideal DCG is 1 (Shrimal & Patil 2024, section 4.1)."""
+
+Ties = Literal["mean", "conservative", "standard"]
+
+
+@dataclass(frozen=True, eq=False)
+class Ranks:
+    """Where the true items stand.
+
+    Attributes:
+        above: int32 (n_cases,), items that score above the true one.
+        tied: int32 (n_cases,), other items that score the same.
+        top: int32 (n_cases, 10), the items at the head of the list, best first; -1 where the list is shorter.
+        listed: the length of each list: the catalogue's size, or the candidates and the true item.
+        not_numbers: scores that were not a number; they rank last.
+    """
+
+    above: np.ndarray
+    tied: np.ndarray
+    top: np.ndarray
+    listed: int
+    not_numbers: int = 0
+
+    def __len__(self) -> int:
+        return len(self.above)
+
+    def metric(self, name: str, ties: Ties = "mean") -> np.ndarray:
+        """float64 (n_cases,): the gain of each case under the metric ``name`` of `METRICS`.
+
+        ``ties``: ``mean`` over the tied positions; ``conservative``, the true item after those that tie with it (as
+        ReChorus counts); ``standard``, before them (as the official GRU4Rec counts).
+        """
+        gain = METRICS[name](np.arange(1, self.listed + 1, dtype=np.float64))
+        if ties == "conservative":
+            return gain[self.above + self.tied] * 1.0
+        if ties == "standard":
+            return gain[self.above] * 1.0
+        cumulated = np.concatenate([[0.0], np.cumsum(gain)])
+        return (cumulated[self.above + self.tied + 1] - cumulated[self.above]) / (self.tied + 1)
+
+    def coverage(self, n_items: int) -> float:
+        """The share of the catalogue that is among the first ten of at least one list."""
+        return len(np.unique(self.top[self.top >= 0])) / n_items
+
+    def save(self, path: Path) -> None:
+        """Write the arrays to an ``.npz`` file (the same bytes for the same ranks)."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(path, above=self.above, tied=self.tied, top=self.top, listed=self.listed, not_numbers=self.not_numbers)
+
+    @classmethod
+    def load(cls, path: Path) -> Ranks:
+        """Read what `save` wrote."""
+        with np.load(path) as arrays:
+            listed, not_numbers = int(arrays["listed"]), int(arrays["not_numbers"])
+            return cls(arrays["above"], arrays["tied"], arrays["top"], listed, not_numbers)
+
+
+def rank_scores(scores: np.ndarray, target: np.ndarray, items: np.ndarray | None = None) -> Ranks:
+    """Rank the true item of each row.
+
+    Args:
+        scores: float (n, n_listed). A score that is not a number ranks last.
+        target: int (n,), the column of the true item.
+        items: int32 (n, n_listed), the item of each column; None where column and item are the same.
+    """
+    rows, listed = np.arange(len(scores)), scores.shape[1]
+    not_numbers = 0
+    if np.isnan(scores.sum()):
+        missing = np.isnan(scores)
+        not_numbers = int(missing.sum())
+        scores = np.where(missing, -np.inf, scores)
+    true = scores[rows, target][:, None]
+    above = (scores > true).sum(1, dtype=np.int32)
+    tied = (scores == true).sum(1, dtype=np.int32) - 1
+    if not_numbers:
+        last = missing[rows, target]
+        above[last], tied[last] = listed - 1, 0
+    top = np.full((len(scores), TOP), -1, np.int32)
+    head = torch.from_numpy(scores).topk(min(TOP, listed)).indices.numpy()
+    top[:, : head.shape[1]] = head if items is None else np.take_along_axis(items, head, 1)
+    return Ranks(above, tied, top, listed, not_numbers)
+
+
+def rank_cases(
+    model: Recommender, cases: Cases, history: int | None = None, exclude_visited: bool = False
+) -> dict[str, Ranks]:
+    """Score the cases once and rank the true items under every protocol that the cases allow.
+
+    Args:
+        model: fitted.
+        cases: with candidates, if the sampled protocol is wanted.
+        history: the last visits of each prefix that the model sees; None for all.
+        exclude_visited: take the items of the (whole) prefix out of the list; the true item always stays.
+
+    Returns:
+        ``full`` (the whole catalogue) and, with candidates, ``sampled-<n>``, as `Ranks` over the cases.
+    """
+    parts: dict[str, list[Ranks]] = {}
+    n_items = cases.sessions.n_items
+    batch = max(1, min(1024, 8_000_000 // n_items))
+    for start in range(0, len(cases), batch):
+        some = cases.take(slice(start, start + batch))
+        scores, targets = model.score(some.prefixes(history)), some.targets
+        if exclude_visited:
+            scores = _without_visited(scores, some)
+        parts.setdefault("full", []).append(rank_scores(scores, targets))
+        if some.candidates is not None:
+            items = np.column_stack([targets, some.candidates])
+            zero = np.zeros(len(some), np.int64)
+            listed = rank_scores(np.take_along_axis(scores, items, 1), zero, items)
+            parts.setdefault(f"sampled-{some.candidates.shape[1]}", []).append(listed)
+    return {protocol: _concatenate(ranks) for protocol, ranks in parts.items()}
+
+
+def _without_visited(scores: np.ndarray, cases: Cases) -> np.ndarray:
+    visited = cases.prefixes()
+    scores = scores.copy()
+    true = scores[np.arange(len(cases)), cases.targets]
+    scores[visited.session_of_event, visited.items] = -np.inf
+    scores[np.arange(len(cases)), cases.targets] = true
+    return scores
+
+
+def _concatenate(ranks: list[Ranks]) -> Ranks:
+    arrays = (np.concatenate([getattr(r, name) for r in ranks]) for name in ("above", "tied", "top"))
+    return Ranks(*arrays, ranks[0].listed, sum(r.not_numbers for r in ranks))

@@ -1,0 +1,35 @@
+"""Models without training by gradient: the floor that every network has to clear."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+
+from studylib.data.sessions import Cases, Sessions
+from studylib.models.base import Recommender
+
+
+class Popularity(Recommender):
+    """Items by their number of visits in training, whatever the session."""
+
+    def _fit(self, train: Sessions, validation: Cases | None) -> None:
+        self.parameters = train.n_items
+
+    def score(self, prefixes: Sessions) -> np.ndarray:
+        return np.tile(self.popularity.astype(np.float32), (len(prefixes), 1))
+
+
+class Markov(Recommender):
+    """First-order Markov chain: items by how often they followed the last visited one; popularity decides between equals."""
+
+    def _fit(self, train: Sessions, validation: Cases | None) -> None:
+        follows = np.ones(len(train.items), dtype=bool)
+        follows[train.offsets[:-1]] = False
+        now = np.flatnonzero(follows)
+        pairs = (np.ones(len(now)), (train.items[now - 1], train.items[now]))
+        self.transitions = sparse.coo_array(pairs, shape=(train.n_items, train.n_items)).tocsr()
+        self.tie_breaker = self.popularity / (self.popularity.sum() + 1)
+        self.parameters = self.transitions.nnz
+
+    def score(self, prefixes: Sessions) -> np.ndarray:
+        return self.transitions[prefixes.items[prefixes.offsets[1:] - 1]].toarray() + self.tie_breaker

@@ -1,0 +1,38 @@
+"""Progress of long work: a bar in the terminal or notebook, or a line for the runner that started the notebook."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from tqdm import tqdm
+
+T = TypeVar("T")
+CHANNEL = "STUDYLIB_PROGRESS"
+"""The environment variable that names the file which `studylib run` reads progress from."""
+
+
+def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
+    """Iterate and show how far the work is and how long it still takes."""
+    total = len(items) if total is None and hasattr(items, "__len__") else total
+    channel = os.environ.get(CHANNEL)
+    if channel is None:
+        yield from tqdm(items, description, total, file=sys.stderr, dynamic_ncols=True, leave=False)
+        return
+    last = 0.0
+    for done, item in enumerate(items):
+        if time.monotonic() - last > 0.2 or done == 0:
+            last = time.monotonic()
+            _send(channel, description, done, total)
+        yield item
+    _send(channel, description, total, total)
+
+
+def _send(channel: str, description: str, done: int | None, total: int | None) -> None:
+    with Path(channel).open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps([description, done, total]) + "\n")

@@ -1,0 +1,401 @@
+"""Executed notebooks become one HTML page that needs nothing but itself.
+
+nbconvert renders the cells (`report_page/cells.html.j2`); a few passes over the result then make one document of them:
+one h1, ids that are unique over the page, numbered figures, tables that can be sorted, formulas drawn. `page.html.j2` puts
+style, script and contents around it. Nothing depends on the time, so the same notebooks give the same bytes.
+
+What a notebook may use, beside Markdown:
+
+- ``<figure class="study-figure" id="fig-NAME">`` with an inline ``<svg role="img">`` and a ``<figcaption>``. Figures are numbered
+  here; ``[](#fig-NAME)`` in Markdown becomes a link that reads "Figure 3".
+- ``<table>`` in any output; ``<caption>`` names it. A cell sorts by the number it begins with, or by ``data-value``.
+- ``[text](02_grid_training.ipynb#Some-heading)`` links to another notebook, in JupyterLab and on the page.
+- cell tags: ``summary`` moves what the cell shows to the head of the page, ``hide-input`` leaves its code out,
+  ``parameters`` folds it under that name.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from urllib.parse import unquote
+
+import nbformat
+from bs4 import BeautifulSoup, Tag
+from bs4.element import PreformattedString
+from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+from markupsafe import Markup
+from matplotlib.font_manager import FontProperties
+from matplotlib.path import Path as Outline
+from matplotlib.textpath import TextPath
+from nbconvert import HTMLExporter
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from nbformat import NotebookNode
+
+PAGE = Path(__file__).parent / "report_page"
+OWN_IDS = ("main", "contents", "summary", "again")
+"""Ids that `page.html.j2` uses itself."""
+
+_PROGRESS_BAR = re.compile(r"\d+%\||\b\d+it \[")
+_OBJECT_REPR = re.compile(r"\[?<[A-Za-z_][\w.]*[: ].*>\]?", re.DOTALL)
+_NUMBER = re.compile(r"(?P<number>[+-]?[\d,\u2009\u202f]*\.?\d+(?:[eE][+-]?\d+)?)\s*(?:%|[\[(±].*)?")
+_MISSING = frozenset({"", "-", "–", "—", "nan", "NaN", "None", "<NA>", "NaT"})
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """One executed notebook: where it is on the page, what it is called and its cells."""
+
+    id: str
+    name: str
+    cells: list[NotebookNode]
+
+
+def write_report(notebooks: list[Path], destination: Path, title: str, provenance: dict) -> Path:
+    """Write executed notebooks as one self-contained HTML page.
+
+    A notebook that stopped at an error is shown as far as it came, the error in a box and a notice at the head of the
+    page. Standard error (progress bars, log lines with the time of day) is left out.
+
+    Args:
+        notebooks: the executed notebooks, in the order of the page.
+        destination: the page to write; its folder is made. ``reports/<name>.html`` says that ``params/<name>.yaml`` made it.
+        title: the one h1 of the page.
+        provenance: what is needed to run it again, shown at the end in the given order; values may be dicts and lists.
+
+    Returns:
+        ``destination``.
+    """
+    chapters, summary = [], []
+    for path in notebooks:
+        cells = [cell for cell in nbformat.read(path, as_version=4).cells if not _is_papermills_own(cell)]
+        cells, hoisted = _hoisted([_cleaned(cell) for cell in cells])
+        name = re.sub(r"^\d+[_-]", "", Path(path).stem).replace("_", " ")
+        chapters.append(Chapter(_slug(name), name, cells))
+        summary += hoisted
+
+    page = BeautifulSoup(_rendered(chapters, summary), "html.parser")
+    _drop_what_nobody_sees(page)
+    _merge_code(page)
+    _give_headings(page, chapters)
+    _make_ids_unique(page, chapters)
+    _number_figures(page)
+    _prepare_tables(page)
+    _land_links(page, chapters)
+    contents = _contents(page)
+    _add_anchors(page)
+
+    environment = Environment(loader=PackageLoader("studylib", "report_page"), autoescape=True, undefined=StrictUndefined)
+    environment.filters["label"] = lambda key: str(key).replace("_", " ")
+    html = environment.get_template("page.html.j2").render(
+        title=title,
+        name=Path(destination).stem,
+        style=Markup((PAGE / "style.css").read_text(encoding="utf-8")),
+        script=Markup((PAGE / "script.js").read_text(encoding="utf-8")),
+        summary=Markup(page.select_one("#summary").decode_contents()),
+        chapters=Markup("\n".join(str(section) for section in page.select("section.chapter"))),
+        contents=contents,
+        errors=[(box["id"], box.find_parent("section").find("h2").get_text()) for box in page.select(".error[id]")],
+        provenance=provenance,
+    )
+    destination = Path(destination)
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    destination.write_text(html, encoding="utf-8", newline="\n")
+    return destination
+
+
+# Cells: what is left out before rendering.
+
+
+def _tags(cell: NotebookNode) -> list[str]:
+    return cell.metadata.get("tags", [])
+
+
+def _is_papermills_own(cell: NotebookNode) -> bool:
+    """Papermill marks a failing cell with two cells of its own; the page has a box for that."""
+    return "papermill-error-cell-tag" in _tags(cell)
+
+
+def _cleaned(cell: NotebookNode) -> NotebookNode:
+    """The cell with the outputs that a reader wants to see."""
+    cell = copy.deepcopy(cell)
+    if cell.cell_type == "code":
+        cell.outputs = [output for output in map(_cleaned_output, cell.outputs) if output is not None]
+    return cell
+
+
+def _cleaned_output(output: NotebookNode) -> NotebookNode | None:
+    if output.output_type == "stream":
+        # A terminal shows what follows the last carriage return of a line.
+        lines = [line.rstrip("\r").rpartition("\r")[2] for line in output.text.split("\n")]
+        output.text = "\n".join(line for line in lines if not _PROGRESS_BAR.search(line)).strip("\n")
+        return output if output.name == "stdout" and output.text.strip() else None
+    if output.output_type == "error":
+        return output
+    kinds = set(output.data)
+    if "application/vnd.jupyter.widget-view+json" in kinds or not kinds - {"application/javascript"}:
+        return None
+    if kinds == {"text/plain"} and _OBJECT_REPR.fullmatch(output.data["text/plain"].strip()):
+        return None
+    return output
+
+
+def _hoisted(cells: list[NotebookNode]) -> tuple[list[NotebookNode], list[NotebookNode]]:
+    """Part what the cells tagged ``summary`` show from the others; their code stays where it was."""
+    summary = [copy.deepcopy(cell) for cell in cells if "summary" in _tags(cell)]
+    for cell in summary:
+        cell.metadata["tags"] = ["hide-input"]
+    rest = [cell for cell in cells if "summary" not in _tags(cell) or cell.cell_type == "code"]
+    for cell in rest:
+        if "summary" in _tags(cell):
+            cell.outputs = []
+    return rest, summary
+
+
+# Rendering: nbconvert with a template of ours, formulas drawn by matplotlib.
+
+
+class _Renderer(IPythonRenderer):
+    def inline_math(self, body: str) -> str:
+        return _formula(body, "math")
+
+    def block_math(self, body: str) -> str:
+        return _formula(body, "math display")
+
+    def latex_environment(self, name: str, body: str) -> str:
+        return _formula(body, "math display")
+
+
+class _CellExporter(HTMLExporter):
+    """nbconvert's pages ask a CDN for MathJax, RequireJS and Mermaid; these templates ask for nothing."""
+
+    @pass_context
+    def markdown2html(self, context, source):
+        return MarkdownWithMath(renderer=_Renderer(escape=False, exclude_anchor_links=True)).render(source)
+
+
+def _rendered(chapters: list[Chapter], summary: list[NotebookNode]) -> str:
+    exporter = _CellExporter(template_name="base", template_file=str(PAGE / "cells.html.j2"))
+
+    def render(cells: list[NotebookNode]) -> str:
+        notebook = nbformat.v4.new_notebook(cells=cells, metadata={"language_info": {"name": "python"}})
+        return exporter.from_notebook_node(notebook)[0]
+
+    sections = [f'<section class="chapter" data-chapter="{c.id}">\n{render(c.cells)}\n</section>' for c in chapters]
+    return f'<div id="summary">{render(summary)}</div>\n' + "\n".join(sections)
+
+
+def _formula(source: str, css_class: str) -> str:
+    """A TeX formula as an inline SVG in the colour and size of the text, or its source where mathtext cannot draw it."""
+    size = 100
+    try:
+        outline = TextPath((0, 0), f"${source.strip()}$", size=size, prop=FontProperties(math_fontfamily="stix"))
+    except (ValueError, RuntimeError):
+        return f'<code class="{css_class}">{escape(source.strip())}</code>'
+    letters = {Outline.MOVETO: "M", Outline.LINETO: "L", Outline.CURVE3: "Q", Outline.CURVE4: "C"}
+    strokes = [
+        letters[code] + " ".join(f"{v:.1f}" for v in points) if code in letters else "Z"
+        for points, code in outline.iter_segments(simplify=False)
+    ]
+    box = outline.get_extents()
+    width, height = box.width + 4, box.height + 4
+    return (
+        f'<span class="{css_class}"><svg role="img" aria-label="{escape(source.strip())}" '
+        f'viewBox="{box.x0 - 2:.1f} {-box.y1 - 2:.1f} {width:.1f} {height:.1f}" '
+        f'style="width:{width / size:.3f}em;height:{height / size:.3f}em;vertical-align:{(box.y0 - 2) / size:.3f}em">'
+        f'<path transform="scale(1,-1)" d="{"".join(strokes)}"/></svg></span>'
+    )
+
+
+# Passes over the whole document, in the order of `write_report`.
+
+
+def _drop_what_nobody_sees(page: BeautifulSoup) -> None:
+    """Comments and doctypes of inlined SVGs, their metadata (with a date), and the styles pandas adds to a frame."""
+    for node in page.find_all(string=lambda text: isinstance(text, PreformattedString)):
+        node.extract()
+    for element in page.select("svg metadata, style[scoped]"):
+        element.decompose()
+
+
+def _merge_code(page: BeautifulSoup) -> None:
+    """One fold where several code cells of a kind follow each other without showing anything."""
+    for fold in page.select("details.code"):
+        if fold.parent is None:
+            continue
+        while (follower := fold.find_next_sibling()) is not None and follower.get("class") == fold["class"]:
+            follower.summary.decompose()
+            fold.extend(list(follower.children))
+            fold.attrs.update(follower.attrs)
+            follower.decompose()
+
+
+def _give_headings(page: BeautifulSoup, chapters: list[Chapter]) -> None:
+    """Demote the headings by one level, for the page has its own h1, and begin every section with an h2."""
+    for heading in page.find_all(re.compile(r"^h[1-5]$")):
+        heading.name = f"h{int(heading.name[1]) + 1}"
+    for chapter, section in zip(chapters, page.select("section.chapter"), strict=True):
+        heading = section.find("h2")
+        if heading is None:
+            heading = page.new_tag("h2", string=chapter.name.capitalize())
+            section.insert(0, heading)
+        heading["id"] = section["aria-labelledby"] = chapter.id
+
+
+def _make_ids_unique(page: BeautifulSoup, chapters: list[Chapter]) -> None:
+    """Give every heading an id from its words, and rename what clashes, with the references to it in the same block."""
+    taken = {*OWN_IDS, *(chapter.id for chapter in chapters)}
+
+    def unique(wanted: str, chapter: str) -> str:
+        name, n = wanted, 1
+        while name in taken:
+            name = f"{chapter}-{wanted}" if n == 1 else f"{chapter}-{wanted}-{n}"
+            n += 1
+        taken.add(name)
+        return name
+
+    for part in page.select("#summary, section.chapter"):
+        chapter = part.get("data-chapter", "summary")
+        for heading in part.find_all(re.compile(r"^h[2-6]$")):
+            if heading.get("id") != chapter:
+                heading["id"] = unique(heading.get("id") or _slug(heading.get_text()), chapter)
+        for block in part.find_all(["div", "details"], recursive=False):
+            renamed = {}
+            for element in block.select("[id]:not(h2, h3, h4, h5, h6)"):
+                new = unique(element["id"], chapter)
+                if new != element["id"]:
+                    renamed[element["id"]] = element["id"] = new
+            if renamed:
+                _rename_references(block, renamed)
+        for box in part.select(".error")[:1]:
+            box["id"] = unique("error", chapter)
+
+
+def _rename_references(block: Tag, renamed: dict[str, str]) -> None:
+    names = "|".join(re.escape(name) for name in sorted(renamed, key=len, reverse=True))
+    reference = re.compile(rf"(?<=#)({names})(?=\)|$)")
+    for element in block.find_all(True):
+        for attribute, value in element.attrs.items():
+            if attribute in ("aria-labelledby", "aria-describedby", "aria-controls", "for"):
+                element[attribute] = " ".join(renamed.get(name, name) for name in value.split())
+            elif isinstance(value, str) and "#" in value:
+                element[attribute] = reference.sub(lambda match: renamed[match[0]], value)
+
+
+def _number_figures(page: BeautifulSoup) -> None:
+    captions = page.select("figure.study-figure figcaption")
+    for n, caption in enumerate(captions, start=1):
+        number = page.new_tag("span", string=f"Figure {n}", attrs={"class": "figure-number"})
+        caption.insert(0, number)
+        caption.insert(1, " ")
+        if figure_id := caption.find_parent("figure").get("id"):
+            for link in page.find_all("a", href=f"#{figure_id}", string=lambda text: not text):
+                link.string = f"Figure {n}"
+    for svg in page.select("svg:not([role])"):
+        caption = svg.find_parent("figure") and svg.find_parent("figure").find("figcaption")
+        svg["role"] = "img"
+        svg["aria-label"] = caption.get_text(" ", strip=True) if caption else "A figure without a description"
+
+
+def _prepare_tables(page: BeautifulSoup) -> None:
+    """Scopes, number columns, and a region that scrolls sideways by keyboard too."""
+    for table in page.find_all("table"):
+        for element in [table, *table.find_all("tr")]:
+            element.attrs.pop("border", None)
+            element.attrs.pop("style", None)
+        _merge_header_rows(table)
+        for cell in table.select("thead th"):
+            cell["scope"] = "col"
+        for cell in table.select("tbody th"):
+            cell["scope"] = "row"
+
+        rows = [row.find_all(["th", "td"]) for row in table.select("tbody tr")]
+        header = table.select("thead tr")
+        simple = len(header) == 1 and not table.select("[colspan], [rowspan]") and len({len(row) for row in rows}) == 1
+        if simple:
+            for column in zip(header[0].find_all(["th", "td"]), *rows, strict=False):
+                _mark_numbers(column)
+            if len(rows) > 1:
+                table["data-sortable"] = ""
+
+        heading = table.find_previous(re.compile(r"^h[2-6]$"))
+        name = table.caption or heading
+        region = page.new_tag("div", attrs={"class": "table-scroll", "tabindex": "0", "role": "region"})
+        region["aria-label"] = f"Table: {name.get_text(' ', strip=True)}" if name else "Table"
+        if len(rows) > 24:
+            region["class"] = "table-scroll long"
+        table.wrap(region)
+
+
+def _merge_header_rows(table: Tag) -> None:
+    """pandas writes the name of an index into a second header row of its own."""
+    rows = [row.find_all("th") for row in table.select("thead tr")]
+    if len(rows) == 2 and len(rows[0]) == len(rows[1]) and not table.select("thead [colspan], thead [rowspan]"):
+        if any(above.get_text() and below.get_text() for above, below in zip(*rows, strict=True)):
+            return
+        for above, below in zip(*rows, strict=True):
+            if below.get_text():
+                above.string = below.get_text()
+        rows[1][0].parent.decompose()
+
+
+def _mark_numbers(column: tuple[Tag, ...]) -> None:
+    """Align a column of numbers and say what a cell sorts by where that is not its text."""
+    cells = [(cell, cell.get("data-value") or cell.get_text().strip().replace("−", "-")) for cell in column[1:]]
+    given = [(cell, text) for cell, text in cells if text not in _MISSING]
+    matches = [_NUMBER.fullmatch(text) for _, text in given]
+    if not given or not all(matches):
+        return
+    for cell in column:
+        cell["class"] = [*cell.get_attribute_list("class"), "num"] if cell.get("class") else "num"
+    for (cell, _), match in zip(given, matches, strict=True):
+        number = re.sub(r"[,\u2009\u202f]", "", match["number"])
+        if number != cell.get_text().strip():
+            cell["data-value"] = number
+
+
+def _land_links(page: BeautifulSoup, chapters: list[Chapter]) -> None:
+    """Links that JupyterLab understands (to a heading as it is written, to another notebook) land on the page too."""
+    ids = {element["id"] for element in page.select("[id]")}
+    headings = {
+        section["data-chapter"]: {_slug(h.get_text()): h["id"] for h in section.find_all(re.compile(r"^h[2-6]$"))}
+        for section in page.select("section.chapter")
+    }
+    for link in page.select("a[href]"):
+        path, _, target = link["href"].partition("#")
+        if path.endswith(".ipynb"):
+            chapter = _slug(re.sub(r"^\d+[_-]", "", Path(unquote(path)).stem).replace("_", " "))
+        elif path == "" and target:
+            section = link.find_parent("section", class_="chapter")
+            chapter = section["data-chapter"] if section else ""
+        else:
+            continue
+        target = unquote(target)
+        if path and chapter in headings:
+            link["href"] = f"#{headings[chapter].get(_slug(target), target if target in ids else chapter)}"
+        elif target not in ids:
+            link["href"] = f"#{headings.get(chapter, {}).get(_slug(target), target)}"
+
+
+def _contents(page: BeautifulSoup) -> list[dict]:
+    """The h2 of the page with their h3."""
+    contents = []
+    for heading in page.select("section.chapter h2, section.chapter h3"):
+        entry = {"id": heading["id"], "text": heading.get_text(), "parts": []}
+        (contents if heading.name == "h2" else contents[-1]["parts"]).append(entry)
+    return contents
+
+
+def _add_anchors(page: BeautifulSoup) -> None:
+    for element in page.select("h2[id], h3[id], h4[id], h5[id], h6[id], figure[id] figcaption"):
+        figure = element.find_parent("figure") if element.name == "figcaption" else None
+        target = figure["id"] if figure else element["id"]
+        name = f"Link to {element.find(class_='figure-number').get_text() if figure else element.get_text()}"
+        element.append(page.new_tag("a", string="#", attrs={"class": "anchor", "href": f"#{target}", "aria-label": name}))
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^\w]+", "-", text.lower().replace("’", "").replace("'", "")).strip("-_") or "section"
