@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import os
 
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator
+from typing import Any
+
+import joblib
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+
 from studylib.params import Execution
 
 
@@ -23,3 +30,48 @@ def configure(execution: Execution) -> None:
     import torch
 
     torch.set_num_threads(execution.threads_per_worker)
+
+
+class WorkerDied(Exception):
+    """What `fan_out` gives instead of a result where a task took its worker down three times."""
+
+
+def fan_out(
+    function: Callable[[Any], Any], tasks: list[Hashable], execution: Execution
+) -> Iterator[tuple[Hashable, Any]]:
+    """Run ``function`` on every task in worker processes; give ``(task, result)`` in the order in which they finish.
+
+    A process that dies (out of memory, killed) takes its whole pool with it, so what is left goes on in a new pool. A task
+    that was under way twice when a pool broke is tried alone, and if its worker dies again, a `WorkerDied` is its result.
+    """
+    workers = execution.workers
+    if workers == "auto":
+        workers = max(1, joblib.cpu_count() // execution.threads_per_worker)
+    deaths, left = Counter(), dict.fromkeys(tasks)
+    while left:
+        suspects = [task for task in left if deaths[task] >= 2]
+        batch = suspects[:1] or list(left)
+        n_jobs = min(workers, len(batch)) if not suspects else 1
+        started: list[Hashable] = []
+        pool = joblib.Parallel(n_jobs, "loky", return_as="generator_unordered", pre_dispatch=n_jobs, batch_size=1)
+        try:
+            for task, result in pool(joblib.delayed(_with_task)(function, t) for t in _noting(batch, started)):
+                del left[task]
+                yield task, result
+        except TerminatedWorkerError:
+            for task in started:
+                if task in left:
+                    deaths[task] += 1
+                    if deaths[task] > 2:
+                        del left[task]
+                        yield task, WorkerDied("its worker process died three times, the last time alone")
+
+
+def _with_task(function: Callable, task: Hashable) -> tuple[Hashable, Any]:
+    return task, function(task)
+
+
+def _noting(tasks: list, started: list) -> Iterator:
+    for task in tasks:
+        started.append(task)
+        yield task

@@ -227,6 +227,8 @@ class Ranking(Section):
 
 
 class Execution(Section):
+    workers: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
+    """Trainings side by side; auto: as many as the machine has cores for."""
     threads_per_worker: int = Field(1, ge=1)
     keras_backend: Literal["tensorflow", "jax", "torch"] = "tensorflow"
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import sys
 import time
@@ -17,8 +18,26 @@ CHANNEL = "STUDYLIB_PROGRESS"
 """The environment variable that names the file which `studylib run` reads progress from."""
 
 
+_shown = False
+
+
 def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
-    """Iterate and show how far the work is and how long it still takes."""
+    """Iterate and show how far the work is and how long it still takes.
+
+    Inside of another tracked loop, and in worker processes, it just iterates: one bar is enough.
+    """
+    global _shown
+    if _shown or multiprocessing.current_process().name != "MainProcess":
+        yield from items
+        return
+    _shown = True
+    try:
+        yield from _track(items, description, total)
+    finally:
+        _shown = False
+
+
+def _track(items: Iterable[T], description: str, total: int | None) -> Iterator[T]:
     total = len(items) if total is None and hasattr(items, "__len__") else total
     channel = os.environ.get(CHANNEL)
     if channel is None:

@@ -217,8 +217,9 @@ def _grocery_from_reviews(log: Log, path: Path) -> Sessions:
     candidates are drawn with seed 0.
     """
     sessions = read(log, path)
-    row = pl.DataFrame({"session": sessions.session_of_event, "item": sessions.items, "time": sessions.times})
-    sessions = sessions.select(row.is_first_distinct().to_numpy(), "repeated row (same user, item and time)").compact()
+    rows = pl.DataFrame({"session": sessions.session_of_event, "item": sessions.items, "time": sessions.times})
+    first = rows.to_struct().is_first_distinct().to_numpy()
+    sessions = sessions.select(first, "repeated row (same user, item and time)")
     split = with_candidates(leave_one_out(sessions), count=99, seed=0)
     parts = np.full(len(sessions.items), TRAIN, dtype=np.uint8)
     parts[split.validation.events] = VALIDATION
@@ -321,8 +322,8 @@ REGISTRY: dict[str, Dataset] = {
         (Form(Log(reader="sequences", path="yelp/Yelp.txt", separator=" ", leading_user=True)),),
         source=(
             "Yelp's terms do not allow handing it on: get data/Yelp.txt of the public repository salesforce/ICLRec, "
-            "put it at yelp/Yelp.txt in a folder of your choice and set $STUDYLIB_DATA to that folder; or read Yelp's own "
-            "yelp_academic_dataset_review.json with {reader: jsonl, user: user_id, item: business_id, time: date}."
+            "put it at yelp/Yelp.txt in a folder of your choice and set $STUDYLIB_DATA to that folder; or read Yelp's "
+            "own yelp_academic_dataset_review.json with {reader: jsonl, user: user_id, item: business_id, time: date}."
         ),
     ),
     "rsc15-100k": Dataset(

@@ -77,8 +77,8 @@ def _read_sequences(log: Log, path: Path) -> Sessions:
     """One line a session, ids in order; the default separator is ``|``. Sessions keep the order of the lines."""
     separator = log.separator or "|"
     with _explained(path):
-        # White space around a line is never part of an id, and some editors begin a file with a byte order mark.
-        lines = pl.read_lines(path, glob=False)["line"].str.strip_chars(" \t\r\ufeff")
+        # White space at the end of a line is no part of an id; some editors begin a file with a byte order mark.
+        lines = pl.read_lines(path, glob=False)["line"].str.strip_chars_end(" \t\r").str.strip_chars_start("\ufeff")
     blank = lines == ""
     if blank.all():
         raise StudyError(f"{path}: the file is empty; it needs one session a line.")
@@ -207,7 +207,7 @@ def _read_parquet(log: Log, path: Path) -> Sessions:
         raise StudyError(f"{path}: cannot be read as a parquet file ({_first_line(error)}).") from None
     values = table["time"] if "time" in columns else None
     table, drops = _events(
-        path, table, lambda row: StudyError(f"{path}: row {row + 1}: {str(values[row])!r} {_NO_TIME}.")
+        path, table, lambda row: StudyError(f"{path}: row {row + 1} {_NO_TIME}: {str(values[row])!r}.")
     )
     return Sessions.from_events(table, drops)
 

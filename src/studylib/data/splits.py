@@ -142,8 +142,9 @@ def _contains(ascending: np.ndarray, keys: np.ndarray) -> np.ndarray:
 
 
 def with_candidates(split: Split, count: int, seed: int) -> Split:
-    """The split with ``count`` candidates a case, drawn once for data set and seed, unless it brings its own."""
-    if split.test.candidates is not None:
+    """The split with ``count`` candidates a case, drawn once for data set and seed unless it brings as many itself."""
+    given = split.test.candidates
+    if given is not None and given.shape[1] == count:
         return split
     random = np.random.RandomState(seed)  # the generator of ReChorus's documented procedure
     test = Cases(split.test.sessions, split.test.events, draw_candidates(split.test, count, random))

@@ -29,18 +29,18 @@ def macro_average(targets: np.ndarray, predicted: np.ndarray) -> dict[str, float
     return {"precision": precision.mean(), "recall": recall.mean(), "f1": f1.mean()}
 
 
-def micro_average(outputs: np.ndarray, targets: np.ndarray, threshold: float = 0.5) -> dict[str, float]:
-    """Precision, recall and F1 over all outputs of all cases together, where an output above ``threshold`` is a prediction.
+def micro_average(positives: np.ndarray) -> dict[str, float]:
+    """Precision, recall and F1 over all outputs of all cases together, where an output above one half is a prediction.
 
     Zero where there is no prediction.
 
     Args:
-        outputs: float (n_cases, n_items), the outputs of the network's activation.
-        targets: int (n_cases,).
+        positives: int (n_cases, 2), outputs above one half, and whether the target's is one (`Ranks.positives`).
     """
-    predictions = int((outputs > threshold).sum())
-    hits = int((outputs[np.arange(len(targets)), targets] > threshold).sum())
-    precision = hits / predictions if predictions else 0.0
-    recall = hits / len(targets)
-    f1 = 2 * hits / (predictions + len(targets))
-    return {"micro_precision": precision, "micro_recall": recall, "micro_f1": f1}
+    predictions, hits = positives.sum(0).tolist()
+    cases = len(positives)
+    return {
+        "micro_precision": hits / predictions if predictions else 0.0,
+        "micro_recall": hits / cases,
+        "micro_f1": 2 * hits / (predictions + cases),
+    }

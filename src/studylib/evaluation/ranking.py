@@ -49,6 +49,8 @@ class Ranks:
         top: int32 (n_cases, 10), the items at the head of the list, best first; -1 where the list is shorter.
         listed: the length of each list: the catalogue's size, or the candidates and the true item.
         not_numbers: scores that were not a number; they rank last.
+        positives: int32 (n_cases, 2), how many items score above a threshold, and whether the true one does; None where
+            no threshold was asked for.
     """
 
     above: np.ndarray
@@ -56,6 +58,7 @@ class Ranks:
     top: np.ndarray
     listed: int
     not_numbers: int = 0
+    positives: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.above)
@@ -91,13 +94,16 @@ class Ranks:
             return cls(arrays["above"], arrays["tied"], arrays["top"], listed, not_numbers)
 
 
-def rank_scores(scores: np.ndarray, target: np.ndarray, items: np.ndarray | None = None) -> Ranks:
+def rank_scores(
+    scores: np.ndarray, target: np.ndarray, items: np.ndarray | None = None, threshold: float | None = None
+) -> Ranks:
     """Rank the true item of each row.
 
     Args:
         scores: float (n, n_listed). A score that is not a number ranks last.
         target: int (n,), the column of the true item.
         items: int32 (n, n_listed), the item of each column; None where column and item are the same.
+        threshold: also count the scores above it.
     """
     rows, listed = np.arange(len(scores)), scores.shape[1]
     not_numbers = 0
@@ -114,11 +120,18 @@ def rank_scores(scores: np.ndarray, target: np.ndarray, items: np.ndarray | None
     top = np.full((len(scores), TOP), -1, np.int32)
     head = torch.from_numpy(scores).topk(min(TOP, listed)).indices.numpy()
     top[:, : head.shape[1]] = head if items is None else np.take_along_axis(items, head, 1)
-    return Ranks(above, tied, top, listed, not_numbers)
+    positives = None
+    if threshold is not None:
+        positives = np.column_stack([(scores > threshold).sum(1), true[:, 0] > threshold]).astype(np.int32)
+    return Ranks(above, tied, top, listed, not_numbers, positives)
 
 
 def rank_cases(
-    model: Recommender, cases: Cases, history: int | None = None, exclude_visited: bool = False
+    model: Recommender,
+    cases: Cases,
+    history: int | None = None,
+    exclude_visited: bool = False,
+    threshold: float | None = None,
 ) -> dict[str, Ranks]:
     """Score the cases once and rank the true items under every protocol that the cases allow.
 
@@ -127,6 +140,7 @@ def rank_cases(
         cases: with candidates, if the sampled protocol is wanted.
         history: the last visits of each prefix that the model sees; None for all.
         exclude_visited: take the items of the (whole) prefix out of the list; the true item always stays.
+        threshold: also count the scores above it, over the whole catalogue.
 
     Returns:
         ``full`` (the whole catalogue) and, with candidates, ``sampled-<n>``, as `Ranks` over the cases.
@@ -139,7 +153,7 @@ def rank_cases(
         scores, targets = model.score(some.prefixes(history)), some.targets
         if exclude_visited:
             scores = _without_visited(scores, some)
-        parts.setdefault("full", []).append(rank_scores(scores, targets))
+        parts.setdefault("full", []).append(rank_scores(scores, targets, threshold=threshold))
         if some.candidates is not None:
             items = np.column_stack([targets, some.candidates])
             zero = np.zeros(len(some), np.int64)
@@ -159,4 +173,5 @@ def _without_visited(scores: np.ndarray, cases: Cases) -> np.ndarray:
 
 def _concatenate(ranks: list[Ranks]) -> Ranks:
     arrays = (np.concatenate([getattr(r, name) for r in ranks]) for name in ("above", "tied", "top"))
-    return Ranks(*arrays, ranks[0].listed, sum(r.not_numbers for r in ranks))
+    positives = None if ranks[0].positives is None else np.concatenate([r.positives for r in ranks])
+    return Ranks(*arrays, ranks[0].listed, sum(r.not_numbers for r in ranks), positives)

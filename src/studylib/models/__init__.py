@@ -1,0 +1,24 @@
+"""All models behind one interface: `build` makes the one that a params file names."""
+
+from __future__ import annotations
+
+from studylib.models.base import Recommender
+from studylib.models.baselines import Markov, Popularity
+from studylib.models.gru4rec import GRU4Rec
+from studylib.params import Model
+
+BASELINES = {"popularity": Popularity, "markov": Markov}
+
+
+def build(model: Model, history: int, seed: int, device: str) -> Recommender:
+    """The model, not fitted.
+
+    Args:
+        model: an entry of ``ranking.models``.
+        history: the last visits that a prediction is based on.
+        seed: of everything random in the training.
+        device: ``auto``, ``cpu`` or ``cuda``.
+    """
+    if model.model in BASELINES:
+        return BASELINES[model.model](**model.settings)
+    return GRU4Rec(**model.settings, history=history, seed=seed, device=device)

@@ -248,8 +248,8 @@ class KerasRNN(Recommender):
 
     def score(self, prefixes: Sessions) -> np.ndarray:
         """The outputs of the activation, float32 (n, n_items)."""
-        logits = self.network.predict_on_batch(self._pad(prefixes, self.inputs.shape[1]))
-        return ops.convert_to_numpy(ACTIVATIONS[self.activation](ops.convert_to_tensor(logits)))
+        logits = self.network(self._pad(prefixes, self.inputs.shape[1]), training=False)
+        return ops.convert_to_numpy(ACTIVATIONS[self.activation](logits))
 
     def _pad(self, prefixes: Sessions, steps: int | None = None) -> np.ndarray:
         """int32 (n, steps): the last ``steps`` visits of each prefix, then -1."""

@@ -1,0 +1,50 @@
+"""The `studylib` command."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from studylib.errors import StudyError
+from studylib.params import load_params
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def _studylib() -> None:
+    """A reproducible study of recurrent networks for next-page and next-item recommendation."""
+
+
+@app.command()
+def run(
+    params: Annotated[Path, typer.Argument(help="The params file of the study.", metavar="PARAMS.yaml")],
+    only: Annotated[str | None, typer.Option(help="Run one notebook, such as 03.", metavar="NUMBER")] = None,
+    reports: Annotated[Path | None, typer.Option(help="Write here instead of reports/.", metavar="DIR")] = None,
+) -> None:
+    """Execute the four notebooks in order and write reports/<name>.html."""
+    from studylib.runner import run_study
+
+    page = run_study(load_params(params), only, reports)
+    typer.echo(page)
+
+
+def main() -> None:
+    """The console script: mistakes of the user are one sentence on standard error and exit code 1."""
+    try:
+        app(standalone_mode=False)
+    except StudyError as error:
+        sys.exit(f"studylib: {error}")
+    except typer.Exit as done:
+        sys.exit(done.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
+        sys.exit("studylib: stopped. What was finished is kept; the same command goes on from there.")
+    except Exception as error:
+        # Click's usage errors know how to print themselves; typer exposes no base class for them.
+        if hasattr(error, "show") and hasattr(error, "exit_code"):
+            error.show()
+            sys.exit(error.exit_code)
+        raise

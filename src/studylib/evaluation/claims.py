@@ -1,0 +1,186 @@
+"""The claims of the two papers, each measured with an interval and judged by a rule that stands beside it.
+
+Claims about the grid are statements about the accuracies of its cells. The test cases are drawn again, with the same draw
+for all cells of a seed, and the statement is computed anew from every draw, so that its interval says what other users of
+the same site could have given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from studylib.evaluation.ranking import Ranks
+from studylib.evaluation.statistics import bootstrap_means, interval
+
+COLUMNS = ["paper", "claim", "where", "measured", "low", "high", "n", "test", "verdict", "figure"]
+"""The columns of ``claims.csv``."""
+
+TOLEDO, SHRIMAL = "Toledo & Rezende 2020", "Shrimal & Patil 2024"
+
+Statistic = Callable[[np.ndarray], np.ndarray]
+"""Accuracies of the cells, (draws, n_cells), to one number a draw."""
+
+
+@dataclass(frozen=True)
+class GridClaim:
+    """A statement about the grid. It holds where the statistic is above 0 with its whole interval, and does not where below."""
+
+    claim: str
+    where: str
+    figure: str
+    statistic: Callable[[pd.DataFrame], Statistic | None]
+    """Gives None where the cells do not have the levels that the claim is about."""
+    test: str
+
+
+def _levels(cells: pd.DataFrame, factor: str) -> dict:
+    """The positions of the cells of each level of a factor."""
+    return {level: np.flatnonzero(cells[factor] == level) for level in cells[factor].unique()}
+
+
+def extreme(factor: str, level: str, sign: int) -> Callable[[pd.DataFrame], Statistic | None]:
+    """How far the mean over a level's cells is above (``sign`` 1) or below (-1) that of the next best (worst) level."""
+
+    def statistic(cells: pd.DataFrame) -> Statistic | None:
+        levels = _levels(cells, factor)
+        own = levels.pop(level, None)
+        if own is None or not levels:
+            return None
+        return lambda means: (
+            sign * means[:, own].mean(1) - np.max([sign * means[:, other].mean(1) for other in levels.values()], axis=0)
+        )
+
+    return statistic
+
+
+def wins(level: str, factor: str = "architecture") -> Callable[[pd.DataFrame], Statistic | None]:
+    """The share of scenarios (cells alike but for the factor) in which the level has the highest accuracy, alone."""
+
+    def statistic(cells: pd.DataFrame) -> Statistic | None:
+        if level not in set(cells[factor]) or cells[factor].nunique() < 2:
+            return None
+        rest = [key for key in ("architecture", "activation", "optimizer", "batch_size", "epochs", "seed") if key != factor]
+        positions = cells.assign(position=range(len(cells))).pivot(index=rest, columns=factor, values="position")
+        own, others = positions.pop(level).to_numpy(), positions.to_numpy()
+        return lambda means: (means[:, own] > means[:, others].max(2)).mean(1)
+
+    return statistic
+
+
+def minus(statistic: Callable, value: float) -> Callable[[pd.DataFrame], Statistic | None]:
+    """The statistic less a constant."""
+
+    def shifted(cells: pd.DataFrame) -> Statistic | None:
+        inner = statistic(cells)
+        return None if inner is None else lambda means: inner(means) - value
+
+    return shifted
+
+
+def difference(factor: str, more: object, less: object) -> Callable[[pd.DataFrame], Statistic | None]:
+    """The mean over the cells of one level less that of another; ``max`` and ``min`` stand for the extreme levels."""
+
+    def statistic(cells: pd.DataFrame) -> Statistic | None:
+        levels = _levels(cells, factor)
+        a, b = (f(levels) if f in (max, min) else f for f in (more, less))
+        if a not in levels or b not in levels or a == b:
+            return None
+        return lambda means: means[:, levels[a]].mean(1) - means[:, levels[b]].mean(1)
+
+    return statistic
+
+
+GRID_CLAIMS = [
+    GridClaim("GRU is the best architecture in most scenarios", "section 3, conclusion", "grid-overall",
+              minus(wins("gru"), 0.5), "share of scenarios won, less one half"),
+    GridClaim("the hybrid is superior in no scenario", "section 3, conclusion", "grid-overall",
+              minus(wins("hybrid"), 0.0), "share of scenarios won"),
+    GridClaim("softmax is the best activation", "section 3, Figure 3", "grid-activation",
+              extreme("activation", "softmax", 1), "mean accuracy less that of the next best"),
+    GridClaim("tanh is the worst activation", "section 3, Figure 3", "grid-activation",
+              extreme("activation", "tanh", -1), "mean accuracy of the next worst less its own"),
+    GridClaim("RMSprop is the best optimizer", "section 3, Figure 5", "grid-optimizer",
+              extreme("optimizer", "rmsprop", 1), "mean accuracy less that of the next best"),
+    GridClaim("SGD is the worst optimizer", "section 3, Figure 5", "grid-optimizer",
+              extreme("optimizer", "sgd", -1), "mean accuracy of the next worst less its own"),
+    GridClaim("Adam is better than Adagrad", "section 3, Figure 5", "grid-optimizer",
+              difference("optimizer", "adam", "adagrad"), "difference of mean accuracies"),
+    GridClaim("more epochs are better", "section 3, Figure 4", "grid-epochs",
+              difference("epochs", max, min), "mean accuracy of the most epochs less that of the fewest"),
+]  # fmt: skip
+
+NEVER = "the hybrid is superior in no scenario"
+
+REPORTED = {
+    ("grocery", "hr@5"): 0.34, ("grocery", "hr@10"): 0.44, ("grocery", "ndcg@5"): 0.25, ("grocery", "ndcg@10"): 0.28,
+}  # fmt: skip
+"""Shrimal & Patil 2024, Tables 3 and 4."""
+
+
+def grid_claims(cells: pd.DataFrame, resamples: int = 2000) -> list[dict]:
+    """Rows of ``claims.csv`` for those claims of Toledo & Rezende that the cells (of `run_grid`) can speak of."""
+    cells = cells[cells["status"] != "failed"].reset_index(drop=True)
+    observed, draws = np.empty((1, len(cells))), np.empty((resamples, len(cells)))
+    n_cases = 0
+    for seed, positions in _levels(cells, "seed").items():
+        hits = np.column_stack([case_hits(cell) for _, cell in cells.iloc[positions].iterrows()])
+        observed[0, positions] = hits.mean(0)
+        draws[:, positions] = bootstrap_means(hits, resamples, seed)
+        n_cases += len(hits)
+    rows = []
+    for claim in GRID_CLAIMS:
+        statistic = claim.statistic(cells)
+        if statistic is None:
+            continue
+        value = float(statistic(observed)[0])
+        low, high = (float(bound[0]) for bound in interval(statistic(draws)[:, None]))
+        verdict = _never(low, high) if claim.claim == NEVER else _above_zero(low, high)
+        test = f"{claim.test}; bootstrap over test cases"
+        rows.append(_row(TOLEDO, claim.claim, claim.where, value, low, high, n_cases, test, verdict, claim.figure))
+    return rows
+
+
+def case_hits(cell: pd.Series | dict) -> np.ndarray:
+    """float64 (n_cases,): whether each test case of a cell is predicted, from its kept ranks."""
+    above, tied = np.asarray(cell["above"]), np.asarray(cell["tied"])
+    return Ranks(above, tied, np.empty((0, 0)), int((above + tied).max()) + 1).metric("accuracy")
+
+
+def ranking_claims(measured: pd.DataFrame) -> list[dict]:
+    """Rows for the numbers of Shrimal & Patil's Tables 3 and 4, where GRU4Rec was judged among 99 negatives.
+
+    A claim holds where the whole interval is above the printed value less half a unit of its last digit, and does not hold
+    where the whole interval is below.
+
+    Args:
+        measured: columns ``dataset, model, protocol, metric, mean, low, high, n``.
+    """
+    rows = []
+    for (dataset, metric), printed in REPORTED.items():
+        chosen = (measured["dataset"] == dataset) & (measured["model"] == "gru4rec")
+        chosen &= (measured["protocol"] == "sampled-99") & (measured["metric"] == metric)
+        for _, r in measured[chosen].iterrows():
+            table = 3 if metric.startswith("hr") else 4
+            verdict = _above_zero(r["low"] - (printed - 0.005), r["high"] - (printed - 0.005))
+            claim = f"GRU4Rec reaches {metric.upper()} {printed:.2f} on Amazon Grocery"
+            test = "bootstrap over test cases"
+            rows.append(
+                _row(SHRIMAL, claim, f"Table {table}", r["mean"], r["low"], r["high"], r["n"], test, verdict, "ranking-hr")
+            )
+    return rows
+
+
+def _above_zero(low: float, high: float) -> str:
+    return "holds" if low > 0 else "does not hold" if high < 0 else "undecided"
+
+
+def _never(low: float, high: float) -> str:
+    return "holds" if high == 0 else "does not hold" if low > 0 else "undecided"
+
+
+def _row(*values) -> dict:
+    return dict(zip(COLUMNS, values, strict=True))

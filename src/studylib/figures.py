@@ -1,0 +1,226 @@
+"""One function per figure, and how a figure becomes an SVG that follows the page's theme.
+
+An architecture or a model has the same colour everywhere (Okabe & Ito's palette, safe for colour-blind readers). Ink is
+`currentColor`, so that the same drawing reads on a light and on a dark page.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from html import escape
+
+import matplotlib
+
+matplotlib.use("agg", force=False)
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+COLOURS = {
+    "lstm": "#0072B2",
+    "gru": "#E69F00",
+    "hybrid": "#009E73",
+    "hybrid-gru-lstm": "#CC79A7",
+    "popularity": "#8C8C8C",
+    "markov": "#56B4E9",
+    "gru4rec": "#D55E00",
+}
+SPARE_COLOURS = ["#CC79A7", "#0072B2", "#009E73", "#E69F00", "#56B4E9", "#F0E442"]
+INK = "#010203"
+"""Stands for `currentColor` until the SVG is written."""
+
+CLASS_METRICS = {"accuracy": "Accuracy", "precision": "Precision", "recall": "Recall", "f1": "F1"}
+
+
+def colours(labels) -> dict[str, str]:
+    """The colour of each label: its own where it has one, else the next spare one."""
+    spare = iter(SPARE_COLOURS * len(list(labels)))
+    return {label: COLOURS.get(label) or next(spare) for label in labels}
+
+
+def _theme() -> None:
+    sns.set_theme(
+        style="ticks",
+        rc={
+            "axes.edgecolor": INK, "axes.labelcolor": INK, "text.color": INK, "xtick.color": INK, "ytick.color": INK,
+            "axes.titlesize": 11, "axes.labelsize": 10, "xtick.labelsize": 9, "ytick.labelsize": 9, "font.size": 10,
+            "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.7, "axes.titlelocation": "left",
+            "xtick.major.width": 0.7, "ytick.major.width": 0.7, "legend.frameon": False, "legend.fontsize": 9,
+            "axes.facecolor": "none", "figure.facecolor": "none", "svg.fonttype": "none", "font.family": "sans-serif",
+        },
+    )  # fmt: skip
+
+
+def to_svg(figure: Figure, name: str, alt: str) -> str:
+    """The figure as SVG text: no date, ids that begin with ``name``, ink in the page's colour, ``alt`` for screen readers."""
+    with plt.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", bbox_inches="tight", transparent=True, metadata={"Date": None})
+    plt.close(figure)
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'\bid="', f'id="{name}-', svg)
+    svg = re.sub(r'(xlink:href="#|url\(#)', rf"\g<1>{name}-", svg)
+    svg = svg.replace(INK, "currentColor")
+    svg = re.sub(r'<svg [^>]*?width="([\d.]+)pt"', lambda m: m.group(0).replace(f' width="{m.group(1)}pt"', ""), svg, count=1)
+    svg = re.sub(r' height="[\d.]+pt"', "", svg, count=1)
+    width = float(re.search(r'viewBox="0 0 ([\d.]+)', svg).group(1))
+    opening = f'<svg role="img" aria-labelledby="{name}-title" style="width:100%;max-width:{width * 4 / 3:.0f}px;height:auto"'
+    svg = svg.replace("<svg", opening, 1)
+    return svg.replace(">", f'><title id="{name}-title">{escape(alt)}</title>', 1).strip() + "\n"
+
+
+def visit_distributions(pages: pd.DataFrame, users: pd.DataFrame) -> Figure:
+    """Toledo & Rezende 2020, Figure 1: pages by their number of visits, and users by theirs (`data.summary`)."""
+    _theme()
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    left.scatter(pages["visits"], pages["pages"], s=9, color="#0072B2", alpha=0.6, linewidths=0)
+    left.set(xscale="log", yscale="log", xlabel="visits of a page", ylabel="pages", title="Pages by their visits")
+    right.scatter(users["visits"], users["users"], s=9, color="#D55E00", alpha=0.6, linewidths=0)
+    right.set(yscale="log", xlabel="visits in a session", ylabel="sessions", title="Sessions by their visits")
+    right.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if users["visits"].max() > 100:
+        right.set_xscale("log")
+    return figure
+
+
+def grid_by(cells: pd.DataFrame, factor: str | None = None, floor: dict[str, float] | None = None) -> Figure:
+    """Toledo & Rezende 2020, Figures 2 (``factor`` None) and 3 to 6: the mean of each metric by architecture and factor.
+
+    The line through a mean spans all cells behind it. ``floor`` draws the accuracy of baselines, by name.
+    """
+    _theme()
+    architectures = list(dict.fromkeys(cells["architecture"]))
+    figure, panels = plt.subplots(1, 4, figsize=(10, 3.0), layout="constrained", sharex=True)
+    for panel, (metric, title) in zip(panels, CLASS_METRICS.items(), strict=True):
+        sns.pointplot(
+            cells, x=factor or "architecture", y=metric, hue="architecture", hue_order=architectures, ax=panel,
+            palette=colours(architectures), errorbar=("pi", 100), dodge=0.35 if factor else False,
+            linestyle="none" if not factor or factor in ("activation", "optimizer") else "-", markersize=5,
+            err_kws={"linewidth": 1}, linewidth=1.2, legend=panel is panels[-1] and factor is not None,
+        )  # fmt: skip
+        panel.set(title=title, ylabel="", xlabel=(factor or "").replace("_", " "))
+        panel.set_ylim(bottom=0)
+        panel.tick_params(axis="x", rotation=30 if not factor or factor in ("activation", "optimizer") else 0)
+        if metric == "accuracy":
+            for name, value in (floor or {}).items():
+                panel.axhline(value, color=COLOURS[name], linewidth=1, linestyle=(0, (4, 2)))
+                panel.annotate(
+                    name, (1, value), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8,
+                    color=COLOURS[name],
+                )  # fmt: skip
+    if legend := panels[-1].get_legend():
+        sns.move_legend(panels[-1], "center left", bbox_to_anchor=(1.02, 0.5), title="")
+        legend.set_title("")
+    return figure
+
+
+def learning_curves(cells: pd.DataFrame) -> Figure:
+    """Training loss by epoch: a panel for each activation, a line for each training (its longest cell)."""
+    _theme()
+    longest = cells[cells["epochs"] == cells["epochs"].max()]
+    activations = list(dict.fromkeys(longest["activation"]))
+    architectures = list(dict.fromkeys(longest["architecture"]))
+    optimizers = list(dict.fromkeys(longest["optimizer"]))
+    width = max(6, 3.2 * len(activations))
+    figure, panels = plt.subplots(1, len(activations), figsize=(width, 3.2), layout="constrained", squeeze=False)
+    styles = dict(zip(optimizers, ["-", (0, (4, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1))], strict=False))
+    for panel, activation in zip(panels[0], activations, strict=True):
+        for _, cell in longest[longest["activation"] == activation].iterrows():
+            epochs = np.arange(1, len(cell["curve"]) + 1)
+            colour = COLOURS[cell["architecture"]]
+            panel.plot(epochs, cell["curve"], color=colour, linestyle=styles[cell["optimizer"]], linewidth=1.1)
+        panel.set(title=activation, xlabel="epoch", ylabel="training loss")
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+    handles = [plt.Line2D([], [], color=COLOURS[a], label=a) for a in architectures]
+    handles += [plt.Line2D([], [], color=INK, linestyle=styles[o], label=o) for o in optimizers]
+    panels[0][-1].legend(handles=handles, loc="center left", bbox_to_anchor=(1.02, 0.5))
+    return figure
+
+
+def training_times(cells: pd.DataFrame) -> Figure:
+    """Seconds an epoch by batch size and architecture; the line spans all cells."""
+    _theme()
+    times = cells.assign(seconds=cells["train_seconds"] / cells["epochs"])
+    architectures = list(dict.fromkeys(cells["architecture"]))
+    figure, panel = plt.subplots(figsize=(5.5, 3.2), layout="constrained")
+    sns.pointplot(
+        times, x="batch_size", y="seconds", hue="architecture", hue_order=architectures, palette=colours(architectures),
+        errorbar=("pi", 100), dodge=0.3, markersize=5, err_kws={"linewidth": 1}, linewidth=1.2, ax=panel,
+    )  # fmt: skip
+    panel.set(xlabel="batch size", ylabel="seconds an epoch")
+    panel.set_ylim(bottom=0)
+    sns.move_legend(panel, "center left", bbox_to_anchor=(1.02, 0.5), title="")
+    return figure
+
+
+def ranking_dots(measured: pd.DataFrame, metric: str, ceilings: dict[str, float] | None = None) -> Figure:
+    """A metric by model with its interval: a row of panels for each protocol, a column for each data set.
+
+    Args:
+        measured: columns ``dataset, model, protocol, metric, mean, low, high``.
+        metric: which of them, such as ``hr@10``.
+        ceilings: the best possible value of the full protocol, by data set, where it is known.
+    """
+    _theme()
+    measured = measured[measured["metric"] == metric]
+    datasets, models = list(dict.fromkeys(measured["dataset"])), list(dict.fromkeys(measured["model"]))
+    protocols = list(dict.fromkeys(measured["protocol"]))
+    size = (max(5.5, 3.3 * len(datasets)), len(protocols) * (0.9 + 0.32 * len(models)))
+    figure, panels = plt.subplots(
+        len(protocols), len(datasets), figsize=size, layout="constrained", squeeze=False, sharey=True
+    )
+    palette = colours(models)
+    for row, protocol in zip(panels, protocols, strict=True):
+        for panel, dataset in zip(row, datasets, strict=True):
+            some = measured[(measured["dataset"] == dataset) & (measured["protocol"] == protocol)]
+            for _, r in some.iterrows():
+                y = models.index(r["model"])
+                panel.plot([r["low"], r["high"]], [y, y], color=palette[r["model"]], linewidth=2)
+                panel.plot(r["mean"], y, "o", color=palette[r["model"]], markersize=6)
+            panel.set_yticks(range(len(models)), models)
+            panel.set_ylim(len(models) - 0.5, -0.5)
+            panel.set(title=f"{dataset}, {_PROTOCOLS.get(protocol, protocol)}", xlabel=metric.upper())
+            panel.set_xlim(left=0)
+            panel.xaxis.set_major_locator(MaxNLocator(5))
+            panel.grid(axis="x", color=INK, alpha=0.12, linewidth=0.6)
+            ceiling = (ceilings or {}).get(dataset) if protocol == "full" else None
+            if ceiling is not None:
+                panel.axvline(ceiling, color=INK, linewidth=1, linestyle=(0, (4, 2)))
+                panel.annotate("best possible", (ceiling, 0), xycoords=("data", "axes fraction"), rotation=90,
+                               xytext=(-3, 4), textcoords="offset points", ha="right", va="bottom", fontsize=8)  # fmt: skip
+    return figure
+
+
+_PROTOCOLS = {"full": "whole catalogue", "sampled-99": "99 negatives"}
+
+
+def by_prefix_length(curves: pd.DataFrame, metric: str) -> Figure:
+    """A metric by how many pages of a session are known, a line a model, a panel a data set.
+
+    Args:
+        curves: columns ``dataset, model, visits`` (a label such as ``1`` or ``5-8``, in order), ``mean, low, high``.
+    """
+    _theme()
+    datasets, models = list(dict.fromkeys(curves["dataset"])), list(dict.fromkeys(curves["model"]))
+    width = max(5.5, 3.6 * len(datasets))
+    figure, panels = plt.subplots(1, len(datasets), figsize=(width, 3.2), layout="constrained", squeeze=False)
+    palette = colours(models)
+    for panel, dataset in zip(panels[0], datasets, strict=True):
+        some = curves[curves["dataset"] == dataset]
+        labels = list(dict.fromkeys(some["visits"]))
+        for model in models:
+            line = some[some["model"] == model]
+            x = [labels.index(v) for v in line["visits"]]
+            panel.plot(x, line["mean"], "o-", color=palette[model], markersize=4, linewidth=1.4, label=model)
+            panel.fill_between(x, line["low"], line["high"], color=palette[model], alpha=0.15, linewidth=0)
+        panel.set_xticks(range(len(labels)), labels)
+        panel.set(title=dataset, xlabel="pages seen so far", ylabel=metric.upper())
+        panel.set_ylim(bottom=0)
+    panels[0][-1].legend(loc="center left", bbox_to_anchor=(1.02, 0.5))
+    return figure

@@ -1,0 +1,226 @@
+"""The grid of Toledo & Rezende 2020 (Table 4): its cells, expanded, trained, kept and taken up again.
+
+A *cell* is one combination of architecture, activation, optimizer, batch size, number of epochs and seed. A *training*
+makes the cells that differ in the number of epochs alone: 20 epochs are a checkpoint on the way to 50.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import json
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from studylib.data.sessions import Cases, Sessions, apply_filters, checksum
+from studylib.data.splits import Split, split_sessions
+from studylib.evaluation.classification import macro_average, micro_average
+from studylib.evaluation.ranking import Ranks, rank_cases
+from studylib.execution import WorkerDied, configure, fan_out
+from studylib.params import Data, Execution, Grid
+from studylib.progress import track
+
+TRAINING_VERSION = 1
+"""Raised whenever the training code changes its numbers, so that kept cells of before are not taken for new ones."""
+
+KEYS = ["architecture", "activation", "optimizer", "batch_size", "epochs", "seed"]
+RANKING_METRICS = ["hr@5", "hr@10", "ndcg@5", "ndcg@10", "mrr"]
+CLASS_METRICS = ["accuracy", "precision", "recall", "f1", "micro_precision", "micro_recall", "micro_f1"]
+COLUMNS = [
+    *KEYS, *CLASS_METRICS, *RANKING_METRICS, "loss", "status", "reason", "parameters", "train_seconds",
+]  # fmt: skip
+"""The columns of ``grid.csv``."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """The settings that the cells of one training share."""
+
+    architecture: str
+    activation: str
+    optimizer: str
+    batch_size: int
+    seed: int
+
+
+def expand(grid: Grid) -> list[Training]:
+    """All trainings of a grid, in the order of its lists."""
+    factors = (grid.architectures, grid.activations, grid.optimizers, grid.batch_sizes, grid.seeds)
+    return [Training(*values) for values in itertools.product(*factors)]
+
+
+def run_grid(log: Sessions, data: Data, grid: Grid, execution: Execution, cells: Path) -> pd.DataFrame:
+    """Train every cell that is not kept in the folder ``cells`` yet, keep it there, and give all of them.
+
+    Args:
+        log: the sessions of the log, filtered.
+        data, grid, execution: the sections of the study.
+        cells: the folder with one JSON file a finished cell.
+
+    Returns:
+        One row a cell in the order of `KEYS`: `COLUMNS`, and with them ``validation_accuracy`` (to choose on), ``curve``
+        (the loss after each epoch) and ``above``, ``tied`` (the ranks of the test cases).
+    """
+    cells.mkdir(parents=True, exist_ok=True)
+    splits = {seed: split_log(log, data, seed) for seed in grid.seeds}
+    keys = {
+        (training, epochs): _key(training, epochs, splits[training.seed], data, grid, execution)
+        for training in expand(grid)
+        for epochs in grid.epochs
+    }
+    missing: dict[Training, list[int]] = {}
+    for (training, epochs), key in keys.items():
+        if not (cells / f"{key}.json").exists():
+            missing.setdefault(training, []).append(epochs)
+
+    train = functools.partial(_train_task, splits, missing, data, grid, execution)
+    for training, results in track(fan_out(train, list(missing), execution), "grid, trainings", len(missing)):
+        if isinstance(results, WorkerDied):
+            results = [failed_cell(training, epochs, str(results)) for epochs in missing[training]]
+        for cell in results:
+            _keep(cells / f"{keys[training, cell['epochs']]}.json", cell)
+
+    rows = [json.loads((cells / f"{key}.json").read_text(encoding="utf-8")) for key in keys.values()]
+    return pd.DataFrame(rows).sort_values(KEYS, ignore_index=True)
+
+
+def split_log(log: Sessions, data: Data, seed: int) -> Split:
+    """The split of a seed: 80 % and 20 % of the sessions, and a tenth of the 80 % to choose on."""
+    return split_sessions(log, data.test_fraction, seed if data.split_seed is None else data.split_seed)
+
+
+def filter_log(log: Sessions, data: Data) -> Sessions:
+    """The sessions that the grid learns from and is judged on."""
+    return apply_filters(log, data, data.max_length)
+
+
+def _key(training: Training, epochs: int, split: Split, data: Data, grid: Grid, execution: Execution) -> str:
+    determinants = {
+        **asdict(training),
+        "epochs": epochs,
+        "split": split.checksum,
+        "max_length": data.max_length,
+        "units": grid.units,
+        "optimizer_settings": grid.optimizer_settings,
+        "learning_rate": grid.learning_rate.get(training.optimizer),
+        "backend": execution.keras_backend,
+        "threads": execution.threads_per_worker,
+        "version": TRAINING_VERSION,
+    }
+    return checksum(json.dumps(determinants, sort_keys=True).encode())[:20]
+
+
+def _keep(path: Path, cell: dict) -> None:
+    beside = path.with_suffix(f".{os.getpid()}.part")
+    beside.write_text(json.dumps(cell) + "\n", encoding="utf-8")
+    beside.replace(path)
+
+
+def _train_task(
+    splits: dict[int, Split],
+    missing: dict[Training, list[int]],
+    data: Data,
+    grid: Grid,
+    execution: Execution,
+    training: Training,
+) -> list[dict]:
+    configure(execution)
+    return train_cells(training, missing[training], splits[training.seed], data, grid)
+
+
+def train_cells(training: Training, epochs: list[int], split: Split, data: Data, grid: Grid) -> list[dict]:
+    """Train one network up to the last of ``epochs`` and judge it at each of them.
+
+    A network whose loss is no longer a number has ``diverged``; one whose loss did not change in its last epoch (all
+    gradients are zero) is ``stuck``; one that raises an error (out of memory) has ``failed``. Each is a cell with its reason, not an exception.
+    """
+    from studylib.models.keras_rnn import KerasRNN
+
+    model = KerasRNN(
+        training.architecture,
+        training.activation,
+        training.optimizer,
+        optimizer_settings=grid.optimizer_settings,
+        learning_rate=grid.learning_rate.get(training.optimizer),
+        batch_size=training.batch_size,
+        units=grid.units,
+        max_length=data.max_length,
+        seed=training.seed,
+    )
+    cells: list[dict] = []
+    seconds = 0.0
+    try:
+        model.prepare(split.train)
+        for checkpoint in sorted(epochs):
+            started = time.perf_counter()
+            model.train_to(checkpoint)
+            seconds += time.perf_counter() - started
+            status, reason = _status(model.curve)
+            cells.append(
+                {
+                    **asdict(training),
+                    "epochs": checkpoint,
+                    **judge(model, split.test),
+                    "validation_accuracy": _accuracy(model, split.validation),
+                    "loss": model.curve[-1]["loss"],
+                    "status": status,
+                    "reason": reason,
+                    "parameters": model.parameters,
+                    "train_seconds": round(seconds, 3),
+                    "curve": [point["loss"] for point in model.curve],
+                }
+            )
+    except Exception as error:
+        done = {cell["epochs"] for cell in cells}
+        reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+        cells += [failed_cell(training, e, reason) for e in epochs if e not in done]
+    return cells
+
+
+def failed_cell(training: Training, epochs: int, reason: str) -> dict:
+    """The row of a cell that has no network to judge: no measure is a number."""
+    measures = dict.fromkeys([*CLASS_METRICS, *RANKING_METRICS, "validation_accuracy", "loss"], float("nan"))
+    unknown = {"parameters": 0, "train_seconds": 0.0, "curve": [], "above": [], "tied": []}
+    return {**asdict(training), "epochs": epochs, **measures, "status": "failed", "reason": reason, **unknown}
+
+
+def _status(curve: list[dict]) -> tuple[str, str]:
+    epoch, last = curve[-1]["epoch"], curve[-1]["loss"]
+    if not np.isfinite(last):
+        return "diverged", f"the loss is {last} after epoch {epoch}"
+    if len(curve) > 1 and abs(last - curve[-2]["loss"]) <= 1e-6 * abs(last):
+        return "stuck", f"the loss stays at {last:.6g} in epoch {epoch}"
+    return "ok", "finished"
+
+
+def judge(model, cases: Cases) -> dict:
+    """Every measure of a cell on the test cases, from one pass of scores; and the ranks themselves.
+
+    The page predicted for a case is the one with the highest output. Outputs that tie count at their mean position.
+    """
+    ranks: Ranks = rank_cases(model, cases, threshold=0.5)["full"]
+    measures = {
+        "accuracy": ranks.metric("accuracy").mean(),
+        **macro_average(cases.targets, ranks.top[:, 0]),
+        **micro_average(ranks.positives),
+        **{name: ranks.metric(name).mean() for name in RANKING_METRICS},
+    }
+    return {name: float(value) for name, value in measures.items()} | {
+        "above": ranks.above.tolist(),
+        "tied": ranks.tied.tolist(),
+    }
+
+
+def _accuracy(model, cases: Cases) -> float:
+    return float(rank_cases(model, cases)["full"].metric("accuracy").mean())
+
+
+def to_csv(cells: pd.DataFrame, path: Path) -> None:
+    """Write ``grid.csv``: `COLUMNS`, measures with six digits."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cells[COLUMNS].to_csv(path, index=False, float_format="%.6g")

@@ -1,0 +1,190 @@
+"""Runs the notebooks of a study one after another, shows how far they are, and makes the report of them."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import logging
+import os
+import re
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import papermill
+from papermill.exceptions import PapermillExecutionError
+from tqdm import tqdm
+
+from studylib import provenance
+from studylib.errors import StudyError, nearest
+from studylib.params import StudyParams, project_root, reports_root
+from studylib.progress import CHANNEL
+from studylib.report import write_report
+
+NOTEBOOKS = {
+    "01": "01_eda",
+    "02": "02_grid_training",
+    "03": "03_ranking_evaluation",
+    "04": "04_figures",
+}
+
+TITLE = "Which recurrent recommender?"
+
+
+def run_study(params: StudyParams, only: str | None = None, reports: Path | None = None) -> Path:
+    """Execute the notebooks in order, or ``only`` one of them, and write the report of all that are executed.
+
+    Stops at the first notebook that fails; its partly executed copy stays in ``reports/<name>/notebooks/``.
+
+    Returns:
+        The page that was written.
+
+    Raises:
+        StudyError: a notebook failed, or did not write what it is there to write.
+    """
+    if only is not None and only not in NOTEBOOKS:
+        raise StudyError(f"--only {only}: there is no such notebook{nearest(only, NOTEBOOKS)}")
+    root = (reports or reports_root()).resolve()
+    folder = root / params.name
+    executed = folder / "notebooks"
+    executed.mkdir(parents=True, exist_ok=True)
+    environment = {"STUDYLIB_REPORTS": str(root)}
+    durations = _read_durations(folder)
+    with _environment(environment):
+        for number in [only] if only else NOTEBOOKS:
+            name = NOTEBOOKS[number]
+            started = time.time()
+            _execute(name, executed / f"{name}.ipynb", params)
+            check_results(number, params, folder, started)
+            durations[name] = round(time.time() - started, 1)
+    facts = provenance.provenance(params, _data_facts(folder), durations)
+    provenance.write(folder / "provenance.json", facts)
+    pages = [executed / f"{name}.ipynb" for name in NOTEBOOKS.values() if (executed / f"{name}.ipynb").exists()]
+    return write_report(pages, root / f"{params.name}.html", TITLE, facts)
+
+
+def _read_durations(folder: Path) -> dict[str, float]:
+    path = folder / "provenance.json"
+    return json.loads(path.read_text(encoding="utf-8"))["durations in seconds"] if path.exists() else {}
+
+
+def _data_facts(folder: Path) -> dict:
+    facts = {}
+    for path in sorted((folder / "data").glob("*.json")):
+        facts.update(json.loads(path.read_text(encoding="utf-8")))
+    return facts
+
+
+def _execute(name: str, output: Path, params: StudyParams) -> None:
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    with _progress_from_notebook(name):
+        try:
+            papermill.execute_notebook(
+                project_root() / "notebooks" / f"{name}.ipynb",
+                output,
+                parameters=params.model_dump(mode="json", exclude_unset=True) | {"name": params.name},
+                progress_bar=False,
+                cwd=project_root() / "notebooks",
+            )
+        except PapermillExecutionError as error:
+            raise StudyError(_failure(name, output, error)) from None
+
+
+def _failure(name: str, output: Path, error: PapermillExecutionError) -> str:
+    if error.ename == "StudyError":
+        return f"{error.evalue}\n(notebook {name}; as far as it came: {output})"
+    plain = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in error.traceback]
+    last = "\n".join("\n".join(plain).splitlines()[-6:])
+    return f"notebook {name} failed in cell {error.exec_count} with {error.ename}:\n{last}\n(as far as it came: {output})"
+
+
+def check_results(number: str, params: StudyParams, folder: Path, since: float) -> None:
+    """Judge a notebook by what it wrote after ``since`` (seconds since the epoch), not by its status.
+
+    Raises:
+        StudyError: a result is missing, old, or has not the rows that the params ask for.
+    """
+    notebook = NOTEBOOKS[number]
+    expected: dict[str, int | None] = {}
+    if number == "01":
+        expected["figures/visits.svg"] = None
+    elif number == "02":
+        grid = params.grid
+        lists = (grid.architectures, grid.activations, grid.optimizers, grid.batch_sizes, grid.epochs, grid.seeds)
+        cells = 1
+        for values in lists:
+            cells *= len(values)
+        expected["grid.csv"] = cells
+    elif number == "03":
+        ranking = params.ranking
+        expected["ranking.csv"] = 2 * len(ranking.datasets) * len(ranking.models) * len(ranking.seeds)
+    else:
+        expected["claims.csv"] = None
+    for result, rows in expected.items():
+        path = folder / result
+        if not path.exists() or path.stat().st_mtime < since - 1:
+            raise StudyError(f"notebook {notebook} ended without an error but did not write {folder.name}/{result}.")
+        if rows is not None:
+            with path.open(newline="", encoding="utf-8") as file:
+                found = sum(1 for _ in csv.DictReader(file))
+            if found != rows:
+                raise StudyError(f"notebook {notebook} wrote {found} rows to {folder.name}/{result}; the params ask for {rows}.")
+
+
+@contextlib.contextmanager
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextlib.contextmanager
+def _progress_from_notebook(name: str) -> Iterator[None]:
+    """Show the progress that the notebook's kernel reports, as a bar in this terminal."""
+    with tempfile.TemporaryDirectory() as folder:
+        channel = Path(folder) / "progress"
+        channel.touch()
+        done = threading.Event()
+        reader = threading.Thread(target=_show_progress, args=(channel, name, done), daemon=True)
+        with _environment({CHANNEL: str(channel)}):
+            reader.start()
+            try:
+                yield
+            finally:
+                done.set()
+                reader.join()
+
+
+def _show_progress(channel: Path, name: str, done: threading.Event) -> None:
+    with channel.open(encoding="utf-8") as lines, tqdm(desc=name, bar_format=_WAITING, dynamic_ncols=True) as bar:
+        current, rest = None, ""
+        while True:
+            finished = done.wait(0.3)
+            *complete, rest = (rest + lines.read()).split("\n")
+            if complete:
+                description, reached, total = json.loads(complete[-1])
+                if (description, total) != current:
+                    current = (description, total)
+                    bar.bar_format = None
+                    bar.reset(total)
+                    bar.set_description(f"{name}: {description}", refresh=False)
+                bar.n = reached
+            bar.refresh()
+            if finished:
+                bar.bar_format = _WAITING
+                bar.set_description(f"{name}: done", refresh=False)
+                return
+
+
+_WAITING = "{desc}  {elapsed}"
