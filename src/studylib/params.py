@@ -149,15 +149,8 @@ class RankingDataset(Log):
 
 
 class ModelParams(Section):
-    label: str = ""
+    label: str
     """How tables and figures call the model; its name where there is no label."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _label_is_the_name(cls, values: Any) -> Any:
-        if isinstance(values, dict) and not values.get("label"):
-            return {**values, "label": values.get("model", "")}
-        return values
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -167,16 +160,19 @@ class ModelParams(Section):
 
 class Popularity(ModelParams):
     model: Literal["popularity"] = "popularity"
+    label: str = "popularity"
 
 
 class Markov(ModelParams):
     model: Literal["markov"] = "markov"
+    label: str = "markov"
 
 
 class Gru4Rec(ModelParams):
     """Sizes of Shrimal & Patil 2024, section 4.1; the other defaults were chosen on validation cases of `grocery`."""
 
     model: Literal["gru4rec"] = "gru4rec"
+    label: str = "gru4rec"
     embedding: int = Field(64, ge=1)
     hidden: int = Field(128, ge=1)
     dropout: float = Field(0.4, ge=0, lt=1)

@@ -39,17 +39,20 @@ def track(items: Iterable[T], description: str, total: int | None = None) -> Ite
 
 def _track(items: Iterable[T], description: str, total: int | None) -> Iterator[T]:
     total = len(items) if total is None and hasattr(items, "__len__") else total
+    if total == 0:
+        yield from items
+        return
     channel = os.environ.get(CHANNEL)
     if channel is None:
         yield from tqdm(items, description, total, file=sys.stderr, dynamic_ncols=True, leave=False)
         return
-    last = 0.0
-    for done, item in enumerate(items):
-        if time.monotonic() - last > 0.2 or done == 0:
-            last = time.monotonic()
-            _send(channel, description, done, total)
+    _send(channel, description, 0, total)
+    sent = time.monotonic()
+    for done, item in enumerate(items, 1):
         yield item
-    _send(channel, description, total, total)
+        if time.monotonic() - sent > 0.2 or done == total:
+            sent = time.monotonic()
+            _send(channel, description, done, total)
 
 
 def _send(channel: str, description: str, done: int | None, total: int | None) -> None:

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import re
+import sys
 import tempfile
 import threading
 import time
@@ -88,6 +89,7 @@ def _execute(name: str, output: Path, params: StudyParams) -> None:
                 output,
                 parameters=params.model_dump(mode="json", exclude_unset=True) | {"name": params.name},
                 progress_bar=False,
+                extra_arguments=["--log-level=ERROR"],
                 cwd=project_root() / "notebooks",
             )
         except PapermillExecutionError as error:
@@ -167,10 +169,11 @@ def _progress_from_notebook(name: str) -> Iterator[None]:
 
 
 def _show_progress(channel: Path, name: str, done: threading.Event) -> None:
-    with channel.open(encoding="utf-8") as lines, tqdm(desc=name, bar_format=_WAITING, dynamic_ncols=True) as bar:
-        current, rest = None, ""
-        while True:
-            finished = done.wait(0.3)
+    """Follow the lines of `studylib.progress` until ``done``: a live bar in a terminal, a line now and then elsewhere."""
+    live = sys.stderr.isatty()
+    with channel.open(encoding="utf-8") as lines, tqdm(desc=name, bar_format=_NO_TOTAL, dynamic_ncols=True) as bar:
+        current, rest, shown = None, "", time.monotonic()
+        while not (finished := done.wait(0.3)):
             *complete, rest = (rest + lines.read()).split("\n")
             if complete:
                 description, reached, total = json.loads(complete[-1])
@@ -180,11 +183,13 @@ def _show_progress(channel: Path, name: str, done: threading.Event) -> None:
                     bar.reset(total)
                     bar.set_description(f"{name}: {description}", refresh=False)
                 bar.n = reached
-            bar.refresh()
-            if finished:
-                bar.bar_format = _WAITING
-                bar.set_description(f"{name}: done", refresh=False)
-                return
+            if live or time.monotonic() - shown > SECONDS_BETWEEN_LINES:
+                shown = time.monotonic()
+                bar.refresh()
+        if finished:
+            bar.bar_format = _NO_TOTAL
+            bar.set_description(name, refresh=False)
 
 
-_WAITING = "{desc}  {elapsed}"
+_NO_TOTAL = "{desc}  {elapsed}"
+SECONDS_BETWEEN_LINES = 15
