@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 import joblib
-from joblib.externals.loky.process_executor import TerminatedWorkerError
+from joblib.externals.loky.process_executor import ProcessPoolExecutor, TerminatedWorkerError
 
 from studylib.params import Execution
 
@@ -53,9 +53,8 @@ def fan_out(
         batch = suspects[:1] or list(left)
         n_jobs = min(workers, len(batch)) if not suspects else 1
         started: list[Hashable] = []
-        pool = joblib.Parallel(n_jobs, "loky", return_as="generator_unordered", pre_dispatch=n_jobs, batch_size=1)
         try:
-            for task, result in pool(joblib.delayed(_with_task)(function, t) for t in _noting(batch, started)):
+            for task, result in _results(function, _noting(batch, started), n_jobs):
                 del left[task]
                 yield task, result
         except TerminatedWorkerError:
@@ -65,6 +64,20 @@ def fan_out(
                     if deaths[task] > 2:
                         del left[task]
                         yield task, WorkerDied("its worker process died three times, the last time alone")
+
+
+def _results(function: Callable, tasks: Iterator, n_jobs: int) -> Iterator[tuple[Hashable, Any]]:
+    if n_jobs > 1:
+        pool = joblib.Parallel(n_jobs, "loky", return_as="generator_unordered", pre_dispatch=n_jobs, batch_size=1)
+        yield from pool(joblib.delayed(_with_task)(function, task) for task in tasks)
+        return
+    # joblib would run a single job in this process, which a task that dies would take with it.
+    process = ProcessPoolExecutor(1)
+    try:
+        for task in tasks:
+            yield process.submit(_with_task, function, task).result()
+    finally:
+        process.shutdown(kill_workers=True)
 
 
 def _with_task(function: Callable, task: Hashable) -> tuple[Hashable, Any]:

@@ -191,6 +191,7 @@ def ranking_dots(measured: pd.DataFrame, metric: str, ceilings: dict[str, float]
             panel.grid(axis="x", color=INK, alpha=0.12, linewidth=0.6)
             ceiling = (ceilings or {}).get(dataset) if protocol == "full" else None
             if ceiling is not None:
+                panel.set_xlim(right=max(panel.get_xlim()[1], ceiling * 1.08))
                 panel.axvline(ceiling, color=INK, linewidth=1, linestyle=(0, (4, 2)))
                 panel.annotate("best possible", (ceiling, 0), xycoords=("data", "axes fraction"), rotation=90,
                                xytext=(-3, 4), textcoords="offset points", ha="right", va="bottom", fontsize=8)  # fmt: skip

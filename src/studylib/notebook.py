@@ -67,9 +67,8 @@ class Study:
 
     def table(self, frame: pd.DataFrame, caption: str, digits: int = 3) -> None:
         """Display a table with its caption; fractions with ``digits`` digits."""
-        html = frame.to_html(
-            index=False, border=0, classes="study-table", float_format=lambda x: f"{x:.{digits}f}", na_rep="–"
-        )
+        frame = frame.map(lambda x: "–" if pd.isna(x) else f"{x:.{digits}f}" if isinstance(x, float) else x)
+        html = frame.to_html(index=False, border=0, classes="study-table")
         words = f"<caption>{escape(caption, quote=False)}</caption>"
         display(HTML(html.replace("<thead>", f"{words}<thead>", 1)))
 

@@ -36,8 +36,8 @@ class Section(BaseModel):
 class Synthetic(Section):
     """The generated log (`studylib.data.synthetic`)."""
 
-    sessions: int = Field(3000, ge=10)
-    items: int = Field(300, ge=10)
+    sessions: int = Field(6000, ge=10)
+    items: int = Field(120, ge=10)
     mean_length: float = Field(8.0, gt=1)
     max_session: int = Field(60, ge=2)
     popularity_exponent: float = Field(1.0, ge=0)
@@ -71,6 +71,13 @@ class Log(Section):
     min_length: int = Field(2, ge=2)
     k_core: int | None = Field(None, ge=1)
     collapse_repeats: bool = False
+
+    @field_validator("user", "item", "time", mode="before")
+    @classmethod
+    def _is_a_column(cls, column: Any) -> Any:
+        if column is not None and (isinstance(column, bool) or not isinstance(column, str | int)):
+            raise ValueError("must be the name of a column or its number from 0 on")
+        return column
 
     @model_validator(mode="after")
     def _one_source(self) -> Log:
@@ -117,7 +124,7 @@ class Grid(Section):
     batch_sizes: list[Annotated[int, Field(ge=1)]] = [64]
     epochs: list[Annotated[int, Field(ge=1)]] = [5, 15]
     units: int = Field(128, ge=1)
-    seeds: list[int] = [0]
+    seeds: list[Annotated[int, Field(ge=0)]] = [0]
 
     @field_validator("architectures", "activations", "optimizers", "batch_sizes", "epochs", "seeds")
     @classmethod
@@ -201,7 +208,7 @@ class Ranking(Section):
     candidates: int = Field(99, ge=1)
     exclude_visited: bool = False
     ties: Literal["mean", "conservative", "standard"] = "mean"
-    seeds: list[int] = Field([0], min_length=1)
+    seeds: list[Annotated[int, Field(ge=0)]] = [0]
 
     @field_validator("datasets", mode="before")
     @classmethod
@@ -212,6 +219,20 @@ class Ranking(Section):
     @classmethod
     def _names_are_models(cls, values: Any) -> Any:
         return [{"model": v} if isinstance(v, str) else v for v in values] if isinstance(values, list) else values
+
+    @field_validator("datasets", "models")
+    @classmethod
+    def _some(cls, values: list) -> list:
+        if not values:
+            raise ValueError("the list must not be empty")
+        return values
+
+    @field_validator("seeds")
+    @classmethod
+    def _some_and_distinct(cls, values: list) -> list:
+        if not values or len(set(values)) < len(values):
+            raise ValueError("the list must not be empty and must not name a value twice")
+        return values
 
     @model_validator(mode="after")
     def _labels_are_distinct(self) -> Ranking:
@@ -228,6 +249,13 @@ class Execution(Section):
     threads_per_worker: int = Field(1, ge=1)
     keras_backend: Literal["tensorflow", "jax", "torch"] = "tensorflow"
     device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    @field_validator("workers", mode="before")
+    @classmethod
+    def _auto_or_a_number(cls, workers: Any) -> Any:
+        if workers != "auto" and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
+            raise ValueError("must be 'auto' or a number from 1 on")
+        return workers
 
 
 class StudyParams(Section):
@@ -286,13 +314,26 @@ def _sentence(problem: dict, source: str) -> str:
     if problem["type"] == "union_tag_invalid":
         expected = [tag.strip(" '") for tag in problem["ctx"]["expected_tags"].split(",")]
         return f"{source}: {key}: there is no model {problem['ctx']['tag']!r}{nearest(problem['ctx']['tag'], expected)}"
+    if problem["loc"][-1:] == ("[key]",) and problem["type"] == "literal_error":
+        expected = problem["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
+        return f"{source}: unknown key {key!r}{nearest(problem['input'], expected)}"
     if problem["type"] == "literal_error" and isinstance(problem["input"], str):
         expected = problem["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
         return f"{source}: {key}: unknown value {problem['input']!r}{nearest(problem['input'], expected)}"
-    message = problem["msg"].removeprefix("Value error, ")
+    message = _PLAIN.get(problem["type"], problem["msg"].removeprefix("Value error, "))
     given = "" if isinstance(problem["input"], dict | list) else f" (given: {problem['input']!r})"
     return f"{source}: {key or 'the file'}: {message[0].lower()}{message[1:]}{given}."
 
+
+_PLAIN = {
+    "dict_type": "must be keys with values",
+    "model_type": "must be keys with values",
+    "model_attributes_type": "must be a name, or keys with values",
+    "list_type": "must be a list",
+    "missing": "is missing",
+    "union_tag_not_found": "needs a 'model', the name of one",
+}
+"""What pydantic says in the words of Python, in those of a params file."""
 
 _MODELS = {cls.model_fields["model"].default: cls for cls in get_args(get_args(Model)[0])}
 _TAGS = frozenset(_MODELS)

@@ -65,6 +65,9 @@ def wins(level: str, factor: str = "architecture") -> Callable[[pd.DataFrame], S
             return None
         rest = [key for key in ("architecture", "activation", "optimizer", "batch_size", "epochs", "seed") if key != factor]
         positions = cells.assign(position=range(len(cells))).pivot(index=rest, columns=factor, values="position")
+        positions = positions.dropna().astype(int)  # a scenario in which a network failed has no winner
+        if positions.empty:
+            return None
         own, others = positions.pop(level).to_numpy(), positions.to_numpy()
         return lambda means: (means[:, own] > means[:, others].max(2)).mean(1)
 
@@ -124,6 +127,8 @@ REPORTED = {
 def grid_claims(cells: pd.DataFrame, resamples: int = 2000) -> list[dict]:
     """Rows of ``claims.csv`` for those claims of Toledo & Rezende that the cells (of `run_grid`) can speak of."""
     cells = cells[cells["status"] != "failed"].reset_index(drop=True)
+    if cells.empty:
+        return []
     observed, draws = np.empty((1, len(cells))), np.empty((resamples, len(cells)))
     n_cases = 0
     for seed, positions in _levels(cells, "seed").items():

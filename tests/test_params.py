@@ -1,0 +1,181 @@
+"""Params files: the defaults, and the one sentence that each mistake gets."""
+
+import re
+
+import pytest
+
+from studylib.errors import StudyError
+from studylib.params import StudyParams, load_params, project_root, study_params
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Write a params file and load it."""
+
+    def load(text):
+        path = tmp_path / "mine.yaml"
+        path.write_text(text, encoding="utf-8")
+        return load_params(path)
+
+    return load
+
+
+@pytest.fixture
+def message(load, tmp_path):
+    """The error of a params file, without the path that every error begins with."""
+
+    def message(text):
+        with pytest.raises(StudyError) as raised:
+            load(text)
+        said = str(raised.value)
+        beginning = f"{tmp_path / 'mine.yaml'}: "
+        assert said.startswith(beginning) and "\n" not in said
+        said = said.removeprefix(beginning)
+        assert re.search(r"[^.?][.?]$", said), said
+        jargon = "pydantic|https?:|Traceback|Value error|validation error|constrained|literal\\[|discriminator|instance of"
+        assert not re.search(jargon, said), said
+        return said
+
+    return message
+
+
+def test_the_quickstart_is_the_defaults(load):
+    assert load_params(project_root() / "params" / "quickstart.yaml") == StudyParams()
+    assert load("") == load("# nothing\n") == StudyParams()
+
+
+def test_a_file_changes_what_it_names_and_nothing_else(load):
+    params = load("name: mine\ngrid: {units: 7, learning_rate: {sgd: 0.5}}\ndata: {reader: events, path: x.csv, item: 1}")
+    assert (params.grid.units, params.grid.learning_rate, params.grid.epochs) == (7, {"sgd": 0.5}, [5, 15])
+    assert (params.data.dataset, params.data.reader, params.data.item, params.data.max_length) == (None, "events", 1, 40)
+    assert params.ranking == StudyParams().ranking
+
+
+def test_names_stand_for_data_sets_and_models(load):
+    short = load("ranking: {datasets: [grocery, yelp], models: [markov, {model: gru4rec, label: small, hidden: 8}]}")
+    long = load("ranking: {datasets: [{dataset: grocery}, {dataset: yelp}],"
+                " models: [{model: markov}, {model: gru4rec, label: small, hidden: 8}]}")  # fmt: skip
+    assert short == long
+    assert [d.label for d in short.ranking.datasets] == ["grocery", "yelp"]
+    assert [m.label for m in short.ranking.models] == ["markov", "small"]
+    assert short.ranking.models[1].settings["hidden"] == 8
+    assert short.ranking.models[1].settings.keys().isdisjoint({"model", "label"})
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "meant"),
+    [
+        ("dta: {}", "dta", "data"),
+        ("data: {max_sesions: 3}", "data.max_sesions", "max_sessions"),
+        ("data: {synthetic: {itms: 30}}", "data.synthetic.itms", "items"),
+        ("grid: {optimizer: [adam]}", "grid.optimizer", "optimizers"),
+        ("grid: {learning_rate: {adamm: 0.1}}", "grid.learning_rate.adamm", "adam"),
+        ("ranking: {model: [markov]}", "ranking.model", "models"),
+        ("ranking: {models: [markov, {model: gru4rec, hiden: 3}]}", "ranking.models.1.hiden", "hidden"),
+        ("ranking: {datasets: [{dataset: yelp, nam: x}]}", "ranking.datasets.0.nam", "name"),
+        ("ranking: {datasets: [yelp, {name: x, reader: events, path: y, usr: z}]}", "ranking.datasets.1.usr", "user"),
+        ("execution: {worker: 2}", "execution.worker", "workers"),
+    ],
+)
+def test_an_unknown_key_is_named_with_the_nearest(message, text, key, meant):
+    assert message(text) == f"unknown key {key!r}; did you mean {meant!r}?"
+
+
+def test_an_unknown_key_like_no_other_gets_the_list(message):
+    expected = "unknown key 'ranking.models.0.dropout'; it must be one of label, model."
+    assert message("ranking: {models: [{model: popularity, dropout: 0.1}]}") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("grid: {architectures: [lstmm]}", "grid.architectures.0: unknown value 'lstmm'; did you mean 'lstm'?"),
+        ("ranking: {ties: meen}", "ranking.ties: unknown value 'meen'; did you mean 'mean'?"),
+        ("ranking: {models: [gru4rek]}", "ranking.models.0: there is no model 'gru4rek'; did you mean 'gru4rec'?"),
+        ("ranking: {datasets: [{name: x, reader: event, path: y}]}",
+         "ranking.datasets.0.reader: unknown value 'event'; did you mean 'events'?"),
+        ("execution: {keras_backend: theano}",
+         "execution.keras_backend: unknown value 'theano'; it must be one of jax, tensorflow, torch."),
+    ],
+)  # fmt: skip
+def test_an_unknown_value_is_named_with_what_there_is(message, text, said):
+    assert message(text) == said
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "given"),
+    [
+        ("seed: -1", "seed", "-1"),
+        ("name: ../mine", "name", "'../mine'"),
+        ("data: {min_length: 1}", "data.min_length", "1"),
+        ("data: {min_length: two}", "data.min_length", "'two'"),
+        ("data: {test_fraction: 1}", "data.test_fraction", "1"),
+        ("data: {max_sessions: 2.5}", "data.max_sessions", "2.5"),
+        ("data: {synthetic: {weights: [0.9, 0.1]}}", "data.synthetic.weights", None),
+        ("data: {reader: events, path: x, user: [1]}", "data.user", None),
+        ("data:", "data", "None"),
+        ("data: synthetic", "data", "'synthetic'"),
+        ("grid: {epochs: [5, 0]}", "grid.epochs.1", "0"),
+        ("grid: {architectures: lstm}", "grid.architectures", "'lstm'"),
+        ("grid: {batch_sizes: [64, 64]}", "grid.batch_sizes", None),
+        ("grid: {seeds: []}", "grid.seeds", None),
+        ("grid: {seeds: [-1]}", "grid.seeds.0", "-1"),
+        ("grid: {learning_rate: {adam: 0}}", "grid.learning_rate.adam", "0"),
+        ("grid: {learning_rate: 0.1}", "grid.learning_rate", "0.1"),
+        ("ranking: {seeds: [1, 1]}", "ranking.seeds", None),
+        ("ranking: {seeds: [-1]}", "ranking.seeds.0", "-1"),
+        ("ranking: {models: []}", "ranking.models", None),
+        ("ranking: {datasets: []}", "ranking.datasets", None),
+        ("ranking: {models: [{label: x}]}", "ranking.models.0", None),
+        ("ranking: {models: [7]}", "ranking.models.0", "7"),
+        ("ranking: {models: [{model: gru4rec, dropout: 1}]}", "ranking.models.0.dropout", "1"),
+        ("ranking: {datasets: [yelp, {dataset: ml-1m, test_fraction: 0.5}]}", "ranking.datasets.1.test_fraction", "0.5"),
+        ("execution: {workers: 0}", "execution.workers", "0"),
+        ("execution: {workers: many}", "execution.workers", "'many'"),
+    ],
+)
+def test_a_value_that_cannot_be_is_named_with_its_key(message, text, key, given):
+    said = message(text)
+    assert said.startswith(f"{key}: ")
+    assert said.endswith(f" (given: {given}).") if given else "given:" not in said
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("data: {dataset: null}", ["data: give either 'dataset'", "or 'reader'"]),
+        ("data: {dataset: yelp, reader: events, path: x}", ["data: give either 'dataset'", "or 'reader'"]),
+        ("ranking: {datasets: [{name: x}]}", ["ranking.datasets.0: give either 'dataset'", "or 'reader'"]),
+        ("data: {dataset: yelp, separator: ';', path: x}", ["data: ", "leave out path, separator"]),
+        ("data: {reader: events}", ["data: the reader 'events' needs a 'path'"]),
+        ("ranking: {datasets: [{name: x, reader: sequences, path: y, user: z}]}",
+         ["ranking.datasets.0: the reader 'sequences' has no option user", "leading_user, separator"]),
+        ("data: {reader: rechorus, path: x, time: y}", ["the reader 'rechorus' has no option time", "none"]),
+        ("ranking: {datasets: [{reader: jsonl, path: x}]}", ["ranking.datasets.0: ", "needs a 'name'"]),
+        ("ranking: {datasets: [yelp, yelp]}", ["ranking: two entries are the data set 'yelp'"]),
+        ("ranking: {models: [gru4rec, {model: gru4rec, hidden: 8}]}", ["ranking: two entries are the model 'gru4rec'"]),
+        ("ranking: {models: [markov, {model: popularity, label: markov}]}", ["two entries are the model 'markov'"]),
+    ],
+)  # fmt: skip
+def test_what_does_not_go_together_is_said(message, text, words):
+    said = message(text)
+    assert all(word in said for word in words), said
+
+
+def test_every_mistake_is_a_line_of_its_own():
+    with pytest.raises(StudyError) as raised:
+        study_params({"seed": -1, "grid": {"unit": 3}}, source="the parameters cell")
+    assert str(raised.value).splitlines() == [
+        "the parameters cell: seed: input should be greater than or equal to 0 (given: -1).",
+        "the parameters cell: unknown key 'grid.unit'; did you mean 'units'?",
+    ]
+
+
+def test_what_is_no_params_file(message, tmp_path):
+    assert "not valid YAML (line 3): " in message("name: mine\ngrid:\n  units: 3: 4\n")
+    assert "must hold sections such as 'data:' and 'grid:', not a list." in message("- 1\n- 2\n")
+    with pytest.raises(StudyError, match=r"absent\.yaml: there is no such params file; .*quickstart\.yaml.*[^.]\.$"):
+        load_params(tmp_path / "absent.yaml")
+    (tmp_path / "latin.yaml").write_bytes("name: café".encode("latin-1"))
+    with pytest.raises(StudyError, match=r"latin\.yaml: cannot be read as text .*[^.]\.$"):
+        load_params(tmp_path / "latin.yaml")
