@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any

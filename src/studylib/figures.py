@@ -67,10 +67,14 @@ def to_svg(figure: Figure, name: str, alt: str) -> str:
     svg = re.sub(r'\bid="', f'id="{name}-', svg)
     svg = re.sub(r'(xlink:href="#|url\(#)', rf"\g<1>{name}-", svg)
     svg = svg.replace(INK, "currentColor")
-    svg = re.sub(r'<svg [^>]*?width="([\d.]+)pt"', lambda m: m.group(0).replace(f' width="{m.group(1)}pt"', ""), svg, count=1)
+    svg = re.sub(
+        r'<svg [^>]*?width="([\d.]+)pt"', lambda m: m.group(0).replace(f' width="{m.group(1)}pt"', ""), svg, count=1
+    )
     svg = re.sub(r' height="[\d.]+pt"', "", svg, count=1)
     width = float(re.search(r'viewBox="0 0 ([\d.]+)', svg).group(1))
-    opening = f'<svg role="img" aria-labelledby="{name}-title" style="width:100%;max-width:{width * 4 / 3:.0f}px;height:auto"'
+    opening = (
+        f'<svg role="img" aria-labelledby="{name}-title" style="width:100%;max-width:{width * 4 / 3:.0f}px;height:auto"'
+    )
     svg = svg.replace("<svg", opening, 1)
     return svg.replace(">", f'><title id="{name}-title">{escape(alt)}</title>', 1).strip() + "\n"
 

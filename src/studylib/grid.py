@@ -137,7 +137,8 @@ def train_cells(training: Training, epochs: list[int], split: Split, data: Data,
     """Train one network up to the last of ``epochs`` and judge it at each of them.
 
     A network whose loss is no longer a number has ``diverged``; one whose loss did not change in its last epoch (all
-    gradients are zero) is ``stuck``; one that raises an error (out of memory) has ``failed``. Each is a cell with its reason, not an exception.
+    gradients are zero) is ``stuck``; one that raises an error (out of memory) has ``failed``. Each is a cell with its
+    reason, not an exception.
     """
     from studylib.models.keras_rnn import KerasRNN
 

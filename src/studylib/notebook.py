@@ -47,7 +47,9 @@ class Study:
         """
         path = self.folder / name
         if not path.exists():
-            raise StudyError(f"{path.parent.name}/{name} is not there yet: run notebook {notebook} of this study first.")
+            raise StudyError(
+                f"{path.parent.name}/{name} is not there yet: run notebook {notebook} of this study first."
+            )
         return path
 
     def note_data(self, name: str, facts: dict) -> None:

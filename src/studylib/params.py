@@ -91,7 +91,9 @@ class Log(Section):
             raise ValueError(f"the reader {self.reader!r} needs a 'path'")
         elif unknown := given - {"path"} - READER_OPTIONS[self.reader]:
             options = ", ".join(sorted(READER_OPTIONS[self.reader])) or "none"
-            raise ValueError(f"the reader {self.reader!r} has no option {', '.join(sorted(unknown))} (it has: {options})")
+            raise ValueError(
+                f"the reader {self.reader!r} has no option {', '.join(sorted(unknown))} (it has: {options})"
+            )
         return self
 
 

@@ -86,9 +86,12 @@ def write_report(notebooks: list[Path], destination: Path, title: str, provenanc
     _prepare_tables(page)
     _land_links(page, chapters)
     contents = _contents(page)
+    errors = [(box["id"], box.find_parent("section").find("h2").get_text()) for box in page.select("section .error[id]")]
     _add_anchors(page)
 
-    environment = Environment(loader=PackageLoader("studylib", "report_page"), autoescape=True, undefined=StrictUndefined)
+    environment = Environment(
+        loader=PackageLoader("studylib", "report_page"), autoescape=True, undefined=StrictUndefined
+    )
     environment.filters["label"] = lambda key: str(key).replace("_", " ")
     html = environment.get_template("page.html.j2").render(
         title=title,
@@ -98,7 +101,7 @@ def write_report(notebooks: list[Path], destination: Path, title: str, provenanc
         summary=Markup(page.select_one("#summary").decode_contents()),
         chapters=Markup("\n".join(str(section) for section in page.select("section.chapter"))),
         contents=contents,
-        errors=[(box["id"], box.find_parent("section").find("h2").get_text()) for box in page.select(".error[id]")],
+        errors=errors,
         provenance=provenance,
     )
     destination = Path(destination)
@@ -291,13 +294,19 @@ def _number_figures(page: BeautifulSoup) -> None:
         number = page.new_tag("span", string=f"Figure {n}", attrs={"class": "figure-number"})
         caption.insert(0, number)
         caption.insert(1, " ")
-        if figure_id := caption.find_parent("figure").get("id"):
-            for link in page.find_all("a", href=f"#{figure_id}", string=lambda text: not text):
-                link.string = f"Figure {n}"
+        for link in page.find_all("a", href=f"#{caption.find_parent('figure').get('id')}"):
+            link.string = link.get_text() or f"Figure {n}"
     for svg in page.select("svg:not([role])"):
         caption = svg.find_parent("figure") and svg.find_parent("figure").find("figcaption")
         svg["role"] = "img"
         svg["aria-label"] = caption.get_text(" ", strip=True) if caption else "A figure without a description"
+    for svg in page.select("figure > svg[viewbox]"):
+        # Scaled down to a phone, a figure of several panels could not be read: it scrolls there.
+        if float(svg["viewbox"].split()[2]) > 560:
+            name = svg.find_parent("figure").select_one(".figure-number")
+            label = name.get_text() if name else "Figure"
+            attributes = {"class": "figure-scroll", "tabindex": "0", "role": "region", "aria-label": label}
+            svg.wrap(page.new_tag("div", attrs=attributes))
 
 
 def _prepare_tables(page: BeautifulSoup) -> None:
@@ -314,6 +323,8 @@ def _prepare_tables(page: BeautifulSoup) -> None:
 
         rows = [row.find_all(["th", "td"]) for row in table.select("tbody tr")]
         header = table.select("thead tr")
+        for cell in (cell for row in rows for cell in row if len(cell.get_text()) > 28):
+            cell["class"] = "words"
         simple = len(header) == 1 and not table.select("[colspan], [rowspan]") and len({len(row) for row in rows}) == 1
         if simple:
             for column in zip(header[0].find_all(["th", "td"]), *rows, strict=False):
@@ -328,6 +339,11 @@ def _prepare_tables(page: BeautifulSoup) -> None:
         if len(rows) > 24:
             region["class"] = "table-scroll long"
         table.wrap(region)
+        if table.caption:
+            # Stays in view while the table scrolls sideways.
+            words = page.new_tag("span")
+            words.extend(list(table.caption.children))
+            table.caption.append(words)
 
 
 def _merge_header_rows(table: Tag) -> None:
@@ -350,7 +366,7 @@ def _mark_numbers(column: tuple[Tag, ...]) -> None:
     if not given or not all(matches):
         return
     for cell in column:
-        cell["class"] = [*cell.get_attribute_list("class"), "num"] if cell.get("class") else "num"
+        cell["class"] = "num"
     for (cell, _), match in zip(given, matches, strict=True):
         number = re.sub(r"[,\u2009\u202f]", "", match["number"])
         if number != cell.get_text().strip():
@@ -394,7 +410,9 @@ def _add_anchors(page: BeautifulSoup) -> None:
         figure = element.find_parent("figure") if element.name == "figcaption" else None
         target = figure["id"] if figure else element["id"]
         name = f"Link to {element.find(class_='figure-number').get_text() if figure else element.get_text()}"
-        element.append(page.new_tag("a", string="#", attrs={"class": "anchor", "href": f"#{target}", "aria-label": name}))
+        element.append(
+            page.new_tag("a", string="#", attrs={"class": "anchor", "href": f"#{target}", "aria-label": name})
+        )
 
 
 def _slug(text: str) -> str:

@@ -15,7 +15,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import nbformat
 import papermill
 from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
@@ -101,7 +100,9 @@ def _failure(name: str, output: Path, error: PapermillExecutionError) -> str:
         return f"{error.evalue}\n(notebook {name}; as far as it came: {output})"
     plain = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in error.traceback]
     last = "\n".join("\n".join(plain).splitlines()[-6:])
-    return f"notebook {name} failed in cell {error.exec_count} with {error.ename}:\n{last}\n(as far as it came: {output})"
+    return (
+        f"notebook {name} failed in cell {error.exec_count} with {error.ename}:\n{last}\n(as far as it came: {output})"
+    )
 
 
 def check_results(number: str, params: StudyParams, folder: Path, since: float) -> None:
@@ -134,7 +135,9 @@ def check_results(number: str, params: StudyParams, folder: Path, since: float) 
             with path.open(newline="", encoding="utf-8") as file:
                 found = sum(1 for _ in csv.DictReader(file))
             if found != rows:
-                raise StudyError(f"notebook {notebook} wrote {found} rows to {folder.name}/{result}; the params ask for {rows}.")
+                raise StudyError(
+                    f"notebook {notebook} wrote {found} rows to {folder.name}/{result}; the params ask for {rows}."
+                )
 
 
 @contextlib.contextmanager

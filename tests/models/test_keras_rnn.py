@@ -12,7 +12,14 @@ from studylib.models.keras_rnn import KerasRNN, build_network, cross_entropy, ma
 N_ITEMS, UNITS, STEPS = 11, 6, 5
 # Pages repeat within and across sequences, lengths differ, and one sequence is full.
 ITEMS = np.array(
-    [[3, 3, 7, -1, -1], [3, 0, -1, -1, -1], [7, 3, 3, 3, 10], [9, -1, -1, -1, -1], [0, 1, 0, 1, -1], [3, 7, -1, -1, -1]],
+    [
+        [3, 3, 7, -1, -1],
+        [3, 0, -1, -1, -1],
+        [7, 3, 3, 3, 10],
+        [9, -1, -1, -1, -1],
+        [0, 1, 0, 1, -1],
+        [3, 7, -1, -1, -1],
+    ],
     np.int32,
 )
 TARGETS = np.array([7, 3, 1, 0, 10, 7], np.int32)

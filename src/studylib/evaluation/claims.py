@@ -63,7 +63,9 @@ def wins(level: str, factor: str = "architecture") -> Callable[[pd.DataFrame], S
     def statistic(cells: pd.DataFrame) -> Statistic | None:
         if level not in set(cells[factor]) or cells[factor].nunique() < 2:
             return None
-        rest = [key for key in ("architecture", "activation", "optimizer", "batch_size", "epochs", "seed") if key != factor]
+        rest = [
+            key for key in ("architecture", "activation", "optimizer", "batch_size", "epochs", "seed") if key != factor
+        ]
         positions = cells.assign(position=range(len(cells))).pivot(index=rest, columns=factor, values="position")
         positions = positions.dropna().astype(int)  # a scenario in which a network failed has no winner
         if positions.empty:
@@ -174,7 +176,18 @@ def ranking_claims(measured: pd.DataFrame) -> list[dict]:
             claim = f"GRU4Rec reaches {metric.upper()} {printed:.2f} on Amazon Grocery"
             test = "bootstrap over test cases"
             rows.append(
-                _row(SHRIMAL, claim, f"Table {table}", r["mean"], r["low"], r["high"], r["n"], test, verdict, "ranking-hr")
+                _row(
+                    SHRIMAL,
+                    claim,
+                    f"Table {table}",
+                    r["mean"],
+                    r["low"],
+                    r["high"],
+                    r["n"],
+                    test,
+                    verdict,
+                    "ranking-hr",
+                )
             )
     return rows
 

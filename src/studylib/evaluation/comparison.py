@@ -164,7 +164,11 @@ def intervals(comparison: Comparison, ranking: Ranking, seed: int, metrics: list
     for dataset in comparison.splits:
         for protocol in dict.fromkeys(key[3] for key in comparison.ranks if key[0] == dataset):
             values = np.column_stack(
-                [_case_values(comparison, ranking, (dataset, m, protocol), metric) for m in labels for metric in metrics]
+                [
+                    _case_values(comparison, ranking, (dataset, m, protocol), metric)
+                    for m in labels
+                    for metric in metrics
+                ]
             )
             low, high = interval(bootstrap_means(values, seed=seed))
             names = [(m, metric) for m in labels for metric in metrics]
@@ -198,9 +202,7 @@ def by_visits(comparison: Comparison, ranking: Ranking, seed: int, metric: str, 
 VISIT_GROUPS = [(1, 1), (2, 2), (3, 3), (4, 4), (5, 7), (8, 12), (13, 19), (20, 10**9)]
 
 
-def _case_values(
-    comparison: Comparison, ranking: Ranking, key: tuple[str, str, str], metric: str
-) -> np.ndarray:
+def _case_values(comparison: Comparison, ranking: Ranking, key: tuple[str, str, str], metric: str) -> np.ndarray:
     """float64 (n_cases,): the metric of each case, the mean over the seeds."""
     dataset, label, protocol = key
     seeds = [comparison.ranks[dataset, label, seed, protocol].metric(metric, ranking.ties) for seed in ranking.seeds]

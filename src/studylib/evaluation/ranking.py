@@ -107,7 +107,7 @@ def rank_scores(
     """
     rows, listed = np.arange(len(scores)), scores.shape[1]
     not_numbers = 0
-    if np.isnan(scores.sum()):
+    if np.isnan(scores.min(initial=0.0)):
         missing = np.isnan(scores)
         not_numbers = int(missing.sum())
         scores = np.where(missing, -np.inf, scores)
@@ -115,6 +115,7 @@ def rank_scores(
     above = (scores > true).sum(1, dtype=np.int32)
     tied = (scores == true).sum(1, dtype=np.int32) - 1
     if not_numbers:
+        tied -= (missing & (true == -np.inf)).sum(1, dtype=np.int32)
         last = missing[rows, target]
         above[last], tied[last] = listed - 1, 0
     top = np.full((len(scores), TOP), -1, np.int32)

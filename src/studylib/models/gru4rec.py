@@ -128,6 +128,8 @@ class GRU4Rec(Recommender):
     @torch.inference_mode()
     def score(self, prefixes: Sessions) -> np.ndarray:
         self.network.eval()
+        from_end = np.repeat(prefixes.offsets[1:], prefixes.lengths) - np.arange(len(prefixes.items))
+        prefixes = prefixes.select(from_end <= self.history)
         items, lengths = pad(prefixes, np.arange(len(prefixes)))
         items, lengths = torch.from_numpy(items).to(self.device), torch.from_numpy(lengths).to(self.device)
         vectors = self.network(items)[torch.arange(len(items), device=self.device), lengths - 1]

@@ -168,7 +168,9 @@ class Keras2Adagrad(keras.optimizers.Adagrad):
         self.assign_sub(variable, rate * gradient / (ops.sqrt(accumulator) + self.epsilon))
 
 
-def make_optimizer(name: str, settings: str = "keras2", learning_rate: float | None = None) -> keras.optimizers.Optimizer:
+def make_optimizer(
+    name: str, settings: str = "keras2", learning_rate: float | None = None
+) -> keras.optimizers.Optimizer:
     """An optimizer with the defaults of Keras 2.3 (``keras2``) or of Keras 3 (``keras3``).
 
     Both agree on SGD (0.01) and Adam (0.001). They differ in RMSprop, where Keras 3 adds 1e-7 under the root, and in

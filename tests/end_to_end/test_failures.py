@@ -1,0 +1,128 @@
+"""What a user sees when something is wrong: one clear sentence, what was done so far, and no process left behind."""
+
+import os
+import signal
+import subprocess
+import time
+
+import nbformat
+import psutil
+import pytest
+import yaml
+
+from studylib import runner
+from studylib.errors import StudyError
+from studylib.params import StudyParams, project_root
+from studylib.runner import check_results
+from tests.end_to_end.conftest import COMMAND, environment, studylib
+
+
+def write(path, sections):
+    path.write_text(yaml.safe_dump({"name": "broken", **sections}))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("sections", "words"),
+    [
+        ({"grid": {"epoch": [1]}}, ["broken.yaml", "grid.epoch", "did you mean 'epochs'?"]),
+        ({"ranking": {"candidates": 0}}, ["broken.yaml", "ranking.candidates", "greater than or equal to 1"]),
+    ],
+)
+def test_a_wrong_params_file_is_one_sentence(tmp_path, sections, words):
+    done = studylib(write(tmp_path / "broken.yaml", sections), "--reports", tmp_path)
+    assert done.code == 1 and len(done.err.strip().splitlines()) == 1
+    assert all(word in done.err for word in words)
+
+
+def test_an_unknown_notebook_is_one_sentence(tmp_path):
+    done = studylib("params/quickstart.yaml", "--only", "05", "--reports", tmp_path)
+    assert done.code == 1 and "there is no such notebook" in done.err and "Traceback" not in done.err
+
+
+def test_a_missing_log_stops_at_the_first_notebook_and_keeps_it(tmp_path):
+    params = write(tmp_path / "broken.yaml", {"data": {"reader": "sequences", "path": str(tmp_path / "none.csv")}})
+    done = studylib(params, "--reports", tmp_path)
+    assert done.code == 1
+    assert "none.csv: there is no such file" in done.err and "Traceback" not in done.err
+    kept = tmp_path / "broken" / "notebooks" / "01_eda.ipynb"
+    assert str(kept) in done.err
+    errors = [
+        o for c in nbformat.read(kept, 4).cells if c.cell_type == "code" for o in c.outputs if o.output_type == "error"
+    ]
+    assert [error.ename for error in errors] == ["StudyError"]
+    assert not (tmp_path / "broken" / "notebooks" / "02_grid_training.ipynb").exists()
+
+
+def test_an_error_of_the_code_is_shown_in_a_few_lines(tmp_path, monkeypatch):
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell("name = ''"), nbformat.v4.new_code_cell("1 / 0")]
+    )
+    notebook.cells[0].metadata["tags"] = ["parameters"]
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    (tmp_path / "notebooks").mkdir()
+    nbformat.write(notebook, tmp_path / "notebooks" / "01_eda.ipynb")
+    monkeypatch.setattr(runner, "project_root", lambda: tmp_path)
+    with pytest.raises(StudyError) as error:
+        runner.run_study(StudyParams(), reports=tmp_path / "reports")
+    lines = str(error.value).splitlines()
+    assert lines[0] == "notebook 01_eda failed in cell 3 with ZeroDivisionError:" and len(lines) < 10
+    assert any("1 / 0" in line for line in lines)
+    assert str(tmp_path / "reports" / "quickstart" / "notebooks" / "01_eda.ipynb") in lines[-1]
+
+
+def test_a_notebook_without_its_input_says_which_one_to_run_first(tmp_path):
+    done = studylib("params/quickstart.yaml", "--only", "04", "--reports", tmp_path)
+    assert done.code == 1
+    assert "quickstart/grid.csv is not there yet: run notebook 02_grid_training of this study first." in done.err
+
+
+def test_a_notebook_is_judged_by_what_it_wrote(tmp_path):
+    folder = tmp_path / "quickstart"
+    folder.mkdir()
+    with pytest.raises(StudyError, match=r"02_grid_training ended without an error but did not write .*grid\.csv"):
+        check_results("02", StudyParams(), folder, since=0)
+    (folder / "grid.csv").write_text("architecture\nlstm\n")
+    with pytest.raises(StudyError, match=r"wrote 1 rows to .*; the params ask for 12"):
+        check_results("02", StudyParams(), folder, since=0)
+    with pytest.raises(StudyError, match="did not write"):
+        check_results("02", StudyParams(), folder, since=time.time() + 60)
+
+
+def test_control_c_stops_the_kernel_and_its_workers_too(tmp_path):
+    environment_of_run = environment()
+    run = subprocess.Popen(
+        [*COMMAND, "params/quickstart.yaml", "--reports", str(tmp_path)],
+        cwd=project_root(), env=environment_of_run, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        wait_for(lambda: any("loky" in " ".join(p.cmdline()) for p in offspring(run.pid, tmp_path)), 240)
+        family = offspring(run.pid, tmp_path)
+        run.send_signal(signal.SIGINT)
+        _, err = run.communicate(timeout=60)
+        assert run.returncode == 1
+        assert "stopped" in err and "Traceback" not in err
+        wait_for(lambda: not [p for p in family if p.is_running() and p.status() != psutil.STATUS_ZOMBIE], 30)
+    finally:
+        run.kill()
+        for process in offspring(run.pid, tmp_path):
+            os.kill(process.pid, signal.SIGKILL)
+
+
+def offspring(pid, reports):
+    """The processes that the run started: its children, and those that carry its reports folder in their environment."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.pid != pid and process.environ().get("STUDYLIB_REPORTS") == str(reports):
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
+
+
+def wait_for(condition, seconds):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.2)

@@ -1,0 +1,114 @@
+"""The quickstart as a newcomer runs it: what it writes, that it writes it again, and the notebooks by themselves."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import nbclient
+import nbformat
+import pandas as pd
+import pytest
+
+from studylib import grid
+from studylib.evaluation import claims, comparison
+from studylib.params import project_root
+from tests.end_to_end.conftest import environment, studylib
+
+PAPERMILL = [sys.executable, "-m", "papermill"]
+NOTEBOOKS = sorted((project_root() / "notebooks").glob("*.ipynb"))
+
+
+def test_it_ends_well_and_names_the_page(quickstart):
+    reports, done = quickstart
+    assert done.code == 0, done.err
+    assert done.out.strip().splitlines()[-1] == str(reports / "quickstart.html")
+    assert (reports / "quickstart.html").stat().st_size > 100_000
+    assert "Traceback" not in done.err and "unknown parameter" not in done.err
+    assert len(done.err.splitlines()) < 60, "the progress floods a log file"
+
+
+def test_every_column_of_the_tables_is_filled(quickstart):
+    folder = quickstart[0] / "quickstart"
+    cells = pd.read_csv(folder / "grid.csv")
+    assert list(cells.columns) == grid.COLUMNS and len(cells) == 12 and not cells.isna().any().any()
+    assert (cells["status"] == "ok").all()
+    ranking = pd.read_csv(folder / "ranking.csv")
+    assert list(ranking.columns) == comparison.COLUMNS and len(ranking) == 6 and not ranking.isna().any().any()
+    assert list(pd.read_csv(folder / "claims.csv").columns) == claims.COLUMNS
+    facts = json.loads((folder / "provenance.json").read_text())
+    assert set(facts) >= {"commit", "versions", "data", "seeds", "machine", "durations in seconds"}
+    assert len(facts["data"]["synthetic"]["split"]) == 64
+
+
+def test_models_stand_between_popularity_and_the_best_possible(quickstart):
+    ranking = pd.read_csv(quickstart[0] / "quickstart" / "ranking.csv").set_index(["protocol", "model"])
+    for metric in ["hr@10", "ndcg@10", "mrr"]:
+        full = ranking.loc["full", metric]
+        assert full["popularity"] < full["markov"] < full["gru4rec"]
+
+
+def test_the_executed_notebooks_have_text_tables_and_figures_and_no_errors(quickstart):
+    for path in sorted((quickstart[0] / "quickstart" / "notebooks").glob("*.ipynb")):
+        outputs = [o for c in nbformat.read(path, 4).cells if c.cell_type == "code" for o in c.outputs]
+        assert not [o for o in outputs if o.output_type == "error"], path.name
+        shown = [o["data"] for o in outputs if "data" in o]
+        assert any("text/markdown" in data for data in shown), path.name
+        assert any("<table" in data.get("text/html", "") for data in shown), path.name
+        assert any("<figure" in data.get("text/html", "") for data in shown), path.name
+
+
+def test_a_second_run_trains_nothing_and_writes_the_same(quickstart):
+    reports, _ = quickstart
+    before = _contents(reports / "quickstart")
+    kept = {path: path.stat().st_mtime_ns for path in (reports / "quickstart" / "cells").iterdir()}
+    done = studylib("params/quickstart.yaml", "--reports", reports)
+    assert done.code == 0, done.err
+    assert {path: path.stat().st_mtime_ns for path in (reports / "quickstart" / "cells").iterdir()} == kept
+    assert _contents(reports / "quickstart") == before
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    """Tables and figures, without durations and what is drawn from them."""
+    files = [*folder.glob("*.csv"), *folder.glob("figures/*.svg")]
+    files = [file for file in files if file.name != "training-times.svg"]
+    return {
+        file.name: file.read_bytes()
+        if file.suffix == ".svg"
+        else pd.read_csv(file).drop(columns="train_seconds", errors="ignore").to_csv().encode()
+        for file in files
+    }
+
+
+def test_the_notebooks_run_with_their_defaults_from_anywhere(quickstart, tmp_path, monkeypatch):
+    monkeypatch.setenv("STUDYLIB_REPORTS", str(quickstart[0]))
+    for path in NOTEBOOKS:
+        notebook = nbformat.read(path, 4)
+        nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
+
+
+def test_papermill_runs_a_notebook_with_a_params_file_and_warns_of_nothing(quickstart, tmp_path):
+    done = subprocess.run(
+        [*PAPERMILL, "notebooks/02_grid_training.ipynb", tmp_path / "out.ipynb", "-f", "params/quickstart.yaml"],
+        cwd=project_root(),
+        env=environment(STUDYLIB_REPORTS=str(quickstart[0])),
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "nknown parameter" not in done.stderr
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebooks_are_committed_without_outputs_and_begin_alike(path):
+    notebook = nbformat.read(path, 4)
+    first, second = notebook.cells[0], notebook.cells[1]
+    assert first.cell_type == "markdown" and first.source.splitlines()[0].startswith("# ")
+    assert first.source.splitlines()[0].endswith("?")
+    assert second.metadata["tags"] == ["parameters"]
+    assert second.source == nbformat.read(NOTEBOOKS[0], 4).cells[1].source
+    for cell in notebook.cells:
+        assert cell.id.startswith(path.name[:2] + "-")
+        if cell.cell_type == "code":
+            assert not cell.outputs and cell.execution_count is None

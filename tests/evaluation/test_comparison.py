@@ -1,0 +1,175 @@
+"""The ranking evaluation on a small generated log, and the baselines by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from studylib.data.sessions import Cases, Sessions
+from studylib.evaluation import comparison as comparisons
+from studylib.evaluation.comparison import COLUMNS, KEYS, METRICS, by_visits, compare, intervals, to_csv
+from studylib.evaluation.ranking import Ranks, rank_cases
+from studylib.execution import WorkerDied
+from studylib.models.baselines import Markov, Popularity
+from studylib.models.gru4rec import GRU4Rec
+from studylib.params import Execution, Ranking
+
+GRU = {"model": "gru4rec", "label": "small", "embedding": 4, "hidden": 4, "negatives": 8, "max_epochs": 2}
+LOG = {"dataset": "synthetic", "synthetic": {"sessions": 150, "items": 40, "mean_length": 4, "max_session": 20}}
+SMALL = {"datasets": [LOG], "models": ["markov", GRU, "popularity"], "candidates": 9, "seeds": [1, 0]}
+EXECUTION = Execution(workers=1)
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    """A comparison by one worker, and the folder where its ranks are kept."""
+    kept = tmp_path_factory.mktemp("ranks")
+    return compare(Ranking(**SMALL), EXECUTION, 0, kept), kept
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """Run the trainings in this process and note them."""
+    trained = []
+
+    def here(function, tasks, execution):
+        for task in tasks:
+            trained.append((task.model, task.seed))
+            yield task, function(task)
+
+    monkeypatch.setattr(comparisons, "fan_out", here)
+    return trained
+
+
+def test_a_row_for_each_model_seed_and_protocol_with_all_columns(first, tmp_path):
+    table = first[0].table
+    assert table.columns.tolist() == COLUMNS
+    assert not table.isna().any().any()
+    expected = [
+        ["synthetic", model, seed, protocol]
+        for model in ("markov", "popularity", "small")
+        for seed in (0, 1)
+        for protocol in ("full", "sampled-9")
+    ]
+    assert table[KEYS].values.tolist() == expected
+    test = first[0].splits["synthetic"].test
+    assert set(table["cases"]) == {len(test)} and test.candidates.shape == (len(test), 9)
+    assert not table["exclude_visited"].any()
+    assert table[METRICS].to_numpy().min() >= 0 and table[METRICS].to_numpy().max() <= 1
+    assert (table.loc[table["protocol"] == "sampled-9", ["hr@10", "recall@20"]] == 1).all().all()  # lists of ten
+    small = table[table["model"] == "small"]
+    assert set(small["epochs"]) == {2} and (small["train_seconds"] > 0).all() and small["mrr"].nunique() == 4
+    to_csv(table, tmp_path / "ranking.csv")
+    assert pd.read_csv(tmp_path / "ranking.csv").columns.tolist() == COLUMNS
+
+
+def test_rows_are_the_means_of_the_kept_ranks(first):
+    comparison, kept = first
+    assert len(list(kept.glob("*.npz"))) == len(comparison.table) == len(comparison.ranks)
+    for row in comparison.table.to_dict("records"):
+        ranks = comparison.ranks[tuple(row[key] for key in KEYS)]
+        assert row["ndcg@10"] == ranks.metric("ndcg@10").mean()
+    split = comparison.splits["synthetic"]
+    markov = rank_cases(Markov().fit(split.train), split.test, 20)
+    for protocol in ("full", "sampled-9"):
+        np.testing.assert_array_equal(comparison.ranks["synthetic", "markov", 1, protocol].above, markov[protocol].above)
+
+
+def test_what_is_kept_is_not_trained_again(first, trained, monkeypatch):
+    def fit(*arguments):
+        raise AssertionError("trained again")
+
+    for model in (Markov, Popularity, GRU4Rec):
+        monkeypatch.setattr(model, "fit", fit)
+    again = compare(Ranking(**SMALL), Execution(workers=2, device="cpu"), 0, first[1])
+    assert trained == []
+    pd.testing.assert_frame_equal(again.table, first[0].table)
+    conservative = compare(Ranking(**SMALL | {"ties": "conservative"}), EXECUTION, 0, first[1])
+    assert trained == [] and (conservative.table["mrr"] <= first[0].table["mrr"]).all()
+    assert (conservative.table["mrr"] < first[0].table["mrr"]).any()
+
+
+def test_another_setting_trains_what_it_touches(first, trained, monkeypatch, tmp_path):
+    ranks = Ranks(np.zeros(1, np.int32), np.zeros(1, np.int32), np.zeros((1, 10), np.int32), 40)
+    facts = {"parameters": 1, "train_seconds": 0.0, "epochs": 1}
+    monkeypatch.setattr(comparisons, "_judge", lambda *run: ({"full": ranks}, facts))
+
+    def train(seed=0, execution=EXECUTION, **changed):
+        trained.clear()
+        compare(Ranking(**SMALL | {"seeds": [0]} | changed), execution, seed, tmp_path)
+        return [model for model, _ in trained]
+
+    everything = ["markov", "small", "popularity"]
+    assert train() == everything and train() == []
+    assert train(models=["markov", GRU | {"hidden": 5}, "popularity"]) == ["small"]
+    assert train(models=["markov", GRU | {"label": "other"}, "popularity"]) == ["other"]
+    assert train(seeds=[0, 1]) == everything and trained[0] == ("markov", 1)
+    assert train(history=5) == everything
+    assert train(candidates=8) == everything
+    assert train(exclude_visited=True) == everything
+    assert train(seed=1) == everything  # other candidates
+    assert train(execution=Execution(threads_per_worker=2)) == everything
+    assert train() == []
+
+
+def test_any_number_of_workers_gives_the_same_table(first, tmp_path):
+    two = compare(Ranking(**SMALL), Execution(workers=2), 0, tmp_path)
+    columns = [column for column in COLUMNS if column != "train_seconds"]
+    pd.testing.assert_frame_equal(two.table[columns], first[0].table[columns], check_exact=True)
+    assert {p.name: p.read_bytes() for p in tmp_path.glob("*.npz")} == {
+        p.name: p.read_bytes() for p in first[1].glob("*.npz")
+    }
+
+
+def test_a_worker_that_died_is_said(monkeypatch, tmp_path):
+    monkeypatch.setattr(comparisons, "fan_out", lambda f, tasks, execution: ((t, WorkerDied("it died")) for t in tasks))
+    with pytest.raises(RuntimeError, match="markov on synthetic, seed 1: it died"):
+        compare(Ranking(**SMALL), EXECUTION, 0, tmp_path)
+
+
+def test_intervals_are_over_cases_that_count_with_their_mean_over_seeds(first):
+    comparison = first[0]
+    measured = intervals(comparison, Ranking(**SMALL), seed=0, metrics=["mrr", "hr@5"])
+    assert len(measured) == 2 * 3 * 2  # protocols, models, metrics
+    row = measured[(measured["model"] == "small") & (measured["protocol"] == "full")].iloc[0]
+    seeds = [comparison.ranks["synthetic", "small", seed, "full"].metric("mrr") for seed in (0, 1)]
+    assert row["mean"] == pytest.approx(np.mean(seeds)) and row["n"] == len(seeds[0])
+    error = np.mean(seeds, axis=0).std() / np.sqrt(row["n"])
+    assert [row["mean"] - row["low"], row["high"] - row["mean"]] == pytest.approx([1.96 * error] * 2, rel=0.2)
+
+
+def test_groups_of_visits_by_hand(first):
+    ranking = Ranking(**SMALL | {"history": 6})
+    curves = by_visits(first[0], ranking, seed=0, metric="hr@10")
+    lengths = first[0].splits["synthetic"].test.prefix_lengths
+    sizes = {"1": (lengths == 1).sum(), "2": (lengths == 2).sum(), "3": (lengths == 3).sum(), "4": (lengths == 4).sum()}
+    sizes["5+"] = (lengths >= 5).sum()
+    enough = {name: n for name, n in sizes.items() if n >= 20}
+    assert 2 <= len(enough) < len(sizes) and "5+" in enough
+    assert curves["visits"].unique().tolist() == list(enough)
+    markov = curves[curves["model"] == "markov"].set_index("visits")
+    assert markov["n"].to_dict() == enough
+    hits = first[0].ranks["synthetic", "markov", 0, "full"].metric("hr@10")
+    assert markov.loc["1", "mean"] == pytest.approx(hits[lengths == 1].mean())
+    assert markov.loc["5+", "mean"] == pytest.approx(hits[lengths >= 5].mean())
+    assert (curves["low"] <= curves["mean"]).all() and (curves["mean"] <= curves["high"]).all()
+
+
+def test_baselines_by_hand():
+    # Visits: a 5, b 4, c 3, d 1, e 0. After a: b three times, c once; after b: c twice, a once; after c: a once; after d: b.
+    vocabulary = np.array(["a", "b", "c", "d", "e"])
+    train = Sessions.from_lists([["a", "b", "c"], ["a", "b", "c", "a", "b"], ["d", "b", "a", "c"], ["a"], ["e"]])
+    train = train.select(train.items != 4)
+    assert (train.vocabulary == vocabulary).all()
+
+    # Each case: a session whose last page is the target.
+    listed = ["ab", "ac", "ad", "ba", "bc", "be", "ca", "cd", "db", "de", "ea", "eb", "abc"]
+    sessions = Sessions.from_lists([[*pages] for pages in listed])
+    cases = Cases(sessions, sessions.offsets[1:] - 1)
+    popularity = rank_cases(Popularity().fit(train), cases)["full"]
+    assert (popularity.above + 1).tolist() == [2, 3, 4, 1, 3, 5, 1, 4, 2, 5, 1, 2, 3]
+
+    # After a: b, then c, then a and d and e by popularity; after e, never seen, by popularity alone.
+    markov = rank_cases(Markov().fit(train), cases)["full"]
+    assert (markov.above + 1).tolist() == [1, 2, 4, 2, 1, 5, 1, 4, 1, 5, 1, 2, 1]
+    assert not popularity.tied.any() and not markov.tied.any()
+    assert (Markov().fit(train).parameters, Popularity().fit(train).parameters) == (6, 5)

@@ -1,0 +1,57 @@
+"""Bootstrap intervals."""
+
+import numpy as np
+import pytest
+
+from studylib.evaluation.statistics import bootstrap_means, interval
+
+
+def test_a_large_sample_has_the_normal_interval():
+    values = np.random.default_rng(0).exponential(2.0, (4000, 1))
+    low, high = interval(bootstrap_means(values, seed=1))
+    error = values.std() / np.sqrt(4000)
+    assert low[0] == pytest.approx(values.mean() - 1.96 * error, abs=0.15 * error)
+    assert high[0] == pytest.approx(values.mean() + 1.96 * error, abs=0.15 * error)
+
+
+def test_the_level_is_that_of_the_interval():
+    means = np.linspace([0.0, 10.0], [1.0, 20.0], 1001)
+    assert np.allclose(interval(means), [[0.025, 10.25], [0.975, 19.75]])
+    assert np.allclose(interval(means, 0.5), [[0.25, 12.5], [0.75, 17.5]])
+
+
+def test_a_draw_takes_as_many_cases_as_there_are():
+    # Of two cases 0 and 1 a draw has 0, 1 or 2 ones, with probabilities 1/4, 1/2, 1/4.
+    means, counts = np.unique(bootstrap_means(np.array([[0.0], [1.0]]), resamples=4000), return_counts=True)
+    assert means.tolist() == [0, 0.5, 1]
+    np.testing.assert_allclose(counts / 4000, [0.25, 0.5, 0.25], atol=0.03)
+
+
+def test_the_same_seed_gives_the_same_draws():
+    values = np.random.default_rng(0).random((50, 2))
+    np.testing.assert_array_equal(bootstrap_means(values, 100, seed=3), bootstrap_means(values, 100, seed=3))
+    assert not np.array_equal(bootstrap_means(values, 100, seed=3), bootstrap_means(values, 100, seed=4))
+
+
+def test_columns_share_the_draws():
+    a, b = np.random.default_rng(0).random((2, 60))
+    means = bootstrap_means(np.column_stack([a, b, a, a - b]), 300)
+    assert (means[:, 0] == means[:, 2]).all()
+    np.testing.assert_allclose(means[:, 0] - means[:, 1], means[:, 3], atol=1e-12)
+
+
+def test_draws_in_several_blocks_differ():
+    # 2 million cases: two draws a block.
+    values = np.zeros((2_000_000, 1))
+    values[::1000] = 1.0
+    means = bootstrap_means(values, resamples=5)
+    assert means.shape == (5, 1) and len(np.unique(means)) == 5
+    np.testing.assert_allclose(means, 0.001, rtol=0.15)
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says():
+    random = np.random.default_rng(0)
+    samples = random.random((300, 400)) < 0.3  # 400 experiments of 300 cases, one a column
+    low, high = interval(np.hstack([bootstrap_means(samples[:, [c]], 400, seed=c) for c in range(400)]))
+    covered = ((low <= 0.3) & (high >= 0.3)).mean()
+    assert 0.91 <= covered <= 0.98

@@ -1,0 +1,261 @@
+"""The grid: which cells there are, and that each is trained once, whatever happens on the way."""
+
+import json
+import math
+import os
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from studylib import grid as grids
+from studylib.data.sessions import Sessions
+from studylib.evaluation.ranking import Ranks
+from studylib.execution import WorkerDied, fan_out
+from studylib.grid import COLUMNS, KEYS, Training, expand, run_grid, split_log, to_csv, train_cells
+from studylib.params import Data, Execution, Grid
+
+DATA = Data(max_length=2)
+TINY = {"architectures": ["gru"], "optimizers": ["adam"], "batch_sizes": [16], "epochs": [3, 1], "units": 3}
+GRID = Grid(**TINY | {"architectures": ["lstm", "gru"]})
+EXECUTION = Execution()
+
+
+@pytest.fixture(scope="module")
+def log():
+    """Fifty short sessions in which the next item is the last plus one, most of the time."""
+    random = np.random.default_rng(0)
+    return Sessions.from_lists([[int(s + step) % 8 for step in range(3)] for s in random.integers(0, 8, 50)])
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """Run the trainings in this process and note them."""
+    trained = []
+
+    def here(function, tasks, execution):
+        for task in reversed(tasks):
+            trained.append(task)
+            yield task, function(task)
+
+    monkeypatch.setattr(grids, "fan_out", here)
+    return trained
+
+
+@pytest.fixture
+def instant(monkeypatch):
+    """Cells without a network, whose measures say where they come from."""
+
+    def cells(training, epochs, split, data, grid):
+        rows = [grids.failed_cell(training, e, "not trained") | {"loss": len(split.train) + grid.units} for e in epochs]
+        return rows[::-1]
+
+    monkeypatch.setattr(grids, "train_cells", cells)
+
+
+def comparable(cells):
+    return json.dumps(cells.drop(columns="train_seconds").to_dict("records"))
+
+
+def test_the_grid_of_the_paper_has_324_cells():
+    paper = Grid(
+        architectures=["lstm", "gru", "hybrid"],
+        activations=["softmax", "tanh", "sigmoid"],
+        optimizers=["sgd", "adam", "rmsprop", "adagrad"],
+        batch_sizes=[64, 128, 256],
+        epochs=[20, 50, 100],
+    )
+    trainings = expand(paper)
+    assert len(set(trainings)) * len(paper.epochs) == 324
+    assert trainings[0] == Training("lstm", "softmax", "sgd", 64, 0)
+    assert trainings[1] == Training("lstm", "softmax", "sgd", 128, 0)
+    assert trainings[-1] == Training("hybrid", "sigmoid", "adagrad", 256, 0)
+    assert [t.seed for t in expand(Grid(**TINY | {"seeds": [5, 3]}))] == [5, 3]
+
+
+@pytest.fixture(scope="module")
+def kept(log, tmp_path_factory):
+    """The cells of two trainings by one worker, and the folder where they are kept."""
+    folder = tmp_path_factory.mktemp("cells")
+    return run_grid(log, DATA, GRID, Execution(workers=1), folder), folder
+
+
+def test_a_row_for_each_cell_with_all_columns(kept, tmp_path):
+    cells, folder = kept
+    assert cells[KEYS].values.tolist() == [
+        ["gru", "softmax", "adam", 16, 1, 0],
+        ["gru", "softmax", "adam", 16, 3, 0],
+        ["lstm", "softmax", "adam", 16, 1, 0],
+        ["lstm", "softmax", "adam", 16, 3, 0],
+    ]
+    assert not cells[COLUMNS].isna().any().any()
+    assert cells["status"].tolist() == ["ok"] * 4
+    assert [len(curve) for curve in cells["curve"]] == [1, 3, 1, 3]
+    assert [curve[-1] for curve in cells["curve"]] == cells["loss"].tolist()
+    assert cells["curve"][1][:1] == cells["curve"][0]  # one epoch is on the way to three
+    for _, cell in cells.iterrows():
+        ranks = Ranks(np.array(cell["above"]), np.array(cell["tied"]), np.empty(0), 8)
+        assert len(ranks) == 10
+        for metric in ("accuracy", "hr@5", "mrr"):
+            assert ranks.metric(metric).mean() == pytest.approx(cell[metric])
+    # Input kernel 8 x 9 and bias 9, recurrent 3 x 9, dense 3 x 8 and 8.
+    assert cells["parameters"][0] == 72 + 9 + 27 + 24 + 8
+    assert len(list(folder.iterdir())) == 4
+
+    to_csv(cells, tmp_path / "grid.csv")
+    written = pd.read_csv(tmp_path / "grid.csv")
+    assert written.columns.tolist() == COLUMNS and len(written) == 4
+
+
+def test_any_number_of_workers_gives_the_same_cells(log, kept, tmp_path):
+    cells, folder = kept
+    assert comparable(run_grid(log, DATA, GRID, Execution(workers=2), tmp_path)) == comparable(cells)
+    assert {path.name for path in folder.iterdir()} == {path.name for path in tmp_path.iterdir()}
+
+
+def test_an_interrupted_grid_goes_on_with_what_is_missing(log, kept, trained, tmp_path):
+    cells, folder = kept
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    of = {path: json.loads(path.read_text()) for path in tmp_path.iterdir()}
+    lost = [path for path, cell in of.items() if cell["architecture"] == "lstm"]
+    for path in lost:
+        path.unlink()
+    (tmp_path / f"{lost[0].stem}.123.part").write_text('{"half a c')
+    before = {path: path.stat().st_mtime_ns for path in of if path not in lost}
+    assert comparable(run_grid(log, DATA, GRID, EXECUTION, tmp_path)) == comparable(cells)
+    assert [training.architecture for training in trained] == ["lstm"]  # once, for both numbers of epochs
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+def test_what_is_kept_is_not_trained_again(log, trained, instant, tmp_path):
+    """The key of a cell: everything that its numbers depend on, and nothing else."""
+
+    def run(data=DATA, execution=EXECUTION, sessions=log, **changed):
+        trained.clear()
+        cells = run_grid(sessions, data, Grid(**TINY | {"optimizers": ["adam", "sgd"]} | changed), execution, tmp_path)
+        return cells, [training.optimizer for training in trained]
+
+    first, optimizers = run()
+    assert optimizers == ["sgd", "adam"]
+    again, optimizers = run()
+    assert optimizers == [] and comparable(again) == comparable(first)
+    assert run(execution=Execution(workers=4, device="cpu"))[1] == []
+    assert run(epochs=[1])[1] == [] and len(run(epochs=[1])[0]) == 2
+    assert run(optimizers=["adam"])[1] == []
+
+    assert run(learning_rate={"sgd": 0.5})[1] == ["sgd"]
+    assert run(learning_rate={"sgd": 0.5})[1] == []
+    assert run(optimizers=["rmsprop", "adam", "sgd"])[1] == ["rmsprop"]
+    assert run(epochs=[1, 3, 5])[1] == ["sgd", "adam"]
+    assert run(units=4)[0]["loss"].tolist() == [36 + 4] * 4
+    for changed in (
+        {"optimizer_settings": "keras3"},
+        {"data": Data(max_length=1)},
+        {"data": Data(max_length=2, split_seed=9)},
+        {"data": Data(max_length=2, test_fraction=0.3)},
+        {"execution": Execution(workers=1, threads_per_worker=2)},
+        {"execution": Execution(workers=1, keras_backend="torch")},
+        {"sessions": Sessions(log.items[::-1].copy(), log.offsets, log.vocabulary)},
+    ):
+        assert run(**changed)[1] == ["sgd", "adam"], changed
+    assert run()[1] == []
+
+
+def test_a_seed_is_another_split_unless_that_is_fixed(log):
+    assert split_log(log, DATA, 0).checksum != split_log(log, DATA, 1).checksum
+    fixed = Data(max_length=2, split_seed=0)
+    assert split_log(log, fixed, 1).checksum == split_log(log, DATA, 0).checksum
+
+
+@pytest.mark.parametrize(
+    ("rate", "status", "reason"),
+    [(1e-12, "stuck", "the loss stays at 2.0"), (1e38, "diverged", "the loss is nan after epoch 2")],
+)
+def test_trainings_that_lead_nowhere_are_cells_too(log, rate, status, reason):
+    training = Training("gru", "softmax", "sgd", 16, 0)
+    grid = Grid(**TINY | {"epochs": [2], "learning_rate": {"sgd": rate}})
+    (cell,) = train_cells(training, [2], split_log(log, DATA, 0), DATA, grid)
+    assert cell["status"] == status and cell["reason"].startswith(reason)
+    assert 0 <= cell["accuracy"] <= 1
+    if status == "diverged":
+        assert math.isnan(cell["loss"]) and cell["accuracy"] == cell["hr@5"] == 0 and cell["above"] == [7] * 10
+
+
+def test_a_training_that_fails_keeps_what_it_had(log, monkeypatch):
+    class Greedy:
+        parameters, curve = 140, [{"epoch": 1, "loss": 2.0}]
+
+        def __init__(self, *settings, **more):
+            pass
+
+        def prepare(self, train):
+            pass
+
+        def train_to(self, epoch):
+            if epoch > 1:
+                raise MemoryError("no room\nfor that")
+
+        def score(self, prefixes):
+            return np.ones((len(prefixes), 8))
+
+    monkeypatch.setattr("studylib.models.keras_rnn.KerasRNN", Greedy)
+    training = Training("gru", "softmax", "adam", 16, 0)
+    first, second = train_cells(training, [3, 1], split_log(log, DATA, 0), DATA, Grid(**TINY))
+    assert (first["epochs"], first["status"], first["accuracy"]) == (1, "ok", 1 / 8)
+    assert (second["epochs"], second["status"]) == (3, "failed")
+    assert second["reason"] == "MemoryError: no room"
+    assert math.isnan(second["accuracy"]) and set(second) == set(first)
+
+
+def test_a_worker_that_died_is_a_failed_cell(log, monkeypatch, tmp_path):
+    monkeypatch.setattr(grids, "fan_out", lambda f, tasks, execution: ((t, WorkerDied("it died")) for t in tasks))
+    cells = run_grid(log, DATA, Grid(**TINY), EXECUTION, tmp_path)
+    assert cells["status"].tolist() == ["failed", "failed"] and set(cells["reason"]) == {"it died"}
+    assert cells["epochs"].tolist() == [1, 3] and cells["accuracy"].isna().all()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("death", ["exit", "kill"])
+def test_a_worker_that_dies_takes_no_other_task_with_it(workers, death):
+    def task(number):
+        import os
+        import signal
+        import time
+
+        if number == 2:
+            os._exit(3) if death == "exit" else os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(0.02)
+        return number * 10, os.getpid()
+
+    results = dict(fan_out(task, [0, 1, 2, 3, 4], Execution(workers=workers)))
+    assert isinstance(results[2], WorkerDied)
+    others = {number: results[number] for number in (0, 1, 3, 4)}
+    assert {number: value for number, (value, _) in others.items()} == {0: 0, 1: 10, 3: 30, 4: 40}
+    assert os.getpid() not in {process for _, process in others.values()}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_worker_that_dies_once_is_tried_again(workers, tmp_path):
+    marker = tmp_path / "died"
+
+    def task(number):
+        import os
+
+        if number == 1 and not marker.exists():
+            marker.touch()
+            os._exit(1)
+        return number
+
+    results = list(fan_out(task, [0, 1, 2], Execution(workers=workers)))
+    assert marker.exists() and sorted(results) == [(0, 0), (1, 1), (2, 2)]
+
+
+def test_an_error_in_a_task_is_an_error():
+    def task(number):
+        raise ValueError(f"no {number}")
+
+    for workers in (1, 2):
+        with pytest.raises(ValueError, match="no "):
+            list(fan_out(task, [0, 1], Execution(workers=workers)))
+    assert list(fan_out(task, [], Execution())) == []
