@@ -51,4 +51,4 @@ def test_conda_users_get_the_same():
 
 def test_no_registry_is_named():
     for name in ("requirements.lock", "environment.yml", "pyproject.toml", "Makefile"):
-        assert "http" not in (ROOT / name).read_text(), name
+        assert "://" not in (ROOT / name).read_text(), name

@@ -86,7 +86,9 @@ def write_report(notebooks: list[Path], destination: Path, title: str, provenanc
     _prepare_tables(page)
     _land_links(page, chapters)
     contents = _contents(page)
-    errors = [(box["id"], box.find_parent("section").find("h2").get_text()) for box in page.select("section .error[id]")]
+    errors = [
+        (box["id"], box.find_parent("section").find("h2").get_text()) for box in page.select("section .error[id]")
+    ]
     _add_anchors(page)
 
     environment = Environment(
@@ -336,6 +338,8 @@ def _prepare_tables(page: BeautifulSoup) -> None:
         name = table.caption or heading
         region = page.new_tag("div", attrs={"class": "table-scroll", "tabindex": "0", "role": "region"})
         region["aria-label"] = f"Table: {name.get_text(' ', strip=True)}" if name else "Table"
+        if rows and len(rows[0]) > 10:
+            table["class"] = [*table.get("class", []), "wide"]
         if len(rows) > 24:
             region["class"] = "table-scroll long"
         table.wrap(region)

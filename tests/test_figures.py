@@ -1,0 +1,143 @@
+"""Figures as SVG text that a page can hold several of, in its own colours."""
+
+import re
+from xml.etree import ElementTree
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from studylib import figures
+from studylib.figures import INK, colours, to_svg
+
+
+def make_cells(architectures=("lstm", "gru", "hybrid"), activations=("softmax", "tanh"), epochs=(5, 15), seeds=(0,)):
+    levels = [architectures, activations, ["adam", "sgd"], [64, 128], epochs, seeds]
+    names = ["architecture", "activation", "optimizer", "batch_size", "epochs", "seed"]
+    cells = pd.MultiIndex.from_product(levels, names=names).to_frame(index=False)
+    random = np.random.default_rng(0)
+    for metric in figures.CLASS_METRICS:
+        cells[metric] = random.uniform(0.1, 0.6, len(cells))
+    cells["train_seconds"] = cells["epochs"] * random.uniform(0.5, 2, len(cells))
+    cells["curve"] = [np.geomspace(5, random.uniform(1, 4), n).tolist() for n in cells["epochs"]]
+    return cells
+
+
+def make_measured(datasets, models=("popularity", "markov", "gru4rec", "as printed")):
+    levels = [datasets, models, ["full", "sampled-99"], ["hr@10", "mrr"]]
+    frame = pd.MultiIndex.from_product(levels, names=["dataset", "model", "protocol", "metric"]).to_frame(index=False)
+    mean = np.random.default_rng(0).uniform(0.1, 0.6, len(frame))
+    return frame.assign(mean=mean, low=mean - 0.02, high=mean + 0.02)
+
+
+def make_curves(datasets, models=("markov", "gru4rec")):
+    rows = [(d, m, v) for d in datasets for m in models for v in ("1", "2", "5-7", "20+")]
+    frame = pd.DataFrame(rows, columns=["dataset", "model", "visits"])
+    mean = np.random.default_rng(0).uniform(0.1, 0.6, len(frame))
+    return frame.assign(mean=mean, low=mean - 0.02, high=mean + 0.02)
+
+
+def failed(cells):
+    """The same cells with one that has no network, and one that diverged."""
+    cells = cells.copy()
+    cells.loc[0, list(figures.CLASS_METRICS)] = np.nan
+    cells.loc[0, "train_seconds"] = 0.0
+    cells.at[0, "curve"] = []
+    cells.at[1, "curve"] = [5.0, *[float("nan")] * (cells["epochs"][1] - 1)]
+    return cells
+
+
+PAGES = pd.DataFrame({"visits": [1, 2, 5, 400], "pages": [900, 300, 40, 1]})
+USERS = pd.DataFrame({"visits": [2, 3, 40], "users": [500, 100, 2]})
+LONG = pd.DataFrame({"visits": [2, 3, 4000], "users": [500, 100, 2]})
+ONE = {"architectures": ["gru"], "activations": ["softmax"], "epochs": [5]}
+
+DRAWINGS = {
+    "visits": lambda: figures.visit_distributions(PAGES, USERS),
+    "visits of long sessions": lambda: figures.visit_distributions(PAGES, LONG),
+    "grid overall": lambda: figures.grid_by(make_cells(), floor={"popularity": 0.05, "markov": 0.3}),
+    "grid of one": lambda: figures.grid_by(make_cells(**ONE)),
+    "grid by activation": lambda: figures.grid_by(make_cells(), "activation"),
+    "grid by optimizer of one": lambda: figures.grid_by(make_cells(**ONE), "optimizer"),
+    "grid by epochs with failures": lambda: figures.grid_by(failed(make_cells()), "epochs"),
+    "grid by batch size": lambda: figures.grid_by(make_cells(), "batch_size"),
+    "curves": lambda: figures.learning_curves(make_cells(seeds=(0, 1))),
+    "curves of one": lambda: figures.learning_curves(make_cells(**ONE)),
+    "curves with failures": lambda: figures.learning_curves(failed(make_cells(epochs=(5,)))),
+    "times": lambda: figures.training_times(failed(make_cells())),
+    "times of one": lambda: figures.training_times(make_cells(**ONE)),
+    "ranking": lambda: figures.ranking_dots(make_measured(["grocery", "synthetic"]), "hr@10", {"synthetic": 0.7}),
+    "ranking of one": lambda: figures.ranking_dots(make_measured(["shop"], ["gru4rec"]), "mrr"),
+    "prefixes": lambda: figures.by_prefix_length(make_curves(["grocery", "ml-1m"]), "hr@10"),
+    "prefixes of one": lambda: figures.by_prefix_length(make_curves(["shop"], ["markov"]), "mrr"),
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("drawing", DRAWINGS)
+def test_every_figure_is_an_svg_for_a_page(drawing):
+    figure = DRAWINGS[drawing]()
+    assert isinstance(figure, Figure)
+    svg = to_svg(figure, "grid-a", 'Bars & "dots" < 5')
+    assert not plt.get_fignums()  # it is closed
+
+    root = ElementTree.fromstring(svg)
+    assert root.tag.endswith("}svg") and root.get("role") == "img"
+    assert root[0].tag.endswith("}title") and root[0].text == 'Bars & "dots" < 5'
+    assert root.get("aria-labelledby") == root[0].get("id") == "grid-a-title"
+    assert root.get("width") is root.get("height") is None and "max-width" in root.get("style")
+    ids = [element.get("id") for element in root.iter() if element.get("id")]
+    assert len(set(ids)) == len(ids) and all(name.startswith("grid-a-") for name in ids)
+    targets = re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', svg)
+    assert {one or other for one, other in targets} <= set(ids)
+
+    assert "currentColor" in svg and INK not in svg
+    fixed = {colour.lower() for colour in re.findall(r"(?:fill|stroke|color): ?(#[0-9a-fA-F]{3,6})", svg)}
+    assert fixed <= {colour.lower() for colour in [*figures.COLOURS.values(), *figures.SPARE_COLOURS]}
+    texts = [element for element in root.iter() if element.tag.endswith("}text")]
+    assert len(texts) > 4 and all("currentColor" in (t.get("style") or "") or coloured(t) for t in texts)
+    assert not re.search(r"<metadata|dc:date|\d{4}-\d\d-\d\dT", svg)
+
+
+def coloured(text):
+    """A text in the colour of what it names."""
+    return any(colour.lower() in text.get("style", "").lower() for colour in figures.COLOURS.values())
+
+
+@pytest.mark.parametrize("drawing", ["visits", "grid by activation", "ranking"])
+def test_the_same_figure_is_the_same_bytes(drawing):
+    svg = to_svg(DRAWINGS[drawing](), "a", "alt")
+    assert to_svg(DRAWINGS[drawing](), "a", "alt") == svg
+    other = ElementTree.fromstring(to_svg(DRAWINGS[drawing](), "b", "alt"))
+    ids = {element.get("id") for element in ElementTree.fromstring(svg).iter()} - {None}
+    assert ids.isdisjoint({element.get("id") for element in other.iter()})
+
+
+def test_figures_show_the_numbers():
+    cells = make_cells()
+    panels = figures.grid_by(cells, floor={"markov": 0.3}).axes
+    assert [panel.get_title(loc="left") for panel in panels] == ["Accuracy", "Precision", "Recall", "F1"]
+    for panel, metric in zip(panels, figures.CLASS_METRICS, strict=True):
+        means = cells.groupby("architecture", sort=False)[metric].mean()
+        drawn = [line.get_ydata()[~np.isnan(line.get_ydata())] for line in panel.lines if line.get_marker() == "o"]
+        assert sorted(np.concatenate(drawn)) == pytest.approx(sorted(means))
+
+    measured = make_measured(["grocery", "shop"])
+    panel = figures.ranking_dots(measured, "hr@10").axes[3]
+    row = measured.query("dataset == 'shop' and protocol == 'sampled-99' and metric == 'hr@10'")
+    assert panel.get_title(loc="left") == "shop, 99 negatives"
+    assert [line.get_xdata()[0] for line in panel.lines if line.get_marker() == "o"] == row["mean"].tolist()
+    assert [list(line.get_xdata()) for line in panel.lines[::2]] == row[["low", "high"]].to_numpy().tolist()
+    plt.close("all")
+
+
+def test_a_name_has_its_colour_everywhere():
+    assert colours(["gru", "as printed", "lstm", "mine"]) == {
+        "gru": figures.COLOURS["gru"],
+        "as printed": figures.SPARE_COLOURS[0],
+        "lstm": figures.COLOURS["lstm"],
+        "mine": figures.SPARE_COLOURS[1],
+    }
+    assert len(colours([f"model {i}" for i in range(20)])) == 20

@@ -1,0 +1,543 @@
+"""The page: what it says, that it is one file for itself, and how it behaves in a real browser."""
+
+import itertools
+import re
+import shutil
+
+import matplotlib.pyplot as plt
+import nbformat
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from bs4 import BeautifulSoup
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from playwright.sync_api import sync_playwright
+
+from studylib.figures import to_svg
+from studylib.report import write_report
+
+PROVENANCE = {
+    "commit": "0123abcd" * 5,
+    "versions": {"python": "3.11.7", "keras": "3.15.0"},
+    "data_checksums": {"live-streaming/sequences.csv": "sha256:" + "ab12" * 16},
+    "seeds": [0, 1, 2],
+    "machine": {"cores": 2, "gpu": None},
+}
+PROSE = "A reader who wants to predict the next page of a visit is left with a choice of architectures. " * 6
+
+
+def markdown(text, *tags):
+    return new_markdown_cell(text, id="cell", metadata={"tags": list(tags)})
+
+
+def code(source, *outputs, tags=()):
+    return new_code_cell(source, id="cell", outputs=list(outputs), metadata={"tags": list(tags)})
+
+
+def shown(html):
+    return new_output("display_data", {"text/html": html, "text/plain": "<IPython.core.display.HTML object>"})
+
+
+def stream(text, name="stdout"):
+    return new_output("stream", name=name, text=text)
+
+
+def error(name, message):
+    traceback = ["\x1b[31m-----\x1b[0m", f"\x1b[31m{name}\x1b[0m: {message} <at line 1>"]
+    return new_output("error", ename=name, evalue=message, traceback=traceback)
+
+
+def figure(name, caption, width=6.5):
+    drawing, axes = plt.subplots(figsize=(width, 3))
+    axes.plot([1, 2, 3], [1, 4, 9], label="gru")
+    axes.fill_between([1, 2, 3], [0, 3, 8], [2, 5, 10], alpha=0.2)
+    svg = to_svg(drawing, name, "Accuracy grows with the epochs.")
+    return f'<figure class="study-figure" id="fig-{name}">{svg}<figcaption>{caption}</figcaption></figure>'
+
+
+def table(header, rows, caption=""):
+    head = "".join(f"<th>{name}</th>" for name in header)
+    body = "".join("<tr>" + "".join(f"<td>{value}</td>" for value in row) + "</tr>" for row in rows)
+    caption = f"<caption>{caption}</caption>" if caption else ""
+    return (
+        f'<table border="1" class="dataframe study-table">{caption}'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    )
+
+
+def write(folder, **notebooks):
+    """The page of some notebooks, given as name=cells."""
+    paths = []
+    for name, cells in notebooks.items():
+        for n, cell in enumerate(cells):
+            cell["id"] = f"cell-{n}"
+        paths.append(folder / f"{name}.ipynb")
+        nbformat.write(new_notebook(cells=cells), paths[-1])
+    return write_report(paths, folder / "reports" / "demo.html", "Which recommender?", PROVENANCE)
+
+
+def read(folder, **notebooks):
+    return BeautifulSoup(write(folder, **notebooks).read_text(encoding="utf-8"), "html.parser")
+
+
+def duplicates(page):
+    ids = [element["id"] for element in page.select("[id]")]
+    return {name for name in ids if ids.count(name) > 1}
+
+
+def dangling(page):
+    ids = {element["id"] for element in page.select("[id]")}
+    return {link["href"] for link in page.select('a[href^="#"]') if link["href"][1:] not in ids}
+
+
+# What the page says.
+
+
+def test_notebooks_become_sections_under_one_h1(tmp_path):
+    page = read(
+        tmp_path,
+        **{
+            "01_eda": [markdown("# What is in the log?"), markdown("## Lengths\n\ntext\n\n### Détails & more")],
+            "02_grid_training": [markdown("no heading at first"), markdown("## Results")],
+        },
+    )
+    assert [h.get_text() for h in page.find_all("h1")] == ["Which recommender?"]
+    assert page.title.get_text() == "Which recommender?"
+    headings = [(h.name, h["id"], h.contents[0]) for h in page.select("main :is(h2, h3, h4)")]
+    assert headings == [
+        ("h2", "eda", "What is in the log?"),
+        ("h3", "lengths", "Lengths"),
+        ("h4", "détails-more", "Détails & more"),
+        ("h2", "grid-training", "Grid training"),
+        ("h3", "results", "Results"),
+    ]
+    assert [a["href"] for a in page.select("nav a")] == ["#eda", "#lengths", "#grid-training", "#results", "#again"]
+    assert [section["aria-labelledby"] for section in page.select("section.chapter")] == ["eda", "grid-training"]
+    assert len(page.select("main .anchor")) == 5
+
+
+def test_clashing_ids_are_told_apart_with_what_refers_to_them(tmp_path):
+    cells = [
+        markdown("# Same"),
+        markdown("## Results\n\n## Results\n\n[down](#Results)"),
+        code("draw()", shown(figure("curve", "A curve."))),
+    ]
+    page = read(tmp_path, **{"01_one": cells, "02_two": cells})
+    assert not duplicates(page) and not dangling(page)
+    assert [h["id"] for h in page.select("main h3")] == ["results", "one-results", "two-results", "two-results-2"]
+    drawings = page.select("figure svg")
+    for drawing, prefix in zip(drawings, ("curve-", "two-curve-"), strict=True):
+        inner = {element["id"] for element in drawing.select("[id]")}
+        used = set(re.findall(r'url\(#(.+?)\)|href="#(.+?)"', str(drawing)))
+        assert {a or b for a, b in used} <= inner and drawing["aria-labelledby"] in inner
+        assert all(name.startswith(prefix) for name in inner)
+
+
+def test_links_between_notebooks_and_to_figures_land(tmp_path):
+    page = read(
+        tmp_path,
+        **{
+            "01_eda": [
+                markdown(
+                    "# First\n\n## Results\n\nSee [](#fig-curve), [that](02_grid.ipynb#What-wins?), [all](02_grid.ipynb)."
+                )
+            ],
+            "02_grid": [
+                markdown("# Second\n\n## What wins?\n\n## Results\n\n[here](#Results)"),
+                code("x", shown(figure("curve", "Up."))),
+            ],
+        },
+    )
+    assert not dangling(page)
+    links = [(a.get_text(), a["href"]) for a in page.select(".prose p a")]
+    assert links == [
+        ("Figure 1", "#fig-curve"), ("that", "#what-wins"), ("all", "#grid"), ("here", "#grid-results"),
+    ]  # fmt: skip
+    assert page.figcaption.get_text(" ", strip=True) == "Figure 1 Up. #"
+
+
+def test_code_is_folded_and_parameters_say_so(tmp_path):
+    page = read(
+        tmp_path,
+        **{
+            "01_eda": [
+                code("seed = 0", tags=["parameters"]),
+                code("# Parameters\nseed = 7", tags=["injected-parameters"]),
+                code("import a"),
+                code("b = 1"),
+                code("secret()", stream("seen"), tags=["hide-input"]),
+                code(""),
+            ]
+        },
+    )
+    folds = [
+        (f.summary.get_text(), [h.get_text().strip() for h in f.select(".highlight")]) for f in page.select(".code")
+    ]
+    assert folds == [("Parameters", ["seed = 0", "# Parameters\nseed = 7"]), ("Code", ["import a", "b = 1"])]
+    assert not page.select("details.code[open]") and page.select(".highlight .kn")
+    assert "seen" in page.main.get_text() and "secret" not in page.get_text()
+
+
+def test_what_nobody_wants_to_see_is_left_out(tmp_path):
+    bar = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}, "text/plain": "  0%|  | 0/10"}
+    page = read(
+        tmp_path,
+        **{
+            "01_eda": [
+                code("a", stream("2026-01-01 12:00 oneDNN is on\n", "stderr"), stream("100%|███| 10/10\n", "stderr")),
+                code("b", stream(" 50%|#   | 1/2\r100%|####| 2/2\n")),
+                code("c", new_output("display_data", bar), stream("loading\rdone\nnext\n")),
+                code("d", new_output("execute_result", {"text/plain": "[<matplotlib.lines.Line2D at 0x7f01>]"})),
+                code("e", new_output("execute_result", {"text/plain": "(3, 'kept')"})),
+                code("f", stream("\n")),
+            ]
+        },
+    )
+    assert [output.get_text() for output in page.select(".output")] == ["done\nnext", "(3, 'kept')"]
+
+
+def test_a_notebook_that_stopped_is_shown_as_far_as_it_came(tmp_path):
+    marker = markdown('<span id="papermill-error-cell">Execution using papermill</span>', "papermill-error-cell-tag")
+    page = read(
+        tmp_path,
+        **{
+            "01_eda": [markdown("# Fine"), code("1", stream("came so far"))],
+            "02_grid": [markdown("# Broken"), marker, code("1 / 0", error("StudyError", "no <grid>")), code("never()")],
+        },
+    )
+    box = page.select_one("section .error")
+    assert box.p.get_text() == "StudyError: no <grid>"
+    assert "<at line 1>" in box.pre.get_text() and "\x1b" not in page.get_text()
+    assert page.select("details.code[open]") and "papermill" not in page.get_text()
+    notice = page.select_one("main > .error")
+    assert "incomplete" in notice.get_text() and notice.a.get_text() == "Broken" and notice.a["href"] == "#" + box["id"]
+    assert "came so far" in page.get_text() and not dangling(page) and not duplicates(page)
+
+
+def test_a_summary_moves_to_the_head_of_the_page_and_leaves_its_code(tmp_path):
+    answer = new_output("display_data", {"text/markdown": "**GRU** wins.", "text/plain": "x"})
+    page = read(tmp_path, **{"01_eda": [markdown("# First"), code("say(best)", answer, tags=["summary"])]})
+    assert page.select_one("#summary").get_text(strip=True) == "GRUwins."
+    chapter = page.select_one("section.chapter").get_text()
+    assert "say(best)" in chapter and "wins" not in chapter
+    assert not read(tmp_path, **{"01_eda": [markdown("# First")]}).select("#summary")
+
+
+def test_tables_know_their_numbers(tmp_path):
+    html = table(
+        ["model", "HR@10", "cases", "share", "seed"],
+        [["gru", "0.497 [0.487, 0.507]", "14,681", "12 %", "1"], ["pop", "–", "943", "−3 %", ""]],
+        caption="Hit rates",
+    )
+    page = read(tmp_path, **{"01_eda": [markdown("# T"), code("t", shown(html))]})
+    assert [th.get("class", [None])[0] for th in page.select("thead th")] == [None, "num", "num", "num", "num"]
+    values = [td.get("data-value") for td in page.select("tbody td")]
+    assert values == [None, "0.497", "14681", "12", None, None, None, None, "-3", None]
+    region = page.select_one(".table-scroll")
+    assert (region["tabindex"], region["role"], region["aria-label"]) == ("0", "region", "Table: Hit rates")
+    assert "border" not in page.table.attrs and "data-sortable" in page.table.attrs
+
+
+def test_the_second_header_row_of_pandas_is_merged(tmp_path):
+    html = (
+        "<table><thead><tr><th></th><th>a</th></tr><tr><th>name</th><th></th></tr></thead>"
+        "<tbody><tr><th>x</th><td>1</td></tr><tr><th>y</th><td>2</td></tr></tbody></table>"
+    )
+    page = read(tmp_path, **{"01_eda": [code("t", shown(html))]})
+    assert [th.get_text() for th in page.select("thead th")] == ["name", "a"]
+    assert "data-sortable" in page.table.attrs
+
+
+def test_formulas_are_drawn_and_what_cannot_be_drawn_stays_readable(tmp_path):
+    page = read(
+        tmp_path, **{"01_eda": [markdown(r"With $\alpha < 1$:" + "\n\n" + r"$$\frac{a}{b}$$" + "\n\n" + r"$\foo{x}$")]}
+    )
+    labels = [svg["aria-label"] for svg in page.select(".math svg")]
+    assert labels == [r"\alpha < 1", r"\frac{a}{b}"]
+    assert page.select_one("code.math").get_text() == r"\foo{x}"
+
+
+def test_the_end_says_how_to_run_it_again(tmp_path):
+    footer = read(tmp_path, **{"01_eda": [markdown("# T")]}).footer
+    text = footer.get_text(" ", strip=True)
+    for words in (
+        "make quickstart",
+        "make study",
+        "studylib run params/demo.yaml",
+        "0, 1, 2",
+        "3.15.0",
+        "data checksums",
+    ):
+        assert words in text
+    assert PROVENANCE["commit"] in text and footer.details is not None and "open" not in footer.details.attrs
+
+
+def test_the_same_notebooks_give_the_same_bytes(tmp_path):
+    first = realistic(tmp_path).read_bytes()
+    assert realistic(tmp_path).read_bytes() == first
+
+
+def test_the_page_asks_the_network_for_nothing(tmp_path):
+    page = BeautifulSoup(realistic(tmp_path).read_text(encoding="utf-8"), "html.parser")
+    for element, attribute in itertools.product(page.find_all(True), ("src", "srcset", "data", "poster", "xlink:href")):
+        assert re.match(r"data:|#|$", element.get(attribute, "")), element
+    assert [link["href"] for link in page.select("link")] == ["data:,"]
+    assert not page.select("script[src], iframe, object, embed")
+    assert not any(re.search(r"@import|url\(\s*['\"]?http", style.get_text()) for style in page.select("style"))
+    policy = page.select_one("meta[http-equiv='Content-Security-Policy']")["content"]
+    assert policy.startswith("default-src 'none'") and "http" not in policy
+
+
+# How it behaves in a browser.
+
+
+def realistic(folder):
+    """A page like a study's: text, code, a summary, four figures, tables of 3 and 108 rows."""
+    settings = itertools.product(
+        ("lstm", "gru", "hybrid"), ("softmax", "tanh", "sigmoid"), ("sgd", "adam", "rmsprop", "adagrad"), (64, 128, 256)
+    )
+    cells = [
+        (*s, f"{(n * 37 % 108) / 250:.3f}", f"{n * 991 + 5:,}", n * 1.5, "finished") for n, s in enumerate(settings)
+    ]
+    header = ["architecture", "activation", "optimizer", "batch size", "accuracy", "parameters", "seconds", "status"]
+    answer = new_output("display_data", {"text/markdown": "**GRU with RMSprop** is best.", "text/plain": "x"})
+    return write(
+        folder,
+        **{
+            "01_eda": [
+                markdown(f"# What does the log look like?\n\n{PROSE}See [the grid](02_grid_training.ipynb#Settings)."),
+                code("seed = 0", tags=["parameters"]),
+                markdown(f"## Lengths\n\n{PROSE}\n\nWith $\\alpha = 0.9$, as [](#fig-lengths) shows.\n\n{PROSE}"),
+                code(
+                    "figures.lengths(sessions)", shown(figure("lengths", "<em>Most are short.</em> Visits a session."))
+                ),
+                markdown(f"## Popularity\n\n{PROSE}"),
+                code("figures.popularity(s)", shown(figure("popularity", "<em>Few pages</em> take most visits.", 10))),
+            ],
+            "02_grid_training": [
+                markdown(f"# Which networks learn?\n\n{PROSE}"),
+                code("say()", answer, shown(figure("answer", "<em>The optimizer decides.</em>")), tags=["summary"]),
+                markdown(f"## Settings\n\n{PROSE}\n\n{PROSE}"),
+                code("print(len(cells))  # all of them", stream("108 cells " * 30)),
+                code(
+                    "table(cells)",
+                    shown(table(header, cells, "All cells of the grid, with a caption that is long enough to wrap.")),
+                ),
+            ],
+            "03_ranking_evaluation": [
+                markdown(f"# Which model ranks best?\n\n{PROSE}"),
+                markdown(f"## Settings\n\n{PROSE}\n\n1. one\n2. two\n\n> A quote.\n\n```python\nfit(train)\n```"),
+                code("show()", shown(figure("ranks", "GRU4Rec is above both."))),
+                code(
+                    "t",
+                    shown(
+                        table(
+                            ["model", "HR@5"], [["gru4rec", "0.381 [0.37, 0.39]"], ["markov", "0.35"], ["pop", "9e-2"]]
+                        )
+                    ),
+                ),
+                code("1 / 0", error("ZeroDivisionError", "division by zero")),
+            ],
+        },
+    )
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    return realistic(tmp_path_factory.mktemp("page")).as_uri()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no Chromium on this machine: the page is not tested in a browser")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"],
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser, address):
+    """Open the page; at the end, nothing may have left it and nothing may have gone wrong in it."""
+    contexts, requests, problems = [], [], []
+
+    def visit(width=1280, scheme="light", **options):
+        contexts.append(
+            browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme, offline=True, **options)
+        )
+        page = contexts[-1].new_page()
+        page.on("request", lambda request: requests.append(request.url))
+        page.on("console", lambda message: problems.append(message.text))
+        page.on("pageerror", lambda problem: problems.append(str(problem)))
+        page.goto(address)
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
+    assert {url for url in requests if not url.startswith("data:")} <= {address} and not problems
+
+
+def current(page):
+    return page.eval_on_selector_all("nav [aria-current]", "links => links.map(link => link.hash.slice(1))")
+
+
+def test_contents_follow_the_reading(visit):
+    page = visit()
+    names = ["lengths", "popularity", "grid-training", "settings", "ranking-evaluation", "ranking-evaluation-settings"]
+    for name in [*names, *reversed(names)]:
+        page.evaluate("id => document.getElementById(id).scrollIntoView()", name)
+        page.wait_for_function(
+            "id => document.querySelector('nav [aria-current]')?.hash === '#' + id", arg=name, timeout=2000
+        )
+        assert current(page) == [name]
+        assert page.locator("nav [aria-current]").is_visible()
+    page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    page.wait_for_function("document.querySelector('nav [aria-current]')?.hash === '#again'", timeout=2000)
+    assert page.locator("nav").bounding_box()["y"] < 1
+
+
+def test_contents_fold_on_a_phone(visit):
+    page = visit(width=390)
+    link = page.locator("nav a[href='#popularity']")
+    assert not link.is_visible()
+    page.locator("nav summary").click()
+    link.click()
+    assert not link.is_visible()
+    assert 0 <= page.locator("#popularity").bounding_box()["y"] < 200
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_every_link_in_the_page_lands(visit, script):
+    page = visit(java_script_enabled=script)
+    hrefs = page.locator("a[href^='#']").evaluate_all(
+        "links => links.map(link => decodeURIComponent(link.hash.slice(1)))"
+    )
+    assert len(hrefs) > 20
+    assert page.evaluate("ids => ids.filter(id => !document.getElementById(id)?.getClientRects().length)", hrefs) == []
+    if not script:
+        assert page.locator("nav a[href='#again']").is_visible() and not page.locator(".tools").is_visible()
+
+
+def column(page, n):
+    return page.eval_on_selector_all(
+        ".long tbody tr", f"rows => rows.filter(r => r.checkVisibility()).map(r => r.cells[{n}].textContent)"
+    )
+
+
+def test_sorting_sorts_by_number_and_by_word(visit):
+    page = visit()
+    header = page.locator(".long thead th")
+    for n, key in ((5, lambda text: int(text.replace(",", ""))), (6, float), (2, str)):
+        header.nth(n).get_by_role("button").click()
+        rising = column(page, n)
+        assert rising == sorted(rising, key=key) and header.nth(n).get_attribute("aria-sort") == "ascending"
+        header.nth(n).get_by_role("button").press("Enter")
+        assert column(page, n) == sorted(rising, key=key, reverse=True)
+        assert page.locator(".long th[aria-sort]").count() == 1
+    small = page.locator("table").last
+    small.get_by_role("button", name="HR@5").click()
+    assert small.locator("tbody td:first-child").all_inner_texts() == ["pop", "markov", "gru4rec"]
+
+
+def test_filtering_filters(visit):
+    page = visit()
+    assert page.get_by_role("searchbox").count() == 1
+    page.get_by_label("Filter").fill("GRU tanh")
+    assert len(column(page, 0)) == 12 and set(column(page, 0)) == {"gru"} and set(column(page, 1)) == {"tanh"}
+    assert page.locator(".table-tools output").inner_text() == "12 of 108 rows"
+    page.get_by_label("Filter").fill("nothing like it")
+    assert column(page, 0) == []
+    page.get_by_label("Filter").fill("")
+    assert len(column(page, 0)) == 108
+
+
+CONTRASTS = """selectors => selectors.map(selector => {
+  const channels = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const luminance = (colour) => channels(colour).slice(0, 3)
+    .map(c => c / 255).map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  const element = document.querySelector(selector);
+  let behind = element;
+  while (channels(getComputedStyle(behind).backgroundColor)[3] === 0) behind = behind.parentElement;
+  const style = getComputedStyle(element);
+  const ink = luminance(element instanceof SVGElement && style.fill !== "none" ? style.fill : style.color);
+  const paper = luminance(getComputedStyle(behind).backgroundColor);
+  return [selector, (Math.max(ink, paper) + 0.05) / (Math.min(ink, paper) + 0.05), paper];
+})"""
+READ = [
+    "main p", "main p a", "h1", "main h2", "figcaption", "figcaption em", ".figure-number", "nav a", "nav ol ol a",
+    "td", "th", "th button", "caption", "blockquote", ".tools button", ".table-tools output", "details.code summary",
+    ".highlight .nf, .highlight .n", ".highlight .c1", ".error p", ".error strong", "figure svg text", "footer dt", "footer dd",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("toggled", [False, True])
+def test_both_themes_keep_contrast(visit, scheme, toggled):
+    page = visit(scheme=scheme)
+    page.get_by_role("button", name="Show all code").click()
+    if toggled:
+        page.get_by_role("button", name="theme").click()
+    measured = page.evaluate(CONTRASTS, READ)
+    assert [(selector, ratio) for selector, ratio, _ in measured if ratio < 4.5] == []
+    dark = (scheme == "dark") != toggled
+    assert all((paper < 0.05) == dark for _, _, paper in measured)
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1280])
+def test_nothing_overflows(visit, width):
+    page = visit(width=width)
+    page.get_by_role("button", name="Show all code").click()
+    page.locator(".provenance summary").click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    wider = page.evaluate(
+        "width => [...document.querySelectorAll('main *, footer *')].filter(e => e.getBoundingClientRect().right > width + 1"
+        " && !e.closest('.table-scroll, .figure-scroll, pre')).map(e => e.outerHTML.slice(0, 80))",
+        width,
+    )
+    assert wider == []
+
+
+def test_everything_can_be_reached_by_keyboard(visit):
+    page = visit()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    page = visit()
+    expected = page.evaluate(
+        "() => { window.all = [...document.querySelectorAll('a[href], button, summary, input, [tabindex=\"0\"]')]"
+        ".filter(e => e.checkVisibility()); return all.length }"
+    )
+    reached = []
+    for _ in range(expected):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("window.all.indexOf(document.activeElement)"))
+    assert reached == list(range(expected))
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light")])
+def test_axe_finds_no_violation_of_level_a_or_aa(visit, width, scheme):
+    page = visit(width=width, scheme=scheme)
+    page.get_by_role("button", name="Show all code").click()
+    page.locator(".provenance summary").click()
+    levels = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+    results = Axe().run(page, options={"runOnly": {"type": "tag", "values": levels}, "resultTypes": ["violations"]})
+    assert results.violations_count == 0, results.generate_report()
+
+
+def test_print_leaves_nothing_out(visit):
+    page = visit()
+    page.emulate_media(media="print")
+    assert not page.locator("nav").is_visible() and not page.locator(".tools").is_visible()
+    long = page.locator(".long").evaluate("e => [e.scrollHeight - e.clientHeight, getComputedStyle(e).overflowY]")
+    assert long == [0, "visible"]
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator(".provenance dl").first.is_visible()
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert not page.locator(".provenance dl").first.is_visible()
