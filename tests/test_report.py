@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from studylib.figures import to_svg
 from studylib.report import write_report
@@ -382,22 +382,15 @@ def visit(browser, address):
     assert {url for url in requests if not url.startswith("data:")} <= {address} and not problems
 
 
-def current(page):
-    return page.eval_on_selector_all("nav [aria-current]", "links => links.map(link => link.hash.slice(1))")
-
-
 def test_contents_follow_the_reading(visit):
     page = visit()
     names = ["lengths", "popularity", "grid-training", "settings", "ranking-evaluation", "ranking-evaluation-settings"]
     for name in [*names, *reversed(names)]:
         page.evaluate("id => document.getElementById(id).scrollIntoView()", name)
-        page.wait_for_function(
-            "id => document.querySelector('nav [aria-current]')?.hash === '#' + id", arg=name, timeout=2000
-        )
-        assert current(page) == [name]
+        expect(page.locator("nav [aria-current]")).to_have_attribute("href", f"#{name}")
         assert page.locator("nav [aria-current]").is_visible()
     page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
-    page.wait_for_function("document.querySelector('nav [aria-current]')?.hash === '#again'", timeout=2000)
+    expect(page.locator("nav [aria-current]")).to_have_attribute("href", "#again")
     assert page.locator("nav").bounding_box()["y"] < 1
 
 
@@ -476,8 +469,7 @@ READ = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("toggled", [False, True])
+@pytest.mark.parametrize(("scheme", "toggled"), [("light", False), ("dark", False), ("light", True)])
 def test_both_themes_keep_contrast(visit, scheme, toggled):
     page = visit(scheme=scheme)
     page.get_by_role("button", name="Show all code").click()
@@ -489,7 +481,7 @@ def test_both_themes_keep_contrast(visit, scheme, toggled):
     assert all((paper < 0.05) == dark for _, _, paper in measured)
 
 
-@pytest.mark.parametrize("width", [320, 390, 768, 1280])
+@pytest.mark.parametrize("width", [390, 768, 1280])
 def test_nothing_overflows(visit, width):
     page = visit(width=width)
     page.get_by_role("button", name="Show all code").click()
@@ -521,7 +513,7 @@ def test_everything_can_be_reached_by_keyboard(visit):
     assert reached == list(range(expected))
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light")])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_axe_finds_no_violation_of_level_a_or_aa(visit, width, scheme):
     page = visit(width=width, scheme=scheme)
     page.get_by_role("button", name="Show all code").click()

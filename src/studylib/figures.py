@@ -104,7 +104,7 @@ def grid_by(cells: pd.DataFrame, factor: str | None = None, floor: dict[str, flo
     for panel, (metric, title) in zip(panels, CLASS_METRICS.items(), strict=True):
         sns.pointplot(
             cells, x=factor or "architecture", y=metric, hue="architecture", hue_order=architectures, ax=panel,
-            palette=colours(architectures), errorbar=("pi", 100), dodge=0.35 if factor else False,
+            palette=colours(architectures), errorbar=("pi", 100), dodge=0.35 if factor and len(architectures) > 1 else False,
             linestyle="none" if not factor or factor in ("activation", "optimizer") else "-", markersize=5,
             err_kws={"linewidth": 1}, linewidth=1.2, legend=panel is panels[-1] and factor is not None,
         )  # fmt: skip
@@ -155,7 +155,7 @@ def training_times(cells: pd.DataFrame) -> Figure:
     figure, panel = plt.subplots(figsize=(5.5, 3.2), layout="constrained")
     sns.pointplot(
         times, x="batch_size", y="seconds", hue="architecture", hue_order=architectures, palette=colours(architectures),
-        errorbar=("pi", 100), dodge=0.3, markersize=5, err_kws={"linewidth": 1}, linewidth=1.2, ax=panel,
+        errorbar=("pi", 100), dodge=0.3 if len(architectures) > 1 else False, markersize=5, err_kws={"linewidth": 1}, linewidth=1.2, ax=panel,
     )  # fmt: skip
     panel.set(xlabel="batch size", ylabel="seconds an epoch")
     panel.set_ylim(bottom=0)

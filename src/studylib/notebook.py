@@ -68,9 +68,17 @@ class Study:
         display(HTML(f'<figure class="study-figure" id="fig-{name}">{svg}<figcaption>{words}</figcaption></figure>'))
 
     def table(self, frame: pd.DataFrame, caption: str, digits: int = 3) -> None:
-        """Display a table with its caption; fractions with ``digits`` digits."""
-        frame = frame.map(lambda x: "–" if pd.isna(x) else f"{x:.{digits}f}" if isinstance(x, float) else x)
-        html = frame.to_html(index=False, border=0, classes="study-table")
+        """Display a table with its caption; fractions with ``digits`` digits, what is missing as a dash."""
+
+        def text(value: object) -> str:
+            if pd.isna(value):
+                return "–"
+            if isinstance(value, float):
+                return f"{round(value, digits) + 0.0:.{digits}f}"  # adding zero takes the sign off a rounded -0.0
+            return str(value)
+
+        shown = frame.map(text).rename(columns=lambda name: str(name).replace("_", " "))
+        html = shown.to_html(index=False, border=0, classes="study-table")
         words = f"<caption>{escape(caption, quote=False)}</caption>"
         display(HTML(html.replace("<thead>", f"{words}<thead>", 1)))
 
