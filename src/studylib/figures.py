@@ -155,7 +155,8 @@ def training_times(cells: pd.DataFrame) -> Figure:
     figure, panel = plt.subplots(figsize=(5.5, 3.2), layout="constrained")
     sns.pointplot(
         times, x="batch_size", y="seconds", hue="architecture", hue_order=architectures, palette=colours(architectures),
-        errorbar=("pi", 100), dodge=0.3 if len(architectures) > 1 else False, markersize=5, err_kws={"linewidth": 1}, linewidth=1.2, ax=panel,
+        errorbar=("pi", 100), dodge=0.3 if len(architectures) > 1 else False, markersize=5, err_kws={"linewidth": 1},
+        linewidth=1.2, ax=panel,
     )  # fmt: skip
     panel.set(xlabel="batch size", ylabel="seconds an epoch")
     panel.set_ylim(bottom=0)

@@ -184,14 +184,17 @@ class Gru4Rec(ModelParams):
     label: str = "gru4rec"
     embedding: int = Field(64, ge=1)
     hidden: int = Field(128, ge=1)
-    dropout: float = Field(0.4, ge=0, lt=1)
+    dropout: float = Field(0.6, ge=0, lt=1)
+    """Of the embeddings and of the hidden state, in training only."""
     negatives: int = Field(512, ge=0)
-    """Sampled negatives a batch; 0 scores the whole catalogue."""
+    """Sampled negatives, shared by a batch; 0 scores the whole catalogue."""
     alpha: float = Field(0.75, ge=0)
     """Negatives are drawn with probability proportional to popularity**alpha."""
-    batch_size: int = Field(256, ge=1)
+    batch_size: int = Field(64, ge=1)
+    """Sessions a step."""
     learning_rate: float = Field(3e-3, gt=0)
     l2: float = Field(0.0, ge=0)
+    """Weight decay of Adam."""
     max_epochs: int = Field(60, ge=1)
     patience: int = Field(5, ge=1)
     """Epochs without a better validation NDCG@10 after which training stops."""
@@ -204,7 +207,7 @@ class Ranking(Section):
     """The ranking evaluation of Shrimal & Patil 2024, section 4.1."""
 
     datasets: list[RankingDataset] = [RankingDataset(dataset="synthetic")]
-    models: list[Model] = [Popularity(), Markov(), Gru4Rec(max_epochs=30)]
+    models: list[Model] = [Popularity(), Markov(), Gru4Rec()]
     history: int = Field(20, ge=1)
     """The last visits of a prefix that a model sees (Shrimal & Patil 2024, section 4.1)."""
     candidates: int = Field(99, ge=1)

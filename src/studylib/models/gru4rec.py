@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from studylib.data.sessions import Cases, Sessions
 from studylib.evaluation.ranking import rank_cases
 from studylib.models.base import Recommender
+from studylib.params import Gru4Rec
 from studylib.progress import track
 
 
@@ -42,57 +43,38 @@ class GRU4Rec(Recommender):
     """GRU4Rec with early stopping on validation NDCG@10 over the whole catalogue; the best weights are restored.
 
     Args:
-        embedding, hidden: sizes of the item embeddings and of the GRU's state.
-        dropout: on the embeddings and on the hidden state, in training only.
-        negatives: sampled negatives, shared by a batch; 0 for the softmax over the whole catalogue.
-        alpha: negatives are drawn in proportion to popularity**alpha.
-        batch_size: sessions a step.
-        learning_rate, l2: of Adam.
-        max_epochs, patience: training stops after ``max_epochs``, or ``patience`` epochs without a better validation value.
         history: the last visits that a prediction is based on; longer sessions are cut into pieces of this many predictions.
         seed: of the initial weights, the negatives and the order of the batches.
         device: ``auto``, ``cpu`` or ``cuda``.
+        settings: those of `studylib.params.Gru4Rec`, which has their meanings and defaults.
+
+    Example:
+        >>> GRU4Rec(dropout=0.3).settings.embedding
+        64
     """
 
-    def __init__(
-        self,
-        embedding: int = 64,
-        hidden: int = 128,
-        dropout: float = 0.4,
-        negatives: int = 512,
-        alpha: float = 0.75,
-        batch_size: int = 256,
-        learning_rate: float = 3e-3,
-        l2: float = 0.0,
-        max_epochs: int = 60,
-        patience: int = 5,
-        history: int = 20,
-        seed: int = 0,
-        device: str = "auto",
-    ):
-        self.embedding, self.hidden, self.dropout = embedding, hidden, dropout
-        self.negatives, self.alpha = negatives, alpha
-        self.batch_size, self.learning_rate, self.l2 = batch_size, learning_rate, l2
-        self.max_epochs, self.patience = max_epochs, patience
+    def __init__(self, history: int = 20, seed: int = 0, device: str = "auto", **settings):
+        self.settings = Gru4Rec(**settings)
         self.history, self.seed = history, seed
         self.device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
 
     def _fit(self, train: Sessions, validation: Cases | None) -> None:
+        chosen = self.settings
         torch.manual_seed(self.seed)
         order = np.random.default_rng(self.seed)
-        self.network = Network(train.n_items, self.embedding, self.hidden, self.dropout).to(self.device)
+        self.network = Network(train.n_items, chosen.embedding, chosen.hidden, chosen.dropout).to(self.device)
         self.parameters = sum(p.numel() for p in self.network.parameters())
-        optimizer = torch.optim.Adam(self.network.parameters(), lr=self.learning_rate, weight_decay=self.l2)
-        sampler = NegativeSampler(self.popularity, self.alpha, self.device) if self.negatives else None
+        optimizer = torch.optim.Adam(self.network.parameters(), lr=chosen.learning_rate, weight_decay=chosen.l2)
+        sampler = NegativeSampler(self.popularity, chosen.alpha, self.device) if chosen.negatives else None
         pieces = cut(train, self.history + 1)
         has_validation = validation is not None and len(validation) > 0
 
         self.curve: list[dict[str, float]] = []
         best_value, best_weights, best_epoch = -1.0, None, 0
-        for epoch in track(range(1, self.max_epochs + 1), "GRU4Rec, epochs at most"):
+        for epoch in track(range(1, chosen.max_epochs + 1), "GRU4Rec, epochs at most"):
             self.network.train()
             losses = []
-            for items, lengths in batches(pieces, self.batch_size, order):
+            for items, lengths in batches(pieces, chosen.batch_size, order):
                 items, lengths = torch.from_numpy(items).to(self.device), torch.from_numpy(lengths).to(self.device)
                 real = torch.arange(items.shape[1] - 1, device=self.device) < lengths[:, None] - 1
                 vectors, targets = self.network(items[:, :-1])[real], items[:, 1:][real]
@@ -109,7 +91,7 @@ class GRU4Rec(Recommender):
             self.curve[-1]["validation_ndcg@10"] = value
             if value > best_value:
                 best_value, best_weights, best_epoch = value, copy.deepcopy(self.network.state_dict()), epoch
-            elif epoch - best_epoch >= self.patience:
+            elif epoch - best_epoch >= chosen.patience:
                 break
         if best_weights is not None:
             self.network.load_state_dict(best_weights)
@@ -119,7 +101,7 @@ class GRU4Rec(Recommender):
         items, bias = self.network.items.weight, self.network.bias
         if sampler is None:
             return F.cross_entropy(F.linear(vectors, items, bias), targets)
-        negatives = sampler.draw(self.negatives)
+        negatives = sampler.draw(self.settings.negatives)
         positive = (vectors * items[targets]).sum(-1) + bias[targets] - sampler.log_q[targets]
         negative = F.linear(vectors, items[negatives], bias[negatives] - sampler.log_q[negatives])
         negative = negative.masked_fill(negatives == targets[:, None], -torch.inf)
