@@ -85,8 +85,8 @@ def test_what_is_kept_is_not_trained_again(first, trained, monkeypatch):
     assert trained == []
     pd.testing.assert_frame_equal(again.table, first[0].table)
     conservative = compare(Ranking(**SMALL | {"ties": "conservative"}), EXECUTION, 0, first[1])
-    assert trained == [] and (conservative.table["mrr"] <= first[0].table["mrr"]).all()
-    assert (conservative.table["mrr"] < first[0].table["mrr"]).any()
+    assert trained == [] and (conservative.table["mrr"] <= first[0].table["mrr"] + 1e-12).all()
+    assert (conservative.table["mrr"] < first[0].table["mrr"] - 1e-3).any()
 
 
 def test_another_setting_trains_what_it_touches(first, trained, monkeypatch, tmp_path):
