@@ -185,9 +185,10 @@ def train_cells(training: Training, epochs: list[int], split: Split, data: Data,
 
 def failed_cell(training: Training, epochs: int, reason: str) -> dict:
     """The row of a cell that has no network to judge: no measure is a number."""
-    measures = dict.fromkeys([*CLASS_METRICS, *RANKING_METRICS, "validation_accuracy", "loss"], float("nan"))
-    unknown = {"parameters": 0, "train_seconds": 0.0, "curve": [], "above": [], "tied": []}
-    return {**asdict(training), "epochs": epochs, **measures, "status": "failed", "reason": reason, **unknown}
+    unknown = [*CLASS_METRICS, *RANKING_METRICS, "validation_accuracy", "loss", "parameters", "train_seconds"]
+    measures = dict.fromkeys(unknown, float("nan"))
+    nothing = {"curve": [], "above": [], "tied": []}
+    return {**asdict(training), "epochs": epochs, **measures, "status": "failed", "reason": reason, **nothing}
 
 
 def _status(curve: list[dict]) -> tuple[str, str]:

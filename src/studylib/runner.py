@@ -14,12 +14,14 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 import papermill
 from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
 from studylib import provenance
+from studylib.data.datasets import check_name
 from studylib.errors import StudyError, nearest
 from studylib.params import StudyParams, project_root, reports_root
 from studylib.progress import CHANNEL
@@ -48,6 +50,9 @@ def run_study(params: StudyParams, only: str | None = None, reports: Path | None
     """
     if only is not None and only not in NOTEBOOKS:
         raise StudyError(f"--only {only}: there is no such notebook{nearest(only, NOTEBOOKS)}")
+    for log in (params.data, *params.ranking.datasets):
+        if log.dataset is not None:
+            check_name(log.dataset)
     root = (reports or reports_root()).resolve()
     folder = root / params.name
     executed = folder / "notebooks"
@@ -81,14 +86,13 @@ def _data_facts(folder: Path) -> dict:
 
 def _execute(name: str, output: Path, params: StudyParams) -> None:
     logging.getLogger("papermill").setLevel(logging.ERROR)
-    with _progress_from_notebook(name):
+    with _stderr_to(output.with_suffix(".log")) as terminal, _progress_from_notebook(name, terminal):
         try:
             papermill.execute_notebook(
                 project_root() / "notebooks" / f"{name}.ipynb",
                 output,
                 parameters=params.model_dump(mode="json", exclude_unset=True) | {"name": params.name},
                 progress_bar=False,
-                extra_arguments=["--log-level=ERROR"],
                 cwd=project_root() / "notebooks",
             )
         except PapermillExecutionError as error:
@@ -155,13 +159,27 @@ def _environment(variables: dict[str, str]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _progress_from_notebook(name: str) -> Iterator[None]:
-    """Show the progress that the notebook's kernel reports, as a bar in this terminal."""
+def _stderr_to(log: Path) -> Iterator[TextIO]:
+    """Let what kernels and workers print on standard error (TensorFlow is chatty) go to a file; give the terminal."""
+    sys.stderr.flush()
+    own = os.dup(2)
+    with log.open("wb") as file, os.fdopen(os.dup(own), "w", buffering=1) as terminal:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield terminal
+        finally:
+            os.dup2(own, 2)
+            os.close(own)
+
+
+@contextlib.contextmanager
+def _progress_from_notebook(name: str, terminal: TextIO) -> Iterator[None]:
+    """Show the progress that the notebook's kernel reports, as a bar in the terminal."""
     with tempfile.TemporaryDirectory() as folder:
         channel = Path(folder) / "progress"
         channel.touch()
         done = threading.Event()
-        reader = threading.Thread(target=_show_progress, args=(channel, name, done), daemon=True)
+        reader = threading.Thread(target=_show_progress, args=(channel, name, terminal, done), daemon=True)
         with _environment({CHANNEL: str(channel)}):
             reader.start()
             try:
@@ -171,12 +189,13 @@ def _progress_from_notebook(name: str) -> Iterator[None]:
                 reader.join()
 
 
-def _show_progress(channel: Path, name: str, done: threading.Event) -> None:
+def _show_progress(channel: Path, name: str, terminal: TextIO, done: threading.Event) -> None:
     """Follow the lines of `studylib.progress` until ``done``: a live bar in a terminal, a line now and then elsewhere."""
-    live = sys.stderr.isatty()
-    with channel.open(encoding="utf-8") as lines, tqdm(desc=name, bar_format=_NO_TOTAL, dynamic_ncols=True) as bar:
+    seconds = 0.3 if terminal.isatty() else SECONDS_BETWEEN_LINES
+    bar = tqdm(desc=name, bar_format=_NO_TOTAL, dynamic_ncols=True, file=terminal)
+    with channel.open(encoding="utf-8") as lines, bar:
         current, rest, shown = None, "", time.monotonic()
-        while not (finished := done.wait(0.3)):
+        while not done.wait(0.3):
             *complete, rest = (rest + lines.read()).split("\n")
             if complete:
                 description, reached, total = json.loads(complete[-1])
@@ -186,12 +205,11 @@ def _show_progress(channel: Path, name: str, done: threading.Event) -> None:
                     bar.reset(total)
                     bar.set_description(f"{name}: {description}", refresh=False)
                 bar.n = reached
-            if live or time.monotonic() - shown > SECONDS_BETWEEN_LINES:
+            if time.monotonic() - shown >= seconds:
                 shown = time.monotonic()
                 bar.refresh()
-        if finished:
-            bar.bar_format = _NO_TOTAL
-            bar.set_description(name, refresh=False)
+        bar.bar_format = _NO_TOTAL
+        bar.set_description(name, refresh=False)
 
 
 _NO_TOTAL = "{desc}  {elapsed}"

@@ -26,6 +26,7 @@ def write(path, sections):
     ("sections", "words"),
     [
         ({"grid": {"epoch": [1]}}, ["broken.yaml", "grid.epoch", "did you mean 'epochs'?"]),
+        ({"ranking": {"datasets": ["grocerry"]}}, ["There is no data set 'grocerry'; did you mean 'grocery'?"]),
         ({"ranking": {"candidates": 0}}, ["broken.yaml", "ranking.candidates", "greater than or equal to 1"]),
     ],
 )

@@ -92,6 +92,16 @@ def load(log: Log, seed: int = 0) -> Sessions:
     return form.prepare(form.log, path)
 
 
+def check_name(name: str) -> None:
+    """Refuse the name of a data set that is not known.
+
+    Raises:
+        StudyError: with the nearest name.
+    """
+    if name not in [*REGISTRY, "synthetic"]:
+        raise StudyError(f"There is no data set {name!r}{nearest(name, [*REGISTRY, 'synthetic'])}")
+
+
 def source_files(log: Log) -> dict[str, str]:
     """The files that a log is read from: name (as in `$STUDYLIB_DATA`, or below the user's own path) and SHA-256."""
     if log.dataset == "synthetic":
@@ -129,8 +139,7 @@ def cache_root() -> Path:
 
 def _find(name: str) -> tuple[Form, Path]:
     """The form of a data set that is there, and its path; downloads it if none is."""
-    if name not in REGISTRY:
-        raise StudyError(f"There is no data set {name!r}{nearest(name, [*REGISTRY, 'synthetic'])}")
+    check_name(name)
     dataset = REGISTRY[name]
     roots = [root for root in (data_root(), cache_root()) if root]
     for form in dataset.forms:
