@@ -228,6 +228,9 @@ class KerasRNN(Recommender):
         """Build the network for the training sessions, with nothing learnt yet."""
         last = Cases(train, train.offsets[1:][train.lengths > 1] - 1)
         self.inputs, self.targets = self._pad(last.prefixes(self.max_length)), last.targets
+        # Layers are numbered through the life of a process, and the numbers reach the compiled code: without a new start the
+        # last digits of a training would depend on the trainings before it (and their memory would never be freed).
+        keras.utils.clear_session()
         keras.utils.set_random_seed(self.seed)
         self.network = build_network(self.architecture, train.n_items, self.units, self.inputs.shape[1])
         self.network.compile(
