@@ -14,7 +14,7 @@ study: .venv/installed ## run params/study.yaml, write reports/study.html
 test: .venv/installed ## check the style, run the tests
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest --numprocesses 2 --dist loadfile
 
 bench: .venv/installed ## measure: figures and ratios on this machine
 	set -e; for file in tests/benchmarks/bench_*.py; do .venv/bin/python $$file; done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -28,7 +29,12 @@ def run(
     """Execute the four notebooks in order and write reports/<name>.html."""
     from studylib.runner import run_study
 
-    page = run_study(load_params(params), only, reports)
+    try:
+        page = run_study(load_params(params), only, reports)
+    except KeyboardInterrupt:
+        # The notebook client leaves a task behind, which asyncio would report with a traceback.
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+        raise StudyError("stopped; what was finished is kept, and the same command goes on from there.") from None
     typer.echo(page)
 
 
@@ -40,8 +46,6 @@ def main() -> None:
         sys.exit(f"studylib: {error}")
     except typer.Exit as done:
         sys.exit(done.exit_code)
-    except (typer.Abort, KeyboardInterrupt):
-        sys.exit("studylib: stopped. What was finished is kept; the same command goes on from there.")
     except Exception as error:
         # Click's usage errors know how to print themselves; typer exposes no base class for them.
         if hasattr(error, "show") and hasattr(error, "exit_code"):

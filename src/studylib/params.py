@@ -37,12 +37,12 @@ class Synthetic(Section):
     """The generated log (`studylib.data.synthetic`)."""
 
     sessions: int = Field(6000, ge=10)
-    items: int = Field(120, ge=10)
-    mean_length: float = Field(8.0, gt=1)
-    max_session: int = Field(60, ge=2)
+    items: int = Field(100, ge=10)
+    mean_length: float = Field(6.0, gt=1)
+    max_session: int = Field(16, ge=2)
     popularity_exponent: float = Field(1.0, ge=0)
     successors: int = Field(4, ge=1)
-    weights: tuple[float, float] = (0.5, 0.3)
+    weights: tuple[float, float] = (0.4, 0.45)
     """Probability that a visit follows from the last page, and from the one before it; else it follows popularity."""
 
     @field_validator("weights")
@@ -187,7 +187,7 @@ class Gru4Rec(ModelParams):
     dropout: float = Field(0.6, ge=0, lt=1)
     """Of the embeddings and of the hidden state, in training only."""
     negatives: int = Field(512, ge=0)
-    """Sampled negatives, shared by a batch; 0 scores the whole catalogue."""
+    """Sampled negatives, shared by a batch; with 0, or as many as the catalogue has items, the whole catalogue is scored."""
     alpha: float = Field(0.75, ge=0)
     """Negatives are drawn with probability proportional to popularity**alpha."""
     batch_size: int = Field(64, ge=1)

@@ -65,7 +65,8 @@ class GRU4Rec(Recommender):
         self.network = Network(train.n_items, chosen.embedding, chosen.hidden, chosen.dropout).to(self.device)
         self.parameters = sum(p.numel() for p in self.network.parameters())
         optimizer = torch.optim.Adam(self.network.parameters(), lr=chosen.learning_rate, weight_decay=chosen.l2)
-        sampler = NegativeSampler(self.popularity, chosen.alpha, self.device) if chosen.negatives else None
+        sampled = 0 < chosen.negatives < train.n_items
+        sampler = NegativeSampler(self.popularity, chosen.alpha, self.device) if sampled else None
         pieces = cut(train, self.history + 1)
         has_validation = validation is not None and len(validation) > 0
 
