@@ -40,9 +40,35 @@ def fan_out(
 ) -> Iterator[tuple[Hashable, Any]]:
     """Run ``function`` on every task in worker processes; give ``(task, result)`` in the order in which they finish.
 
-    A process that dies (out of memory, killed) takes its whole pool with it, so what is left goes on in a new pool. A task
-    that was under way twice when a pool broke is tried alone, and if its worker dies again, a `WorkerDied` is its result.
+    On one machine (`loky`) a process that dies (out of memory, killed) takes its whole pool with it, so what is left goes on
+    in a new pool. A task that was under way twice when a pool broke is tried alone, and if its worker dies again, a
+    `WorkerDied` is its result. A Dask cluster gives the tasks of a worker that died to the others, and gives up on a task
+    at which several died.
     """
+    run = _on_cluster if execution.backend == "dask" else _on_this_machine
+    return run(function, tasks, execution)
+
+
+def _on_cluster(function: Callable, tasks: list, execution: Execution) -> Iterator[tuple[Hashable, Any]]:
+    from distributed import Client, KilledWorker, as_completed
+
+    with Client(execution.scheduler) as client:
+        # The function carries the prepared data: every worker gets it once, and the tasks refer to it.
+        [shared] = client.scatter([function], broadcast=True)
+        futures = {client.submit(_call, shared, task, pure=False): task for task in tasks}
+        for future in as_completed(futures):
+            try:
+                yield futures[future], future.result()
+            except KilledWorker as error:
+                yield futures[future], WorkerDied(str(error))
+            future.release()
+
+
+def _call(function: Callable, task: Hashable) -> Any:
+    return function(task)
+
+
+def _on_this_machine(function: Callable, tasks: list, execution: Execution) -> Iterator[tuple[Hashable, Any]]:
     workers = execution.workers
     if workers == "auto":
         workers = max(1, joblib.cpu_count() // execution.threads_per_worker)

@@ -249,18 +249,21 @@ class Ranking(Section):
 
 
 class Execution(Section):
+    backend: Literal["loky", "dask"] = "loky"
+    """Processes of this machine, or the workers of a Dask cluster."""
+    scheduler: str | None = None
+    """The address of the cluster's scheduler, such as ``tcp://host:8786``; `dask` only."""
     workers: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
-    """Trainings side by side; auto: as many as the machine has cores for."""
+    """`loky` only: trainings side by side; auto: as many as the machine has cores for."""
     threads_per_worker: int = Field(1, ge=1)
     keras_backend: Literal["tensorflow", "jax", "torch"] = "tensorflow"
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
-    @field_validator("workers", mode="before")
-    @classmethod
-    def _auto_or_a_number(cls, workers: Any) -> Any:
-        if workers != "auto" and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
-            raise ValueError("must be 'auto' or a number from 1 on")
-        return workers
+    @model_validator(mode="after")
+    def _dask_has_a_scheduler(self) -> Execution:
+        if (self.backend == "dask") != (self.scheduler is not None):
+            raise ValueError("'scheduler' (such as tcp://host:8786) goes with 'backend: dask', and the other way round")
+        return self
 
 
 class StudyParams(Section):

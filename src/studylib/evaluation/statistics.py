@@ -1,8 +1,15 @@
-"""Intervals: how far a mean over cases could be from what more such cases would give."""
+"""Intervals, paired tests and shares of variance: how sure a comparison is."""
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
+
 import numpy as np
+import pandas as pd
+from statsmodels.formula.api import ols
+from statsmodels.stats.anova import anova_lm
+from statsmodels.stats.multitest import multipletests
 
 
 def bootstrap_means(values: np.ndarray, resamples: int = 2000, seed: int = 0) -> np.ndarray:
@@ -32,3 +39,67 @@ def interval(means: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.nda
     """The percentile interval of resampled means: (low, high), each (n_columns,)."""
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return low, high
+
+
+def variance_shares(cells: pd.DataFrame, measure: str, factors: list[str]) -> pd.DataFrame:
+    """How much of the variance of a measure over the cells each factor explains, alone and together with another.
+
+    Type II sums of squares of the main effects and two-way interactions over the total (statsmodels); for a grid in which
+    every combination occurs they add up to 1 with the rest. It describes the cells and tests nothing: cells of one
+    training are not independent.
+
+    Returns:
+        Columns ``effect`` (a factor, two factors joined by `` × ``, or ``rest``) and ``share``, the largest first.
+    """
+    varying = [factor for factor in factors if cells[factor].nunique() > 1]
+    formula = "measure ~ " + ("(" + " + ".join(f"C({factor})" for factor in varying) + ")**2" if varying else "1")
+    data = cells[varying].assign(measure=cells[measure].to_numpy())
+    total = float(((data["measure"] - data["measure"].mean()) ** 2).sum())
+    if not varying or total == 0:
+        return pd.DataFrame({"effect": ["rest"], "share": [1.0]})
+    squares = anova_lm(ols(formula, data).fit(), typ=2)["sum_sq"]
+    names = [re.sub(r"C\((\w+)\)", r"\1", effect).replace(":", " × ") for effect in squares.index]
+    names = ["rest" if name == "Residual" else name for name in names]
+    shares = pd.DataFrame({"effect": names, "share": squares.to_numpy() / total})
+    return shares.sort_values("share", ascending=False, ignore_index=True)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A paired difference of two means over the same cases.
+
+    Attributes:
+        mean, low, high: with its 95 % bootstrap interval.
+        p: of the sign-flip permutation test that there is no difference; to be corrected for how many are made.
+        alike: whether the 90 % interval is within the margin, which is the equivalence test (two one-sided tests) at 5 %.
+    """
+
+    mean: float
+    low: float
+    high: float
+    p: float
+    alike: bool
+
+
+def paired_difference(
+    first: np.ndarray, second: np.ndarray, margin: float, resamples: int = 2000, seed: int = 0
+) -> Difference:
+    """Compare two models case by case.
+
+    Args:
+        first, second: float (n_cases,), a measure of each case.
+        margin: differences smaller than this are of no interest.
+    """
+    difference = first - second
+    means = bootstrap_means(difference[:, None], resamples, seed)
+    low, high = (float(bound[0]) for bound in interval(means))
+    inner = [float(bound[0]) for bound in interval(means, 0.9)]
+    signs = np.random.default_rng(seed).choice(np.array([-1, 1], np.int8), (resamples, len(difference)))
+    flipped = signs @ difference / len(difference)
+    p = (1 + np.sum(np.abs(flipped) >= abs(difference.mean()) - 1e-12)) / (resamples + 1)
+    return Difference(float(difference.mean()), low, high, float(p), -margin < inner[0] and inner[1] < margin)
+
+
+def holm(p_values: list[float]) -> list[float]:
+    """P values corrected for how many there are (Holm 1979)."""
+    return multipletests(p_values, method="holm")[1].tolist()
