@@ -10,6 +10,7 @@ from typing import Any
 import joblib
 from joblib.externals.loky.process_executor import ProcessPoolExecutor, TerminatedWorkerError
 
+from studylib.errors import StudyError
 from studylib.params import Execution
 
 
@@ -52,7 +53,16 @@ def fan_out(
 def _on_cluster(function: Callable, tasks: list, execution: Execution) -> Iterator[tuple[Hashable, Any]]:
     from distributed import Client, KilledWorker, as_completed
 
-    with Client(execution.scheduler) as client:
+    try:
+        client = Client(execution.scheduler, timeout=20)
+    except (OSError, TimeoutError):
+        raise StudyError(
+            f"{execution.scheduler}: no Dask scheduler answers there; check 'execution.scheduler'."
+        ) from None
+    with client:
+        client.wait_for_workers(1)
+        if max(client.nthreads().values()) > 1:
+            raise StudyError("A training needs a process of its own: start the Dask workers with --nthreads 1.")
         # The function carries the prepared data: every worker gets it once, and the tasks refer to it.
         [shared] = client.scatter([function], broadcast=True)
         futures = {client.submit(_call, shared, task, pure=False): task for task in tasks}

@@ -34,12 +34,15 @@ class GatheredInput(keras.layers.Layer):
     Index -1 is padding and is masked.
     """
 
-    def __init__(self, n_items: int, width: int, bias_initializer: str | Callable, **kwargs):
+    def __init__(self, n_items: int, width: int, kernel_initializer, bias_initializer, **kwargs):
         super().__init__(**kwargs)
-        self.n_items, self.width, self.bias_initializer = n_items, width, bias_initializer
+        self.n_items, self.width = n_items, width
+        self.kernel_initializer, self.bias_initializer = kernel_initializer, bias_initializer
 
     def build(self, input_shape):
-        self.kernel = self.add_weight(shape=(self.n_items, self.width), initializer="glorot_uniform", name="kernel")
+        self.kernel = self.add_weight(
+            shape=(self.n_items, self.width), initializer=self.kernel_initializer, name="kernel"
+        )
         self.bias = self.add_weight(shape=(self.width,), initializer=self.bias_initializer, name="bias")
 
     def call(self, items):
@@ -56,13 +59,16 @@ class RecurrentCell(keras.layers.Layer):
 
     gates: int
 
-    def __init__(self, units: int, **kwargs):
+    def __init__(self, units: int, recurrent_initializer, **kwargs):
         super().__init__(**kwargs)
         self.units, self.output_size = units, units
+        self.recurrent_initializer = recurrent_initializer
 
     def build(self, input_shape):
         shape = (self.units, self.gates * self.units)
-        self.recurrent_kernel = self.add_weight(shape=shape, initializer="orthogonal", name="recurrent_kernel")
+        self.recurrent_kernel = self.add_weight(
+            shape=shape, initializer=self.recurrent_initializer, name="recurrent_kernel"
+        )
 
 
 class LSTMCell(RecurrentCell):
@@ -70,8 +76,8 @@ class LSTMCell(RecurrentCell):
 
     gates = 4
 
-    def __init__(self, units: int, **kwargs):
-        super().__init__(units, **kwargs)
+    def __init__(self, units: int, recurrent_initializer, **kwargs):
+        super().__init__(units, recurrent_initializer, **kwargs)
         self.state_size = [units, units]
 
     def call(self, inputs, states, training=False):
@@ -94,8 +100,8 @@ class GRUCell(RecurrentCell):
     gates = 3
     bias_initializer = "zeros"
 
-    def __init__(self, units: int, **kwargs):
-        super().__init__(units, **kwargs)
+    def __init__(self, units: int, recurrent_initializer, **kwargs):
+        super().__init__(units, recurrent_initializer, **kwargs)
         self.state_size = units
 
     def call(self, inputs, states, training=False):
@@ -113,20 +119,35 @@ class GRUCell(RecurrentCell):
 CELLS = {"lstm": LSTMCell, "gru": GRUCell}
 
 
-def build_network(architecture: str, n_items: int, units: int, steps: int) -> keras.Model:
-    """The network up to the linear `Dense` layer: int32 (batch, steps), -1 for padding, to float32 (batch, n_items)."""
+def build_network(architecture: str, n_items: int, units: int, steps: int, seed: int = 0) -> keras.Model:
+    """The network up to the linear `Dense` layer: int32 (batch, steps), -1 for padding, to float32 (batch, n_items).
+
+    Initial weights are Keras's (uniform after Glorot, orthogonal for the recurrent kernels), each drawn from a seed of its
+    own: Keras's default draws from the random state of the whole process, which other threads move too.
+    """
     first, *deeper = LAYERS[architecture]
+    seeds = iter(np.random.SeedSequence(seed).generate_state(5).tolist())
     unroll = steps <= UNROLLED_STEPS
+
+    def kernels() -> dict:
+        return {
+            "kernel_initializer": keras.initializers.GlorotUniform(next(seeds)),
+            "recurrent_initializer": keras.initializers.Orthogonal(seed=next(seeds)),
+        }
+
     items = keras.Input((steps,), dtype="int32")
-    cell = CELLS[first](units)
-    x = GatheredInput(n_items, cell.gates * units, cell.bias_initializer)(items)
+    initial = kernels()
+    cell = CELLS[first](units, initial["recurrent_initializer"])
+    x = GatheredInput(n_items, cell.gates * units, initial["kernel_initializer"], cell.bias_initializer)(items)
     x = keras.layers.RNN(cell, return_sequences=bool(deeper), unroll=unroll)(x)
     for kind in deeper:
         if kind == "lstm":
-            x = keras.layers.LSTM(units, unroll=unroll)(x)
+            x = keras.layers.LSTM(units, unroll=unroll, **kernels())(x)
         else:
-            x = keras.layers.GRU(units, reset_after=False, unroll=unroll)(x)
-    return keras.Model(items, keras.layers.Dense(n_items)(x))
+            x = keras.layers.GRU(units, reset_after=False, unroll=unroll, **kernels())(x)
+    return keras.Model(
+        items, keras.layers.Dense(n_items, kernel_initializer=keras.initializers.GlorotUniform(next(seeds)))(x)
+    )
 
 
 def cross_entropy(activation: str) -> Callable:
@@ -228,11 +249,9 @@ class KerasRNN(Recommender):
         """Build the network for the training sessions, with nothing learnt yet."""
         last = Cases(train, train.offsets[1:][train.lengths > 1] - 1)
         self.inputs, self.targets = self._pad(last.prefixes(self.max_length)), last.targets
-        # Layers are numbered through the life of a process, and the numbers reach the compiled code: without a new start the
-        # last digits of a training would depend on the trainings before it (and their memory would never be freed).
-        keras.utils.clear_session()
-        keras.utils.set_random_seed(self.seed)
-        self.network = build_network(self.architecture, train.n_items, self.units, self.inputs.shape[1])
+        keras.utils.clear_session()  # Keras never frees the networks of earlier trainings by itself
+        steps = self.inputs.shape[1]
+        self.network = build_network(self.architecture, train.n_items, self.units, steps, self.seed)
         self.network.compile(
             optimizer=make_optimizer(self.optimizer, self.optimizer_settings, self.learning_rate),
             loss=cross_entropy(self.activation),
