@@ -89,6 +89,15 @@ def run_grid(log: Sessions, data: Data, grid: Grid, execution: Execution, cells:
     return pd.DataFrame(rows).sort_values(KEYS, ignore_index=True)
 
 
+def other_settings(grid: Grid) -> Grid:
+    """The part of a grid that shows what the other optimizer settings change: softmax, the fewest epochs."""
+    other = {"keras2": "keras3", "keras3": "keras2"}[grid.optimizer_settings]
+    activations = [a for a in grid.activations if a == "softmax"] or grid.activations[:1]
+    return grid.model_copy(
+        update={"optimizer_settings": other, "activations": activations, "epochs": [min(grid.epochs)]}
+    )
+
+
 def split_log(log: Sessions, data: Data, seed: int) -> Split:
     """The split of a seed: 80 % and 20 % of the sessions, and a tenth of the 80 % to choose on."""
     return split_sessions(log, data.test_fraction, seed if data.split_seed is None else data.split_seed)
@@ -106,13 +115,18 @@ def _key(training: Training, epochs: int, split: Split, data: Data, grid: Grid, 
         "split": split.checksum,
         "max_length": data.max_length,
         "units": grid.units,
-        "optimizer_settings": grid.optimizer_settings,
+        "optimizer_settings": _settings_that_matter(training, grid),
         "learning_rate": grid.learning_rate.get(training.optimizer),
         "backend": execution.keras_backend,
         "threads": execution.threads_per_worker,
         "version": TRAINING_VERSION,
     }
     return checksum(json.dumps(determinants, sort_keys=True).encode())[:20]
+
+
+def _settings_that_matter(training: Training, grid: Grid) -> str:
+    """SGD and Adam are the same in Keras 2 and 3, and so is a cell that was trained with them."""
+    return grid.optimizer_settings if training.optimizer in ("rmsprop", "adagrad") else "both"
 
 
 def _keep(path: Path, cell: dict) -> None:

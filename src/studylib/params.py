@@ -122,6 +122,8 @@ class Grid(Section):
     activations: list[Activation] = ["softmax"]
     optimizers: list[Optimizer] = ["adam", "rmsprop"]
     optimizer_settings: Literal["keras2", "keras3"] = "keras2"
+    compare_settings: bool = False
+    """Train the softmax cells of the fewest epochs with the other optimizer settings too."""
     learning_rate: dict[Optimizer, Annotated[float, Field(gt=0)]] = {}
     batch_sizes: list[Annotated[int, Field(ge=1)]] = [64]
     epochs: list[Annotated[int, Field(ge=1)]] = [5, 15]

@@ -7,6 +7,7 @@ the same site could have given.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from studylib.evaluation.ranking import Ranks
-from studylib.evaluation.statistics import bootstrap_means, interval
+from studylib.evaluation.statistics import bootstrap_means, holm, interval, paired_difference
 
 COLUMNS = ["paper", "claim", "where", "measured", "low", "high", "n", "test", "verdict", "figure"]
 """The columns of ``claims.csv``."""
@@ -149,6 +150,34 @@ def grid_claims(cells: pd.DataFrame, resamples: int = 2000) -> list[dict]:
         test = f"{claim.test}; bootstrap over test cases"
         rows.append(_row(TOLEDO, claim.claim, claim.where, value, low, high, n_cases, test, verdict, claim.figure))
     return rows
+
+
+def level_differences(cells: pd.DataFrame, factor: str, margin: float = 0.01) -> pd.DataFrame:
+    """Accuracy of each two levels of a factor, case by case: a case counts with its mean over all cells of the level.
+
+    All cells are judged on the same cases, so that numbers of epochs of one training, and whatever else the cells share,
+    are repeated measures of a case and not further evidence.
+
+    Args:
+        cells: of `run_grid`.
+        margin: a difference of accuracies that is of no interest.
+
+    Returns:
+        Columns ``more, less, difference, low, high, p, alike``: the level with the higher mean first; ``p`` is corrected
+        for the number of pairs (Holm), ``alike`` is the test of equivalence within the margin.
+    """
+    cells = cells[cells["status"] != "failed"].reset_index(drop=True)
+    values = {}
+    for level in cells[factor].unique():
+        own = cells[cells[factor] == level]
+        by_seed = [np.mean([case_hits(c) for _, c in g.iterrows()], axis=0) for _, g in own.groupby("seed")]
+        values[level] = np.concatenate(by_seed)
+    order = sorted(values, key=lambda level: -values[level].mean())
+    pairs = list(itertools.combinations(order, 2))
+    found = [paired_difference(values[a], values[b], margin) for a, b in pairs]
+    corrected = holm([d.p for d in found]) if found else []
+    rows = [(a, b, d.mean, d.low, d.high, p, d.alike) for (a, b), d, p in zip(pairs, found, corrected, strict=True)]
+    return pd.DataFrame(rows, columns=["more", "less", "difference", "low", "high", "p", "alike"])
 
 
 def case_hits(cell: pd.Series | dict) -> np.ndarray:
