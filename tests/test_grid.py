@@ -14,7 +14,7 @@ from studylib import grid as grids
 from studylib.data.sessions import Sessions
 from studylib.evaluation.ranking import Ranks
 from studylib.execution import WorkerDied, fan_out
-from studylib.grid import COLUMNS, KEYS, Training, expand, run_grid, split_log, to_csv, train_cells
+from studylib.grid import COLUMNS, KEYS, Training, expand, other_settings, run_grid, split_log, to_csv, train_cells
 from studylib.params import Data, Execution, Grid
 
 DATA = Data(max_length=1)
@@ -148,10 +148,10 @@ def test_what_is_kept_is_not_trained_again(log, trained, instant, tmp_path):
     assert run(learning_rate={"sgd": 0.5})[1] == ["sgd"]
     assert run(learning_rate={"sgd": 0.5})[1] == []
     assert run(optimizers=["rmsprop", "adam", "sgd"])[1] == ["rmsprop"]
+    assert run(optimizers=["rmsprop", "sgd"], optimizer_settings="keras3")[1] == ["rmsprop"]
     assert run(epochs=[1, 3, 5])[1] == ["sgd", "adam"]
     assert run(units=4)[0]["loss"].tolist() == [36 + 4] * 4
     for changed in (
-        {"optimizer_settings": "keras3"},
         {"data": Data(max_length=2)},
         {"data": Data(max_length=1, split_seed=9)},
         {"data": Data(max_length=1, test_fraction=0.3)},
@@ -259,3 +259,19 @@ def test_an_error_in_a_task_is_an_error():
         with pytest.raises(ValueError, match="no "):
             list(fan_out(task, [0, 1], Execution(workers=workers)))
     assert list(fan_out(task, [], Execution())) == []
+
+
+def test_the_other_settings_are_a_part_of_the_grid_and_share_its_cells_where_they_agree(
+    log, instant, trained, tmp_path
+):
+    grid = Grid(
+        architectures=["gru"], activations=["tanh", "softmax"], optimizers=["sgd", "rmsprop"], batch_sizes=[16],
+        epochs=[3, 2], units=3,
+    )  # fmt: skip
+    other = other_settings(grid)
+    assert (other.optimizer_settings, other.activations, other.epochs) == ("keras3", ["softmax"], [2])
+    assert other_settings(other).optimizer_settings == "keras2"
+    run_grid(log, DATA, grid, EXECUTION, tmp_path)
+    trained.clear()
+    run_grid(log, DATA, other, EXECUTION, tmp_path)
+    assert trained == [Training("gru", "softmax", "rmsprop", 16, 0)], "SGD is the same in both"

@@ -25,12 +25,13 @@ def run(
     params: Annotated[Path, typer.Argument(help="The params file of the study.", metavar="PARAMS.yaml")],
     only: Annotated[str | None, typer.Option(help="Run one notebook, such as 03.", metavar="NUMBER")] = None,
     reports: Annotated[Path | None, typer.Option(help="Write here instead of reports/.", metavar="DIR")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget what is kept and train everything again.")] = False,
 ) -> None:
     """Execute the four notebooks in order and write reports/<name>.html."""
     from studylib.runner import run_study
 
     try:
-        page = run_study(load_params(params), only, reports)
+        page = run_study(load_params(params), only, reports, fresh)
     except KeyboardInterrupt:
         # The notebook client leaves a task behind, which asyncio would report with a traceback.
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)

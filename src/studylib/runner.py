@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import sys
 import tempfile
 import threading
@@ -34,11 +35,16 @@ NOTEBOOKS = {
     "04": "04_figures",
 }
 
+KEPT = {"02": "cells", "03": "ranks"}
+"""The folder in which a notebook keeps what is finished."""
+
 TITLE = "Which recurrent recommender?"
 
 
-def run_study(params: StudyParams, only: str | None = None, reports: Path | None = None) -> Path:
+def run_study(params: StudyParams, only: str | None = None, reports: Path | None = None, fresh: bool = False) -> Path:
     """Execute the notebooks in order, or ``only`` one of them, and write the report of all that are executed.
+
+    What an earlier run kept is not trained again, unless ``fresh``: then the cells (02) and ranks (03) are removed first.
 
     Stops at the first notebook that fails; its partly executed copy stays in ``reports/<name>/notebooks/``.
 
@@ -57,6 +63,9 @@ def run_study(params: StudyParams, only: str | None = None, reports: Path | None
     folder = root / params.name
     executed = folder / "notebooks"
     executed.mkdir(parents=True, exist_ok=True)
+    for number, kept in KEPT.items():
+        if fresh and only in (None, number):
+            shutil.rmtree(folder / kept, ignore_errors=True)
     environment = {"STUDYLIB_REPORTS": str(root)}
     durations = _read_durations(folder)
     with _environment(environment):

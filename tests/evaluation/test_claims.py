@@ -14,6 +14,7 @@ from studylib.evaluation.claims import (
     difference,
     extreme,
     grid_claims,
+    level_differences,
     minus,
     ranking_claims,
     wins,
@@ -149,3 +150,17 @@ def test_reported_numbers_are_judged_by_the_whole_interval():
     assert judged(0.276, 0.3, metric="ndcg@10")[0]["verdict"] == "holds"
     for changed in ({"dataset": "ml-1m"}, {"model": "markov"}, {"protocol": "full"}, {"metric": "mrr"}):
         assert judged(0.336, 0.36, **changed) == []
+
+
+def test_levels_are_compared_case_by_case_over_all_their_cells():
+    hits = {("gru", 1): [0, 0, 0, 1], ("gru", 2): [0, 0, 5, 1], ("lstm", 1): [3, 0, 2, 1], ("lstm", 2): [1, 0, 2, 1]}
+    rows = [
+        {"architecture": a, "epochs": e, "seed": 0, "status": "ok", "above": above, "tied": [0] * 4}
+        for (a, e), above in hits.items()
+    ]
+    rows.append({"architecture": "hybrid", "epochs": 1, "seed": 0, "status": "failed", "above": [], "tied": []})
+    table = level_differences(pd.DataFrame(rows), "architecture")
+    assert table[["more", "less"]].to_numpy().tolist() == [["gru", "lstm"]]
+    # GRU's cases: 1, 1, 0.5, 0; LSTM's: 0, 1, 0, 0.
+    assert table["difference"][0] == pytest.approx(1.5 / 4)
+    assert not table["alike"][0] and table["p"][0] > 0.2

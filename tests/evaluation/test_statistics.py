@@ -1,9 +1,12 @@
-"""Bootstrap intervals."""
+"""Bootstrap intervals, paired differences and shares of variance."""
+
+import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from studylib.evaluation.statistics import bootstrap_means, interval
+from studylib.evaluation.statistics import bootstrap_means, holm, interval, paired_difference, variance_shares
 
 
 def test_a_large_sample_has_the_normal_interval():
@@ -55,3 +58,38 @@ def test_the_interval_covers_the_truth_as_often_as_it_says():
     low, high = interval(np.hstack([bootstrap_means(samples[:, [c]], 400, seed=c) for c in range(400)]))
     covered = ((low <= 0.3) & (high >= 0.3)).mean()
     assert 0.91 <= covered <= 0.98
+
+
+def test_shares_of_variance_of_a_balanced_design():
+    factors = {"a": ["x", "y"], "b": [1, 2], "c": ["only"]}
+    cells = pd.DataFrame(itertools.product(*factors.values()), columns=list(factors))
+    cells = pd.concat([cells, cells], ignore_index=True)
+    # a alone makes a difference of 2, a and b together one of 1 (an interaction), b alone none.
+    cells["m"] = np.where(cells["a"] == "x", 2.0, 0.0) + np.where((cells["a"] == "x") == (cells["b"] == 1), 0.5, -0.5)
+    shares = variance_shares(cells, "m", list(factors)).set_index("effect")["share"]
+    assert shares.to_dict() == pytest.approx({"a": 0.8, "a × b": 0.2, "b": 0.0, "rest": 0.0}, abs=1e-9)
+    alike = variance_shares(cells.assign(m=1.0), "m", list(factors))
+    assert alike.to_numpy().tolist() == [["rest", 1.0]]
+
+
+def test_a_paired_difference_sees_what_is_there():
+    random = np.random.default_rng(1)
+    base = random.binomial(1, 0.3, 4000).astype(float)
+    better = np.maximum(base, random.binomial(1, 0.1, 4000))
+    there = paired_difference(better, base, margin=0.01)
+    assert there.mean == pytest.approx((better - base).mean()) and 0 < there.low < there.mean < there.high
+    assert there.p == pytest.approx(1 / 2001) and not there.alike
+    same = paired_difference(base, base, margin=0.01)
+    assert (same.mean, same.low, same.high, same.p, same.alike) == (0, 0, 0, 1, True)
+    few = paired_difference(random.permutation(base[:50]), base[:50], margin=0.01)
+    assert few.p > 0.05 and not few.alike, "too few cases show no difference, and no equivalence either"
+
+
+def test_the_permutation_test_keeps_its_level():
+    random = np.random.default_rng(2)
+    p = [paired_difference(*random.normal(size=(2, 60)), 0.1, resamples=400, seed=s).p for s in range(300)]
+    assert 0.02 < np.mean(np.array(p) < 0.05) < 0.09
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
