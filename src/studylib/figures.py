@@ -90,6 +90,8 @@ def visit_distributions(pages: pd.DataFrame, users: pd.DataFrame) -> Figure:
     right.xaxis.set_major_locator(MaxNLocator(integer=True))
     if users["visits"].max() > 100:
         right.set_xscale("log")
+    else:
+        right.set_xlim(0, users["visits"].max() + 1)
     return figure
 
 

@@ -140,6 +140,12 @@ class Sessions:
             drops=(*self.drops, drop) if drop and (drop.sessions or drop.visits) else self.drops,
         )
 
+    def last_visits(self) -> Sessions:
+        """Sessions of one visit each: the last, which is the target of Toledo & Rezende 2020 (section 2)."""
+        last = np.zeros(len(self.items), dtype=bool)
+        last[self.offsets[1:] - 1] = True
+        return self.select(last)
+
     def compact(self) -> Sessions:
         """The same sessions with a vocabulary of only the items that occur in them or among given candidates."""
         used = np.zeros(self.n_items, dtype=bool)
