@@ -49,7 +49,10 @@ def instant(monkeypatch):
     """Cells without a network, whose measures say where they come from."""
 
     def cells(training, epochs, split, data, grid):
-        rows = [grids.failed_cell(training, e, "not trained") | {"loss": len(split.train) + grid.units} for e in epochs]
+        rows = [
+            grids.failed_cell(training, e, "not trained") | {"loss": len(split.train) + grid.units, "status": "ok"}
+            for e in epochs
+        ]
         return rows[::-1]
 
     monkeypatch.setattr(grids, "train_cells", cells)

@@ -41,7 +41,7 @@ def message(load, tmp_path):
 
 def test_the_quickstart_is_the_defaults(load):
     assert load_params(project_root() / "params" / "quickstart.yaml") == StudyParams()
-    assert load("") == load("# nothing\n") == StudyParams()
+    assert load("") == load("# nothing\n") == load("data:\n") == StudyParams(name="mine")
 
 
 def test_a_file_changes_what_it_names_and_nothing_else(load):
@@ -114,7 +114,6 @@ def test_an_unknown_value_is_named_with_what_there_is(message, text, said):
         ("data: {max_sessions: 2.5}", "data.max_sessions", "2.5"),
         ("data: {synthetic: {weights: [0.9, 0.1]}}", "data.synthetic.weights", None),
         ("data: {reader: events, path: x, user: [1]}", "data.user", None),
-        ("data:", "data", "None"),
         ("data: synthetic", "data", "'synthetic'"),
         ("grid: {epochs: [5, 0]}", "grid.epochs.1", "0"),
         ("grid: {architectures: lstm}", "grid.architectures", "'lstm'"),

@@ -29,7 +29,7 @@ COLOURS = {
     "markov": "#56B4E9",
     "gru4rec": "#D55E00",
 }
-SPARE_COLOURS = ["#CC79A7", "#0072B2", "#009E73", "#E69F00", "#56B4E9", "#F0E442"]
+SPARE_COLOURS = ["#882255", "#117733", "#332288", "#AA7700", "#44AA99", "#AA4499"]
 INK = "#010203"
 """Stands for `currentColor` until the SVG is written."""
 

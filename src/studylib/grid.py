@@ -22,6 +22,8 @@ from studylib.data.splits import Split, split_sessions
 from studylib.evaluation.classification import macro_average, micro_average
 from studylib.evaluation.ranking import Ranks, rank_cases
 from studylib.execution import WorkerDied, configure, fan_out
+from studylib.models.base import Recommender
+from studylib.models.baselines import Markov, Popularity
 from studylib.params import Data, Execution, Grid
 from studylib.progress import track
 
@@ -64,7 +66,7 @@ def run_grid(log: Sessions, data: Data, grid: Grid, execution: Execution, cells:
 
     Returns:
         One row a cell in the order of `KEYS`: `COLUMNS`, and with them ``validation_accuracy`` (to choose on), ``curve``
-        (the loss after each epoch) and ``above``, ``tied`` (the ranks of the test cases).
+        (the loss after each epoch), ``above`` and ``tied`` (the ranks of the test cases) and ``split`` (which test cases).
     """
     cells.mkdir(parents=True, exist_ok=True)
     splits = {seed: split_log(log, data, seed) for seed in grid.seeds}
@@ -75,7 +77,7 @@ def run_grid(log: Sessions, data: Data, grid: Grid, execution: Execution, cells:
     }
     missing: dict[Training, list[int]] = {}
     for (training, epochs), key in keys.items():
-        if not (cells / f"{key}.json").exists():
+        if not _is_finished(cells / f"{key}.json"):
             missing.setdefault(training, []).append(epochs)
 
     train = functools.partial(_train_task, splits, missing, data, grid, execution)
@@ -83,6 +85,7 @@ def run_grid(log: Sessions, data: Data, grid: Grid, execution: Execution, cells:
         if isinstance(results, WorkerDied):
             results = [failed_cell(training, epochs, str(results)) for epochs in missing[training]]
         for cell in results:
+            cell["split"] = splits[training.seed].checksum
             _keep(cells / f"{keys[training, cell['epochs']]}.json", cell)
 
     rows = [json.loads((cells / f"{key}.json").read_text(encoding="utf-8")) for key in keys.values()]
@@ -127,6 +130,11 @@ def _key(training: Training, epochs: int, split: Split, data: Data, grid: Grid, 
 def _settings_that_matter(training: Training, grid: Grid) -> str:
     """SGD and Adam are the same in Keras 2 and 3, and so is a cell that was trained with them."""
     return grid.optimizer_settings if training.optimizer in ("rmsprop", "adagrad") else "both"
+
+
+def _is_finished(path: Path) -> bool:
+    """A failed cell (out of memory, a killed worker) is tried again."""
+    return path.exists() and json.loads(path.read_text(encoding="utf-8"))["status"] != "failed"
 
 
 def _keep(path: Path, cell: dict) -> None:
@@ -214,7 +222,22 @@ def _status(curve: list[dict]) -> tuple[str, str]:
     return "ok", "finished"
 
 
-def judge(model, cases: Cases) -> dict:
+def floor(log: Sessions, data: Data, grid: Grid) -> pd.DataFrame:
+    """What two models without training reach: the pages that are most often the last, and first-order Markov.
+
+    Returns:
+        One row a model: ``architecture`` (its name) and the measures of the cells, means over the seeds.
+    """
+    rows = []
+    for seed in grid.seeds:
+        split = split_log(log, data, seed)
+        counted = {"popularity": Popularity().fit(split.train.last_visits()), "markov": Markov().fit(split.train)}
+        rows += [{"architecture": name, **judge(model, split.test)} for name, model in counted.items()]
+    measures = [*CLASS_METRICS, *RANKING_METRICS]
+    return pd.DataFrame(rows).groupby("architecture", sort=False)[measures].mean().reset_index()
+
+
+def judge(model: Recommender, cases: Cases) -> dict:
     """Every measure of a cell on the test cases, from one pass of scores; and the ranks themselves.
 
     The page predicted for a case is the one with the highest output. Outputs that tie count at their mean position.

@@ -52,11 +52,9 @@ class Study:
             )
         return path
 
-    def note_data(self, name: str, facts: dict) -> None:
-        """Keep what is known of a data set for ``provenance.json``."""
-        path = self.folder / "data" / f"{name}.json"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps({name: facts}, indent=2) + "\n", encoding="utf-8")
+    def note_data(self, facts: dict) -> None:
+        """Keep what is known of the data sets for ``provenance.json``."""
+        (self.folder / "data.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
     def show(self, figure: Figure, name: str, caption: str, alt: str) -> None:
         """Keep the figure as ``figures/<name>.svg`` and display it with its caption (Markdown's `*emphasis*` allowed)."""

@@ -261,6 +261,13 @@ class Execution(Section):
     keras_backend: Literal["tensorflow", "jax", "torch"] = "tensorflow"
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
+    @field_validator("workers", mode="before")
+    @classmethod
+    def _auto_or_a_number(cls, workers: Any) -> Any:
+        if workers != "auto" and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
+            raise ValueError("must be 'auto' or a number from 1 on")
+        return workers
+
     @model_validator(mode="after")
     def _dask_has_a_scheduler(self) -> Execution:
         if (self.backend == "dask") != (self.scheduler is not None):
@@ -301,7 +308,7 @@ def load_params(path: str | Path) -> StudyParams:
         raise StudyError(f"{path}: is not valid YAML{where}: {getattr(error, 'problem', error)}.") from None
     if not isinstance(sections, dict):
         raise StudyError(f"{path}: must hold sections such as 'data:' and 'grid:', not a {type(sections).__name__}.")
-    return study_params(sections, source=str(path))
+    return study_params({"name": path.stem, **sections}, source=str(path))
 
 
 def study_params(sections: dict[str, Any], source: str = "params") -> StudyParams:
@@ -311,7 +318,7 @@ def study_params(sections: dict[str, Any], source: str = "params") -> StudyParam
         StudyError: as `load_params`; ``source`` is how the message calls their origin.
     """
     try:
-        return StudyParams.model_validate(sections)
+        return StudyParams.model_validate({name: values for name, values in sections.items() if values is not None})
     except ValidationError as error:
         raise StudyError("\n".join(_sentence(problem, source) for problem in error.errors())) from None
 

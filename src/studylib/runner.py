@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import importlib.util
 import json
 import logging
 import os
@@ -24,7 +25,7 @@ from tqdm import tqdm
 from studylib import provenance
 from studylib.data.datasets import check_name
 from studylib.errors import StudyError, nearest
-from studylib.params import StudyParams, project_root, reports_root
+from studylib.params import Execution, StudyParams, project_root, reports_root
 from studylib.progress import CHANNEL
 from studylib.report import write_report
 
@@ -59,6 +60,7 @@ def run_study(params: StudyParams, only: str | None = None, reports: Path | None
     for log in (params.data, *params.ranking.datasets):
         if log.dataset is not None:
             check_name(log.dataset)
+    _check_machine(params.execution)
     root = (reports or reports_root()).resolve()
     folder = root / params.name
     executed = folder / "notebooks"
@@ -68,17 +70,43 @@ def run_study(params: StudyParams, only: str | None = None, reports: Path | None
             shutil.rmtree(folder / kept, ignore_errors=True)
     environment = {"STUDYLIB_REPORTS": str(root)}
     durations = _read_durations(folder)
+    for earlier in ("02", "03"):
+        if (
+            only == "04"
+            and (executed / f"{NOTEBOOKS[earlier]}.json").exists()
+            and not _is_current(earlier, executed, params)
+        ):
+            raise StudyError(
+                f"The params have changed since notebook {NOTEBOOKS[earlier]} was run: run that one first."
+            )
     with _environment(environment):
         for number in [only] if only else NOTEBOOKS:
             name = NOTEBOOKS[number]
             started = time.time()
+            (executed / f"{name}.json").unlink(missing_ok=True)
             _execute(name, executed / f"{name}.ipynb", params)
             check_results(number, params, folder, started)
+            (executed / f"{name}.json").write_text(json.dumps(_sections(number, params)), encoding="utf-8")
             durations[name] = round(time.time() - started, 1)
     facts = provenance.provenance(params, _data_facts(folder), durations)
     provenance.write(folder / "provenance.json", facts)
-    pages = [executed / f"{name}.ipynb" for name in NOTEBOOKS.values() if (executed / f"{name}.ipynb").exists()]
-    return write_report(pages, root / f"{params.name}.html", TITLE, facts)
+    pages = [executed / f"{name}.ipynb" for number, name in NOTEBOOKS.items() if _is_current(number, executed, params)]
+    title = TITLE if params.name == "study" else f"{TITLE} ({params.name})"
+    return write_report(pages, root / f"{params.name}.html", title, facts)
+
+
+def _sections(number: str, params: StudyParams) -> dict:
+    """The sections that a notebook's results depend on."""
+    names = {"01": ("data", "grid", "ranking"), "02": ("data", "grid"), "03": ("ranking",)}.get(
+        number, ("data", "grid", "ranking")
+    )
+    return params.model_dump(mode="json", include={"seed", *names})
+
+
+def _is_current(number: str, executed: Path, params: StudyParams) -> bool:
+    """Whether the executed notebook was made with these params: the page shows no others."""
+    path = executed / f"{NOTEBOOKS[number]}.json"
+    return path.exists() and json.loads(path.read_text(encoding="utf-8")) == _sections(number, params)
 
 
 def _read_durations(folder: Path) -> dict[str, float]:
@@ -87,10 +115,21 @@ def _read_durations(folder: Path) -> dict[str, float]:
 
 
 def _data_facts(folder: Path) -> dict:
-    facts = {}
-    for path in sorted((folder / "data").glob("*.json")):
-        facts.update(json.loads(path.read_text(encoding="utf-8")))
-    return facts
+    path = folder / "data.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def _check_machine(execution: Execution) -> None:
+    """Refuse what this machine does not have, before anything starts."""
+    if importlib.util.find_spec(execution.keras_backend) is None:
+        raise StudyError(
+            f"execution.keras_backend: {execution.keras_backend} is not installed; install it or use tensorflow."
+        )
+    if execution.device == "cuda":
+        import torch
+
+        if not torch.cuda.is_available():
+            raise StudyError("execution.device: PyTorch finds no CUDA device here; use 'auto' or 'cpu'.")
 
 
 def _execute(name: str, output: Path, params: StudyParams) -> None:

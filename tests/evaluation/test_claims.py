@@ -19,6 +19,7 @@ from studylib.evaluation.claims import (
     ranking_claims,
     wins,
 )
+from studylib.params import Ranking
 
 LEVELS = {
     "architecture": ["lstm", "gru", "hybrid"],
@@ -37,6 +38,7 @@ def make_cells(accuracy, n_cases=200, **levels):
     for values in product(*levels.values()):
         cell = dict(zip(levels, values, strict=True))
         hits = np.arange(n_cases) < round(accuracy(cell) * n_cases)
+        cell["split"] = f"of seed {cell['seed']}"
         rows.append(cell | {"above": np.where(hits, 0, 3).tolist(), "tied": [0] * n_cases, "status": "ok"})
     return pd.DataFrame(rows)
 
@@ -139,7 +141,16 @@ def test_reported_numbers_are_judged_by_the_whole_interval():
     def judged(low, high, **changed):
         row = {"dataset": "grocery", "model": "gru4rec", "protocol": "sampled-99", "metric": "hr@5"}
         row |= {"mean": 0.34, "low": low, "high": high, "n": 9}
-        return ranking_claims(pd.DataFrame([row | changed]))
+        return ranking_claims(pd.DataFrame([row | changed]), ranking)
+
+    ranking = Ranking(
+        datasets=[
+            "grocery",
+            {"dataset": "ml-1m"},
+            {"name": "shop", "reader": "parquet", "path": "x", "user": "u", "item": "i"},
+        ],
+        models=["gru4rec", "markov", {"model": "gru4rec", "label": "small", "hidden": 8}],
+    )
 
     (row,) = judged(0.336, 0.36)  # 0.34 is printed for all from 0.335 on
     assert list(row) == COLUMNS
@@ -148,19 +159,36 @@ def test_reported_numbers_are_judged_by_the_whole_interval():
     assert judged(0.30, 0.334)[0]["verdict"] == "does not hold"
     assert judged(0.276, 0.3, metric="ndcg@10")[0]["where"] == "Table 4"
     assert judged(0.276, 0.3, metric="ndcg@10")[0]["verdict"] == "holds"
-    for changed in ({"dataset": "ml-1m"}, {"model": "markov"}, {"protocol": "full"}, {"metric": "mrr"}):
+    assert judged(0.336, 0.36, model="small")[0]["claim"].endswith("on Amazon Grocery (as small)")
+    assert judged(0.276, 0.3, metric="ndcg@10")[0]["figure"] == "ranking-ndcg"
+    for changed in (
+        {"dataset": "ml-1m"},
+        {"dataset": "shop"},
+        {"model": "markov"},
+        {"protocol": "full"},
+        {"metric": "mrr"},
+    ):
         assert judged(0.336, 0.36, **changed) == []
 
 
 def test_levels_are_compared_case_by_case_over_all_their_cells():
     hits = {("gru", 1): [0, 0, 0, 1], ("gru", 2): [0, 0, 5, 1], ("lstm", 1): [3, 0, 2, 1], ("lstm", 2): [1, 0, 2, 1]}
-    rows = [
-        {"architecture": a, "epochs": e, "seed": 0, "status": "ok", "above": above, "tied": [0] * 4}
-        for (a, e), above in hits.items()
-    ]
-    rows.append({"architecture": "hybrid", "epochs": 1, "seed": 0, "status": "failed", "above": [], "tied": []})
+    alike = {"activation": "softmax", "optimizer": "sgd", "batch_size": 64, "seed": 0, "split": "s", "tied": [0] * 4}
+    rows = [alike | {"architecture": a, "epochs": e, "status": "ok", "above": above} for (a, e), above in hits.items()]
+    rows.append(alike | {"architecture": "hybrid", "epochs": 1, "status": "failed", "above": []})
+    # A scenario that only one of them finished says nothing of their difference.
+    rows.append(alike | {"architecture": "lstm", "epochs": 3, "status": "ok", "above": [0] * 4})
     table = level_differences(pd.DataFrame(rows), "architecture")
     assert table[["more", "less"]].to_numpy().tolist() == [["gru", "lstm"]]
     # GRU's cases: 1, 1, 0.5, 0; LSTM's: 0, 1, 0, 0.
     assert table["difference"][0] == pytest.approx(1.5 / 4)
     assert not table["alike"][0] and table["p"][0] > 0.2
+
+
+def test_seeds_that_share_a_split_add_no_cases():
+    cells = make_cells(lambda cell: 0.5 if cell["optimizer"] == "adam" else 0.4, seed=[0, 1, 2])
+    shared = cells.assign(split="one")
+    assert {row["n"] for row in grid_claims(cells)} == {600} and {row["n"] for row in grid_claims(shared)} == {200}
+    own, same = (level_differences(c, "optimizer").iloc[0] for c in (cells, shared))
+    assert own["difference"] == pytest.approx(same["difference"])
+    assert same["high"] - same["low"] == pytest.approx(np.sqrt(3) * (own["high"] - own["low"]), rel=0.15)

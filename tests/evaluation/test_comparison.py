@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from studylib.data.sessions import Cases, Sessions
+from studylib.errors import StudyError
 from studylib.evaluation import comparison as comparisons
 from studylib.evaluation.comparison import COLUMNS, KEYS, METRICS, by_visits, compare, intervals, to_csv
 from studylib.evaluation.ranking import Ranks, rank_cases
@@ -81,7 +82,7 @@ def test_what_is_kept_is_not_trained_again(first, trained, monkeypatch):
 
     for model in (Markov, Popularity, GRU4Rec):
         monkeypatch.setattr(model, "fit", fit)
-    again = compare(Ranking(**SMALL), Execution(workers=2, device="cpu"), 0, first[1])
+    again = compare(Ranking(**SMALL), Execution(workers=2), 0, first[1])
     assert trained == []
     pd.testing.assert_frame_equal(again.table, first[0].table)
     conservative = compare(Ranking(**SMALL | {"ties": "conservative"}), EXECUTION, 0, first[1])
@@ -123,7 +124,7 @@ def test_any_number_of_workers_gives_the_same_table(first, tmp_path):
 
 def test_a_worker_that_died_is_said(monkeypatch, tmp_path):
     monkeypatch.setattr(comparisons, "fan_out", lambda f, tasks, execution: ((t, WorkerDied("it died")) for t in tasks))
-    with pytest.raises(RuntimeError, match="markov on synthetic, seed 1: it died"):
+    with pytest.raises(StudyError, match="markov on synthetic, seed 1: it died"):
         compare(Ranking(**SMALL), EXECUTION, 0, tmp_path)
 
 

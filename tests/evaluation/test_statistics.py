@@ -93,3 +93,10 @@ def test_the_permutation_test_keeps_its_level():
 
 def test_holm_by_hand():
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+
+
+def test_a_saturated_grid_has_shares_too():
+    cells = pd.DataFrame({"a": ["x", "y", "x", "y"], "b": [1, 1, 2, 2], "m": [0.0, 1.0, 0.0, 3.0]})
+    shares = variance_shares(cells, "m", ["a", "b"]).set_index("effect")["share"]
+    assert shares.sum() == pytest.approx(1) and shares["rest"] == pytest.approx(0, abs=1e-9)
+    assert variance_shares(cells[:2], "m", ["a", "b"])["effect"].tolist() == ["a", "rest"]

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from studylib.data.sessions import Cases, Sessions
+from studylib.errors import StudyError
 from studylib.models import gru4rec
 from studylib.models.baselines import Popularity
 from studylib.models.gru4rec import GRU4Rec, NegativeSampler, Network, batches, cut, pad
@@ -281,3 +282,8 @@ def test_recommend_leaves_out_what_it_does_not_know():
         with pytest.warns(UserWarning, match=r"never seen in training: 7; the most popular items are recommended"):
             assert fitted.recommend([7], k=2) == [20, 10]
     assert Popularity().fit(train).recommend([20], k=5) == [10, 30]
+
+
+def test_sessions_of_one_visit_are_refused_in_a_sentence():
+    with pytest.raises(StudyError, match="no training session has two visits"):
+        GRU4Rec().fit(Sessions.from_lists([["a"], ["b"]]))

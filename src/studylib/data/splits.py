@@ -59,7 +59,7 @@ def split_sessions(sessions: Sessions, test_fraction: float, seed: int, validati
     """
     order = np.random.default_rng(seed).permutation(len(sessions))
     n_test = math.ceil(round(test_fraction * len(sessions), 6))  # as scikit-learn; rounded, for 0.1 * 30 is not 3
-    n_validation = round(validation_fraction * (len(sessions) - n_test))
+    n_validation = math.ceil(round(validation_fraction * (len(sessions) - n_test), 6))
     parts = np.full(len(sessions.items), TRAIN, dtype=np.uint8)
     for chosen, part in ((order[:n_test], TEST), (order[n_test : n_test + n_validation], VALIDATION)):
         held_out = np.zeros(len(sessions), dtype=bool)

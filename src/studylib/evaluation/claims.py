@@ -16,9 +16,12 @@ import pandas as pd
 
 from studylib.evaluation.ranking import Ranks
 from studylib.evaluation.statistics import bootstrap_means, holm, interval, paired_difference
+from studylib.params import Ranking
 
 COLUMNS = ["paper", "claim", "where", "measured", "low", "high", "n", "test", "verdict", "figure"]
 """The columns of ``claims.csv``."""
+
+SCENARIO = ["architecture", "activation", "optimizer", "batch_size", "epochs", "seed"]
 
 TOLEDO, SHRIMAL = "Toledo & Rezende 2020", "Shrimal & Patil 2024"
 
@@ -28,7 +31,7 @@ Statistic = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class GridClaim:
-    """A statement about the grid. It holds where the statistic is above 0 with its whole interval, and does not where below."""
+    """A statement about the grid: it holds where the whole interval is above 0, and does not where it is below."""
 
     claim: str
     where: str
@@ -64,9 +67,7 @@ def wins(level: str, factor: str = "architecture") -> Callable[[pd.DataFrame], S
     def statistic(cells: pd.DataFrame) -> Statistic | None:
         if level not in set(cells[factor]) or cells[factor].nunique() < 2:
             return None
-        rest = [
-            key for key in ("architecture", "activation", "optimizer", "batch_size", "epochs", "seed") if key != factor
-        ]
+        rest = [key for key in SCENARIO if key != factor]
         positions = cells.assign(position=range(len(cells))).pivot(index=rest, columns=factor, values="position")
         positions = positions.dropna().astype(int)  # a scenario in which a network failed has no winner
         if positions.empty:
@@ -121,10 +122,8 @@ GRID_CLAIMS = [
 
 NEVER = "the hybrid is superior in no scenario"
 
-REPORTED = {
-    ("grocery", "hr@5"): 0.34, ("grocery", "hr@10"): 0.44, ("grocery", "ndcg@5"): 0.25, ("grocery", "ndcg@10"): 0.28,
-}  # fmt: skip
-"""Shrimal & Patil 2024, Tables 3 and 4."""
+REPORTED = {"hr@5": 0.34, "hr@10": 0.44, "ndcg@5": 0.25, "ndcg@10": 0.28}  # fmt: skip
+"""Shrimal & Patil 2024, Tables 3 and 4, for Amazon Grocery."""
 
 
 def grid_claims(cells: pd.DataFrame, resamples: int = 2000) -> list[dict]:
@@ -134,10 +133,10 @@ def grid_claims(cells: pd.DataFrame, resamples: int = 2000) -> list[dict]:
         return []
     observed, draws = np.empty((1, len(cells))), np.empty((resamples, len(cells)))
     n_cases = 0
-    for seed, positions in _levels(cells, "seed").items():
+    for draw, positions in enumerate(_levels(cells, "split").values()):
         hits = np.column_stack([case_hits(cell) for _, cell in cells.iloc[positions].iterrows()])
         observed[0, positions] = hits.mean(0)
-        draws[:, positions] = bootstrap_means(hits, resamples, seed)
+        draws[:, positions] = bootstrap_means(hits, resamples, draw)
         n_cases += len(hits)
     rows = []
     for claim in GRID_CLAIMS:
@@ -155,8 +154,8 @@ def grid_claims(cells: pd.DataFrame, resamples: int = 2000) -> list[dict]:
 def level_differences(cells: pd.DataFrame, factor: str, margin: float = 0.01) -> pd.DataFrame:
     """Accuracy of each two levels of a factor, case by case: a case counts with its mean over all cells of the level.
 
-    All cells are judged on the same cases, so that numbers of epochs of one training, and whatever else the cells share,
-    are repeated measures of a case and not further evidence.
+    All cells of a split are judged on the same cases, so that numbers of epochs of one training, and whatever else the
+    cells share, are repeated measures of a case and not further evidence.
 
     Args:
         cells: of `run_grid`.
@@ -166,12 +165,15 @@ def level_differences(cells: pd.DataFrame, factor: str, margin: float = 0.01) ->
         Columns ``more, less, difference, low, high, p, alike``: the level with the higher mean first; ``p`` is corrected
         for the number of pairs (Holm), ``alike`` is the test of equivalence within the margin.
     """
-    cells = cells[cells["status"] != "failed"].reset_index(drop=True)
+    cells = cells[cells["status"] != "failed"]
+    scenario = [key for key in SCENARIO if key != factor]
+    complete = cells.groupby(scenario)[factor].transform("nunique") == cells[factor].nunique()
     values = {}
-    for level in cells[factor].unique():
-        own = cells[cells[factor] == level]
-        by_seed = [np.mean([case_hits(c) for _, c in g.iterrows()], axis=0) for _, g in own.groupby("seed")]
-        values[level] = np.concatenate(by_seed)
+    for level, own in cells[complete].groupby(factor, sort=False):
+        by_split = [
+            np.mean([case_hits(c) for _, c in g.iterrows()], axis=0) for _, g in own.groupby("split", sort=False)
+        ]
+        values[level] = np.concatenate(by_split)
     order = sorted(values, key=lambda level: -values[level].mean())
     pairs = list(itertools.combinations(order, 2))
     found = [paired_difference(values[a], values[b], margin) for a, b in pairs]
@@ -186,38 +188,28 @@ def case_hits(cell: pd.Series | dict) -> np.ndarray:
     return Ranks(above, tied, np.empty((0, 0)), int((above + tied).max()) + 1).metric("accuracy")
 
 
-def ranking_claims(measured: pd.DataFrame) -> list[dict]:
+def ranking_claims(measured: pd.DataFrame, ranking: Ranking) -> list[dict]:
     """Rows for the numbers of Shrimal & Patil's Tables 3 and 4, where GRU4Rec was judged among 99 negatives.
 
-    A claim holds where the whole interval is above the printed value less half a unit of its last digit, and does not hold
-    where the whole interval is below.
+    A claim holds where the whole interval is above the printed value less half a unit of its last digit, and does not
+    hold where the whole interval is below.
 
     Args:
         measured: columns ``dataset, model, protocol, metric, mean, low, high, n``.
+        ranking: which of the labels are the registry's `grocery` and a GRU4Rec.
     """
+    datasets = [dataset.label for dataset in ranking.datasets if dataset.dataset == "grocery"]
+    models = [model.label for model in ranking.models if model.model == "gru4rec"]
+    measured = measured[measured["dataset"].isin(datasets) & measured["model"].isin(models)]
     rows = []
-    for (dataset, metric), printed in REPORTED.items():
-        chosen = (measured["dataset"] == dataset) & (measured["model"] == "gru4rec")
-        chosen &= (measured["protocol"] == "sampled-99") & (measured["metric"] == metric)
-        for _, r in measured[chosen].iterrows():
-            table = 3 if metric.startswith("hr") else 4
+    for metric, printed in REPORTED.items():
+        table, figure = (3, "ranking-hr") if metric.startswith("hr") else (4, "ranking-ndcg")
+        for _, r in measured[(measured["protocol"] == "sampled-99") & (measured["metric"] == metric)].iterrows():
             verdict = _above_zero(r["low"] - (printed - 0.005), r["high"] - (printed - 0.005))
             claim = f"GRU4Rec reaches {metric.upper()} {printed:.2f} on Amazon Grocery"
-            test = "bootstrap over test cases"
-            rows.append(
-                _row(
-                    SHRIMAL,
-                    claim,
-                    f"Table {table}",
-                    r["mean"],
-                    r["low"],
-                    r["high"],
-                    r["n"],
-                    test,
-                    verdict,
-                    "ranking-hr",
-                )
-            )
+            claim += "" if r["model"] == "gru4rec" else f" (as {r['model']})"
+            where, test = f"Table {table}", "bootstrap over test cases"
+            rows.append(_row(SHRIMAL, claim, where, r["mean"], r["low"], r["high"], r["n"], test, verdict, figure))
     return rows
 
 

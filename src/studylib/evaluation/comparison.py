@@ -14,6 +14,7 @@ import pandas as pd
 from studylib.data.datasets import load
 from studylib.data.sessions import apply_filters, checksum
 from studylib.data.splits import Split, leave_one_out, split_as_given, split_by_time, with_candidates
+from studylib.errors import StudyError
 from studylib.evaluation.ranking import Ranks, rank_cases
 from studylib.evaluation.statistics import bootstrap_means, interval
 from studylib.execution import WorkerDied, configure, fan_out
@@ -88,7 +89,10 @@ def compare(ranking: Ranking, execution: Execution, seed: int, kept: Path) -> Co
     judge = functools.partial(_judge, splits, models, ranking, execution)
     for run, result in track(fan_out(judge, missing, execution), "ranking, trainings", len(missing)):
         if isinstance(result, WorkerDied):
-            raise RuntimeError(f"{run.model} on {run.dataset}, seed {run.seed}: {result}")
+            raise StudyError(
+                f"{run.model} on {run.dataset}, seed {run.seed}: {result}; what is finished is kept. It may need more memory: "
+                "try 'execution: {workers: 1}' or a smaller model."
+            )
         ranks, facts = result
         for protocol, some in ranks.items():
             some.save(kept / f"{names[run]}.{protocol}.npz")
@@ -141,6 +145,7 @@ def _name(run: Run, split: Split, model: Model, ranking: Ranking, execution: Exe
         "history": ranking.history,
         "exclude_visited": ranking.exclude_visited,
         "threads": execution.threads_per_worker,
+        "device": execution.device,
         "version": TRAINING_VERSION,
     }
     digest = checksum(json.dumps(determinants, sort_keys=True).encode())[:12]

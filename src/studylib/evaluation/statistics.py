@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from statsmodels.formula.api import ols
-from statsmodels.stats.anova import anova_lm
 from statsmodels.stats.multitest import multipletests
 
 
@@ -44,24 +42,37 @@ def interval(means: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.nda
 def variance_shares(cells: pd.DataFrame, measure: str, factors: list[str]) -> pd.DataFrame:
     """How much of the variance of a measure over the cells each factor explains, alone and together with another.
 
-    Type II sums of squares of the main effects and two-way interactions over the total (statsmodels); for a grid in which
-    every combination occurs they add up to 1 with the rest. It describes the cells and tests nothing: cells of one
-    training are not independent.
+    Type II sums of squares of the main effects and two-way interactions over the total; for a grid in which every
+    combination occurs they add up to 1 with the rest. It describes the cells and tests nothing: cells of one training
+    are not independent.
 
     Returns:
         Columns ``effect`` (a factor, two factors joined by `` × ``, or ``rest``) and ``share``, the largest first.
     """
-    varying = [factor for factor in factors if cells[factor].nunique() > 1]
-    formula = "measure ~ " + ("(" + " + ".join(f"C({factor})" for factor in varying) + ")**2" if varying else "1")
-    data = cells[varying].assign(measure=cells[measure].to_numpy())
-    total = float(((data["measure"] - data["measure"].mean()) ** 2).sum())
+    varying = [(factor,) for factor in factors if cells[factor].nunique() > 1]
+    pairs = [first + second for first, second in itertools.combinations(varying, 2)]
+    values = cells[measure].to_numpy(float)
+    total = float(((values - values.mean()) ** 2).sum())
     if not varying or total == 0:
         return pd.DataFrame({"effect": ["rest"], "share": [1.0]})
-    squares = anova_lm(ols(formula, data).fit(), typ=2)["sum_sq"]
-    names = [re.sub(r"C\((\w+)\)", r"\1", effect).replace(":", " × ") for effect in squares.index]
-    names = ["rest" if name == "Residual" else name for name in names]
-    shares = pd.DataFrame({"effect": names, "share": squares.to_numpy() / total})
-    return shares.sort_values("share", ascending=False, ignore_index=True)
+    columns = {
+        effect: pd.get_dummies(cells[list(effect)].astype(str).agg("|".join, axis=1)).to_numpy(float)
+        for effect in varying + pairs
+    }
+
+    def unexplained(effects: list) -> float:
+        design = np.column_stack([np.ones(len(values)), *(columns[effect] for effect in effects)])
+        fitted = design @ np.linalg.lstsq(design, values, rcond=None)[0]
+        return float(((values - fitted) ** 2).sum())
+
+    squares = {}
+    for effects in (varying, pairs):
+        model = varying if effects is varying else varying + pairs
+        for effect in effects:
+            squares[" × ".join(effect)] = unexplained([e for e in model if e != effect]) - unexplained(model)
+    squares["rest"] = unexplained(varying + pairs)
+    shares = pd.DataFrame({"effect": squares.keys(), "share": np.maximum(list(squares.values()), 0.0) / total})
+    return shares.sort_values("share", ascending=False, ignore_index=True, kind="stable")
 
 
 @dataclass(frozen=True)
@@ -94,8 +105,10 @@ def paired_difference(
     means = bootstrap_means(difference[:, None], resamples, seed)
     low, high = (float(bound[0]) for bound in interval(means))
     inner = [float(bound[0]) for bound in interval(means, 0.9)]
-    signs = np.random.default_rng(seed).choice(np.array([-1, 1], np.int8), (resamples, len(difference)))
-    flipped = signs @ difference / len(difference)
+    random, block = np.random.default_rng(seed), max(1, 4_000_000 // len(difference))
+    sizes = [min(block, resamples - start) for start in range(0, resamples, block)]
+    signs = (2.0 * random.integers(0, 2, (size, len(difference)), np.int8) - 1 for size in sizes)
+    flipped = np.concatenate([some @ difference for some in signs]) / len(difference)
     p = (1 + np.sum(np.abs(flipped) >= abs(difference.mean()) - 1e-12)) / (resamples + 1)
     return Difference(float(difference.mean()), low, high, float(p), -margin < inner[0] and inner[1] < margin)
 

@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from studylib.data.sessions import Cases, Sessions
+from studylib.errors import StudyError
 from studylib.evaluation.ranking import rank_cases
 from studylib.models.base import Recommender
 from studylib.params import Gru4Rec
@@ -68,6 +69,10 @@ class GRU4Rec(Recommender):
         sampled = 0 < chosen.negatives < train.n_items
         sampler = NegativeSampler(self.popularity, chosen.alpha, self.device) if sampled else None
         pieces = cut(train, self.history + 1)
+        if not len(pieces):
+            raise StudyError(
+                "GRU4Rec has nothing to learn: no training session has two visits. Use longer sessions, or another split."
+            )
         has_validation = validation is not None and len(validation) > 0
 
         self.curve: list[dict[str, float]] = []
@@ -120,7 +125,7 @@ class GRU4Rec(Recommender):
 
 
 class NegativeSampler:
-    """Draws items in proportion to popularity**alpha; ``log_q`` is the logarithm of the expected draws an item.
+    """Draws items in proportion to popularity**alpha; ``log_q`` is the logarithm of an item's probability.
 
     Items never seen in training are drawn as if seen once, so that every item is somebody's negative.
     """
