@@ -179,3 +179,13 @@ def test_what_is_no_params_file(message, tmp_path):
     (tmp_path / "latin.yaml").write_bytes("name: café".encode("latin-1"))
     with pytest.raises(StudyError, match=r"latin\.yaml: cannot be read as text .*[^.]\.$"):
         load_params(tmp_path / "latin.yaml")
+
+
+def test_a_tab_may_be_written_with_or_without_quotes(load):
+    for written in (r"\t", r"'\t'", r'"\t"'):
+        text = f"data: {{reader: events, path: x, user: 0, item: 1, separator: {written}}}"
+        assert load(text).data.separator == "\t"
+
+
+def test_options_of_the_generated_log_go_with_it_alone(message):
+    assert "goes with 'dataset: synthetic' alone" in message("data: {dataset: yelp, synthetic: {items: 20}}")

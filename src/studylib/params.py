@@ -79,10 +79,17 @@ class Log(Section):
             raise ValueError("must be the name of a column or its number from 0 on")
         return column
 
+    @field_validator("separator")
+    @classmethod
+    def _tab_may_be_written(cls, separator: str | None) -> str | None:
+        return "\t" if separator == r"\t" else separator  # YAML keeps the backslash unless it is in double quotes
+
     @model_validator(mode="after")
     def _one_source(self) -> Log:
         if (self.dataset is None) == (self.reader is None):
             raise ValueError("give either 'dataset' (a name of the registry) or 'reader' with its 'path'")
+        if "synthetic" in self.model_fields_set and self.dataset != "synthetic":
+            raise ValueError("'synthetic' goes with 'dataset: synthetic' alone")
         given = self.model_fields_set & {"path", *set().union(*READER_OPTIONS.values())}
         if self.dataset is not None:
             if given:
