@@ -25,7 +25,7 @@ from tqdm import tqdm
 from studylib import provenance
 from studylib.data.datasets import check_name
 from studylib.errors import StudyError, nearest
-from studylib.params import Execution, StudyParams, project_root, reports_root
+from studylib.params import StudyParams, project_root, reports_root
 from studylib.progress import CHANNEL
 from studylib.report import write_report
 
@@ -38,6 +38,14 @@ NOTEBOOKS = {
 
 KEPT = {"02": "cells", "03": "ranks"}
 """The folder in which a notebook keeps what is finished."""
+
+SECTIONS = {
+    "01": {"seed", "data", "grid", "ranking"},
+    "02": {"seed", "data", "grid"},
+    "03": {"seed", "ranking"},
+    "04": {"seed", "data", "grid", "ranking"},
+}
+"""The sections of the params that a notebook's results depend on."""
 
 TITLE = "Which recurrent recommender?"
 
@@ -55,31 +63,16 @@ def run_study(params: StudyParams, only: str | None = None, reports: Path | None
     Raises:
         StudyError: a notebook failed, or did not write what it is there to write.
     """
-    if only is not None and only not in NOTEBOOKS:
-        raise StudyError(f"--only {only}: there is no such notebook{nearest(only, NOTEBOOKS)}")
-    for log in (params.data, *params.ranking.datasets):
-        if log.dataset is not None:
-            check_name(log.dataset)
-    _check_machine(params.execution)
     root = (reports or reports_root()).resolve()
     folder = root / params.name
     executed = folder / "notebooks"
+    _refuse_what_cannot_run(params, only, executed)
     executed.mkdir(parents=True, exist_ok=True)
     for number, kept in KEPT.items():
         if fresh and only in (None, number):
             shutil.rmtree(folder / kept, ignore_errors=True)
-    environment = {"STUDYLIB_REPORTS": str(root)}
     durations = _read_durations(folder)
-    for earlier in ("02", "03"):
-        if (
-            only == "04"
-            and (executed / f"{NOTEBOOKS[earlier]}.json").exists()
-            and not _is_current(earlier, executed, params)
-        ):
-            raise StudyError(
-                f"The params have changed since notebook {NOTEBOOKS[earlier]} was run: run that one first."
-            )
-    with _environment(environment):
+    with _environment({"STUDYLIB_REPORTS": str(root)}):
         for number in [only] if only else NOTEBOOKS:
             name = NOTEBOOKS[number]
             started = time.time()
@@ -95,12 +88,29 @@ def run_study(params: StudyParams, only: str | None = None, reports: Path | None
     return write_report(pages, root / f"{params.name}.html", title, facts)
 
 
+def _refuse_what_cannot_run(params: StudyParams, only: str | None, executed: Path) -> None:
+    """Say what is wrong before anything starts, where it can be known."""
+    if only is not None and only not in NOTEBOOKS:
+        raise StudyError(f"--only {only}: there is no such notebook{nearest(only, NOTEBOOKS)}")
+    for log in (params.data, *params.ranking.datasets):
+        if log.dataset is not None:
+            check_name(log.dataset)
+    backend, device = params.execution.keras_backend, params.execution.device
+    if importlib.util.find_spec(backend) is None:
+        raise StudyError(f"execution.keras_backend: {backend} is not installed; install it or use tensorflow.")
+    if device == "cuda":
+        import torch
+
+        if not torch.cuda.is_available():
+            raise StudyError("execution.device: PyTorch finds no CUDA device here; use 'auto' or 'cpu'.")
+    for earlier in ("02", "03") if only == "04" else ():
+        name = NOTEBOOKS[earlier]
+        if (executed / f"{name}.json").exists() and not _is_current(earlier, executed, params):
+            raise StudyError(f"The params have changed since notebook {name} was run: run that one first.")
+
+
 def _sections(number: str, params: StudyParams) -> dict:
-    """The sections that a notebook's results depend on."""
-    names = {"01": ("data", "grid", "ranking"), "02": ("data", "grid"), "03": ("ranking",)}.get(
-        number, ("data", "grid", "ranking")
-    )
-    return params.model_dump(mode="json", include={"seed", *names})
+    return params.model_dump(mode="json", include=SECTIONS[number])
 
 
 def _is_current(number: str, executed: Path, params: StudyParams) -> bool:
@@ -117,19 +127,6 @@ def _read_durations(folder: Path) -> dict[str, float]:
 def _data_facts(folder: Path) -> dict:
     path = folder / "data.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-
-
-def _check_machine(execution: Execution) -> None:
-    """Refuse what this machine does not have, before anything starts."""
-    if importlib.util.find_spec(execution.keras_backend) is None:
-        raise StudyError(
-            f"execution.keras_backend: {execution.keras_backend} is not installed; install it or use tensorflow."
-        )
-    if execution.device == "cuda":
-        import torch
-
-        if not torch.cuda.is_available():
-            raise StudyError("execution.device: PyTorch finds no CUDA device here; use 'auto' or 'cpu'.")
 
 
 def _execute(name: str, output: Path, params: StudyParams) -> None:

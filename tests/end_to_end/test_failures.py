@@ -89,6 +89,28 @@ def test_a_notebook_without_its_input_says_which_one_to_run_first(tmp_path):
     assert "quickstart/grid.csv is not there yet: run notebook 02_grid_training of this study first." in done.err
 
 
+def test_figures_of_other_params_are_refused_and_left_off_the_page(tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "_execute", lambda *_: None)
+    monkeypatch.setattr(runner, "check_results", lambda *_: None)
+    shown = []
+    monkeypatch.setattr(runner, "write_report", lambda pages, *_: shown.append([page.stem for page in pages]))
+    runner.run_study(StudyParams(), reports=tmp_path)
+    changed = StudyParams(grid={"epochs": [1]})
+    with pytest.raises(StudyError, match="changed since notebook 02_grid_training was run"):
+        runner.run_study(changed, "04", tmp_path)
+    runner.run_study(changed, "02", tmp_path)
+    assert shown == [list(runner.NOTEBOOKS.values()), ["02_grid_training", "03_ranking_evaluation"]]
+
+
+@pytest.mark.parametrize("execution", [{"device": "cuda"}, {"keras_backend": "jax"}])
+def test_what_this_machine_lacks_is_refused_before_anything_starts(tmp_path, monkeypatch, execution):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "jax" else name)
+    with pytest.raises(StudyError, match=r"^execution\.\w+: .* use "):
+        runner.run_study(StudyParams(execution=execution), reports=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_notebook_is_judged_by_what_it_wrote(tmp_path):
     folder = tmp_path / "quickstart"
     folder.mkdir()
