@@ -9,7 +9,6 @@ import pytest
 from studylib.evaluation.claims import (
     COLUMNS,
     GRID_CLAIMS,
-    NEVER,
     case_hits,
     difference,
     extreme,
@@ -20,6 +19,8 @@ from studylib.evaluation.claims import (
     wins,
 )
 from studylib.params import Ranking
+
+NEVER = "the hybrid is superior in no scenario"
 
 LEVELS = {
     "architecture": ["lstm", "gru", "hybrid"],

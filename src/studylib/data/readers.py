@@ -232,7 +232,6 @@ def _columns(log: Log) -> dict[str, str | int]:
 def read_table(
     path: Path, separator: str, header: bool, columns: dict[str, str | int], optional: dict[str, str] | None = None
 ) -> tuple[pl.DataFrame, tuple[Drop, ...]]:
-    """Read the columns of a table of separated text; an ``optional`` one only where it is there."""
     """Read the columns of a table of separated text.
 
     Args:
