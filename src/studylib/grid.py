@@ -27,7 +27,7 @@ from studylib.models.baselines import Markov, Popularity
 from studylib.params import Data, Execution, Grid
 from studylib.progress import track
 
-TRAINING_VERSION = 1
+TRAINING_VERSION = 2
 """Raised whenever the training code changes its numbers, so that kept cells of before are not taken for new ones."""
 
 KEYS = ["architecture", "activation", "optimizer", "batch_size", "epochs", "seed"]

@@ -169,6 +169,14 @@ def cross_entropy(activation: str) -> Callable:
     return loss
 
 
+class MeanOverRows(keras.losses.Loss):
+    """The mean of a loss over the rows of a batch, weighted: rows of weight zero do not count."""
+
+    def __init__(self, of_each: Callable):
+        super().__init__(reduction="mean_with_sample_weight")
+        self.call = of_each
+
+
 class Keras2RMSprop(keras.optimizers.RMSprop):
     """RMSprop as in Keras 2: the constant that keeps the divisor from zero stands outside the root."""
 
@@ -252,10 +260,16 @@ class KerasRNN(Recommender):
         keras.utils.clear_session()  # Keras never frees the networks of earlier trainings by itself
         steps = self.inputs.shape[1]
         self.network = build_network(self.architecture, train.n_items, self.units, steps, self.seed)
+        self.batches = -(-len(self.targets) // self.batch_size)
+        loss = cross_entropy(self.activation)
+        compiled = keras.backend.backend() != "torch"
+        # Measured on one core, LSTM, batch 64: 0.49 s an epoch with a call a batch, 0.34 s with one call an epoch.
         self.network.compile(
             optimizer=make_optimizer(self.optimizer, self.optimizer_settings, self.learning_rate),
-            loss=cross_entropy(self.activation),
-            jit_compile=keras.backend.backend() != "torch",
+            loss=MeanOverRows(loss),
+            weighted_metrics=[keras.metrics.MeanMetricWrapper(loss, name="mean_loss")],
+            jit_compile=compiled,
+            steps_per_execution=self.batches if compiled else 1,
         )
         self.parameters = self.network.count_params()
         self.epochs, self.curve = 0, []
@@ -264,11 +278,20 @@ class KerasRNN(Recommender):
         """Go on with the training up to ``epoch``; the order of the batches depends on the seed and the epoch alone."""
         while self.epochs < epoch:
             order = np.random.default_rng([self.seed, self.epochs]).permutation(len(self.targets))
+            # All batches have one size, so that one program is compiled: the last one is filled with rows of weight zero.
+            filling = self.batches * self.batch_size - len(order)
+            rows = np.concatenate([order, np.resize(order, filling)])
+            weights = np.repeat(np.float32([1, 0]), [len(order), filling])
             history = self.network.fit(
-                self.inputs[order], self.targets[order], batch_size=self.batch_size, shuffle=False, verbose=0
+                self.inputs[rows],
+                self.targets[rows],
+                sample_weight=weights,
+                batch_size=self.batch_size,
+                shuffle=False,
+                verbose=0,
             )
             self.epochs += 1
-            self.curve.append({"epoch": self.epochs, "loss": float(history.history["loss"][0])})
+            self.curve.append({"epoch": self.epochs, "loss": float(history.history["mean_loss"][0])})
 
     def score(self, prefixes: Sessions) -> np.ndarray:
         """The outputs of the activation, float32 (n, n_items)."""
