@@ -12,6 +12,7 @@ import pytest
 
 from studylib import grid as grids
 from studylib.data.sessions import Sessions
+from studylib.evaluation.classification import macro_average
 from studylib.evaluation.ranking import Ranks
 from studylib.execution import WorkerDied, fan_out
 from studylib.grid import COLUMNS, KEYS, Training, expand, other_settings, run_grid, split_log, to_csv, train_cells
@@ -87,7 +88,7 @@ def kept(log, tmp_path_factory):
         return run_grid(log, DATA, GRID, EXECUTION, folder), folder
 
 
-def test_a_row_for_each_cell_with_all_columns(kept, tmp_path):
+def test_a_row_for_each_cell_with_all_columns(log, kept, tmp_path):
     cells, folder = kept
     assert cells[KEYS].values.tolist() == [
         ["gru", "softmax", "adam", 16, 1, 0],
@@ -105,6 +106,8 @@ def test_a_row_for_each_cell_with_all_columns(kept, tmp_path):
         assert len(ranks) == 10
         for metric in ("accuracy", "hr@5", "mrr"):
             assert ranks.metric(metric).mean() == pytest.approx(cell[metric])
+        targets = split_log(log, DATA, cell["seed"]).test.targets
+        assert macro_average(targets, np.array(cell["top"]))["f1"] == pytest.approx(cell["f1"])
     # Input kernel 8 x 9 and bias 9, recurrent 3 x 9, dense 3 x 8 and 8.
     assert cells["parameters"][0] == 72 + 9 + 27 + 24 + 8
     assert len(list(folder.iterdir())) == 4

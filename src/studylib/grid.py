@@ -66,7 +66,8 @@ def run_grid(log: Sessions, data: Data, grid: Grid, execution: Execution, cells:
 
     Returns:
         One row a cell in the order of `KEYS`: `COLUMNS`, and with them ``validation_accuracy`` (to choose on), ``curve``
-        (the loss after each epoch), ``above`` and ``tied`` (the ranks of the test cases) and ``split`` (which test cases).
+        (the loss after each epoch), ``above`` and ``tied`` (the ranks of the test cases), ``top`` (the page predicted for
+        each) and ``split`` (which test cases).
     """
     cells.mkdir(parents=True, exist_ok=True)
     splits = {seed: split_log(log, data, seed) for seed in grid.seeds}
@@ -209,7 +210,7 @@ def failed_cell(training: Training, epochs: int, reason: str) -> dict:
     """The row of a cell that has no network to judge: no measure is a number."""
     unknown = [*CLASS_METRICS, *RANKING_METRICS, "validation_accuracy", "loss", "parameters", "train_seconds"]
     measures = dict.fromkeys(unknown, float("nan"))
-    nothing = {"curve": [], "above": [], "tied": []}
+    nothing = {"curve": [], "above": [], "tied": [], "top": []}
     return {**asdict(training), "epochs": epochs, **measures, "status": "failed", "reason": reason, **nothing}
 
 
@@ -252,6 +253,7 @@ def judge(model: Recommender, cases: Cases) -> dict:
     return {name: float(value) for name, value in measures.items()} | {
         "above": ranks.above.tolist(),
         "tied": ranks.tied.tolist(),
+        "top": ranks.top[:, 0].tolist(),
     }
 
 
