@@ -128,7 +128,7 @@ def test_an_unknown_value_is_named_with_what_there_is(message, text, said):
         ("ranking: {datasets: []}", "ranking.datasets", None),
         ("ranking: {models: [{label: x}]}", "ranking.models.0", None),
         ("ranking: {models: [7]}", "ranking.models.0", "7"),
-        ("ranking: {models: [{model: gru4rec, dropout: 1}]}", "ranking.models.0.dropout", "1"),
+        ("ranking: {models: [{model: gru4rec, dropout_hidden: 1}]}", "ranking.models.0.dropout_hidden", "1"),
         ("ranking: {datasets: [yelp, {dataset: ml-1m, k_core: 0}]}", "ranking.datasets.1.k_core", "0"),
         ("execution: {workers: 0}", "execution.workers", "0"),
         ("execution: {workers: many}", "execution.workers", "'many'"),

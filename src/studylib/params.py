@@ -187,26 +187,67 @@ class Markov(ModelParams):
 
 
 class Gru4Rec(ModelParams):
-    """Sizes of Shrimal & Patil 2024, section 4.1; the other defaults were chosen on validation cases of `grocery`."""
+    """Sizes of Shrimal & Patil 2024, section 4.1; the other defaults were chosen on validation cases."""
 
     model: Literal["gru4rec"] = "gru4rec"
     label: str = "gru4rec"
+
+    cell: Architecture = "gru"
+    layers: int = Field(1, ge=1)
+    """How many times the recurrent layers of ``cell`` are stacked."""
+    item_embedding: Literal["shared", "separate", "none"] = "shared"
+    """Scores use the rows of the input embedding, or rows of their own; none: one-hot items go into the first layer."""
     embedding: int = Field(64, ge=1)
     hidden: int = Field(128, ge=1)
-    dropout: float = Field(0.6, ge=0, lt=1)
-    """Of the embeddings and of the hidden state, in training only."""
+    input_decay: float = Field(0.0, ge=0, lt=1)
+    """The input is a weighted mean of the items so far, each worth this much of the one after it; 0: the current item."""
+    deep_input: bool = False
+    """Deeper recurrent layers see the input too."""
+    feed_forward: int = Field(0, ge=0)
+    """Layers (tanh) between the recurrent ones and the scores."""
+    dropout_embedding: float = Field(0.6, ge=0, lt=1)
+    dropout_hidden: float = Field(0.6, ge=0, lt=1)
+
+    loss: Literal["cross-entropy", "bpr-max", "bpr", "algorithm-1"] = "cross-entropy"
+    score_activation: Literal["linear", "elu"] = "linear"
+    """Of the scores in training; it does not change their order."""
+    regularisation: float = Field(1.0, ge=0)
+    """`bpr-max` only: the weight of the negatives' squared scores."""
     negatives: int = Field(512, ge=0)
-    """Sampled negatives, shared by a batch; with 0, or as many as the catalogue has items, the whole catalogue is scored."""
+    """Sampled negatives; with 0, or as many as the catalogue has items, the whole catalogue is scored."""
+    negatives_of: Literal["batch", "case"] = "batch"
+    """All cases of a batch share their negatives, or each has its own."""
+    batch_negatives: bool = False
+    """The targets of the other cases of the batch are negatives too."""
     alpha: float = Field(0.75, ge=0)
-    """Negatives are drawn with probability proportional to popularity**alpha."""
+    """Negatives are drawn with probability proportional to popularity**alpha; 0 is uniform."""
+    log_q: bool = True
+    """`cross-entropy` only: correct the scores for how likely each item was drawn."""
+
+    batches: Literal["sequences", "session-parallel", "prefixes"] = "sequences"
     batch_size: int = Field(64, ge=1)
-    """Sessions a step."""
+    """Rows a step: sessions, lanes or prefixes."""
+    optimizer: Literal["adam", "adagrad"] = "adam"
+    momentum: float = Field(0.0, ge=0, lt=1)
+    """`adagrad` only."""
     learning_rate: float = Field(3e-3, gt=0)
+    schedule: Literal["constant", "cosine"] = "constant"
+    """cosine: the rate falls to zero over ``max_epochs``."""
     l2: float = Field(0.0, ge=0)
-    """Weight decay of Adam."""
+    """Weight decay of what a step moves."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the network's products, where the device has it; weights and losses stay in float32."""
     max_epochs: int = Field(60, ge=1)
     patience: int = Field(5, ge=1)
     """Epochs without a better validation NDCG@10 after which training stops."""
+
+    @model_validator(mode="after")
+    def _settings_agree(self) -> Gru4Rec:
+        if self.item_embedding == "none" and self.cell not in ("gru", "hybrid-gru-lstm"):
+            raise ValueError("'item_embedding: none' needs a GRU as the first layer: cell 'gru' or 'hybrid-gru-lstm'")
+        if self.batch_negatives and self.negatives_of == "case":
+            raise ValueError("'batch_negatives' goes with 'negatives_of: batch'")
+        return self
 
 
 Model = Annotated[Popularity | Markov | Gru4Rec, Field(discriminator="model")]

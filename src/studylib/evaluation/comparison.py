@@ -22,7 +22,7 @@ from studylib.models import build
 from studylib.params import Execution, Model, Ranking, RankingDataset
 from studylib.progress import track
 
-TRAINING_VERSION = 1
+TRAINING_VERSION = 2
 """Raised whenever the code of a model changes its numbers, so that kept ranks of before are not taken for new ones."""
 
 KEYS = ["dataset", "model", "seed", "protocol"]

@@ -1,17 +1,22 @@
-"""GRU4Rec in PyTorch: a GRU over item embeddings that scores the next item by a dot product with the same embeddings.
+"""GRU4Rec in PyTorch: a recurrent network over the items of a session that scores every item as the next.
 
-Architecture of Hidasi et al. 2016 with the sizes and the linear map of Shrimal & Patil 2024 (Algorithm 1, section 4.1).
-Every position of a session is a training case: one pass of the GRU over a batch of sessions of like length, then a
-softmax over the true next item and sampled negatives, corrected for how likely each was drawn (logQ).
+Architecture and losses of Hidasi et al. 2016 and Hidasi & Karatzoglou 2018 with the sizes, the linear map and the loss of
+Shrimal & Patil 2024 (Algorithm 1, section 4.1). From top to bottom: network, losses, negatives, batches, optimizer,
+training and scoring.
+
+The one idea behind the speed: a step only ever touches the rows of the item tables that its batch needs (inputs, targets
+and negatives), so that its time does not depend on the size of the catalogue.
 """
 
 from __future__ import annotations
 
-import copy
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from studylib.data.sessions import Cases, Sessions
@@ -21,125 +26,255 @@ from studylib.models.base import Recommender
 from studylib.params import Gru4Rec
 from studylib.progress import track
 
+LAYERS = {"gru": ["gru"], "lstm": ["lstm"], "hybrid": ["lstm", "gru"], "hybrid-gru-lstm": ["gru", "lstm"]}
+"""Recurrent layers from the input on, as for the networks of Toledo & Rezende 2020."""
+
+
+class Recurrence(nn.Module):
+    """A GRU or LSTM layer: (n, steps, width) and its state, tensors (n, hidden), to (n, steps, hidden) and the state after."""
+
+    def __init__(self, kind: str, width: int, hidden: int):
+        super().__init__()
+        self.layer = {"gru": nn.GRU, "lstm": nn.LSTM}[kind](width, hidden, batch_first=True)
+        self.sizes = [hidden] * {"gru": 1, "lstm": 2}[kind]
+
+    def forward(self, x: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        before = [tensor[None].contiguous() for tensor in state]
+        x, after = self.layer(x, before[0] if len(before) == 1 else tuple(before))
+        return x, [tensor[0] for tensor in (after if isinstance(after, tuple) else (after,))]
+
+
+class GatheredRecurrence(nn.Module):
+    """A GRU layer over one-hot items: its input is the row of the input kernel that the item selects, (n, steps, 3 hidden)."""
+
+    def __init__(self, hidden: int):
+        super().__init__()
+        recurrent = nn.GRU(1, hidden)  # for its initial weights
+        self.kernel, self.bias = recurrent.weight_hh_l0, recurrent.bias_hh_l0
+        self.sizes = [hidden]
+
+    def forward(self, x: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        hidden, steps = state[0], []
+        for given in x.unbind(1):
+            r, z, n = given.chunk(3, -1)
+            from_r, from_z, from_n = F.linear(hidden, self.kernel, self.bias).chunk(3, -1)
+            z = torch.sigmoid(z + from_z)
+            hidden = z * hidden + (1 - z) * torch.tanh(n + torch.sigmoid(r + from_r) * from_n)
+            steps.append(hidden)
+        return torch.stack(steps, 1), [hidden]
+
 
 class Network(nn.Module):
-    """Items to a vector per position; the dot product with an item's embedding plus its bias is the item's score."""
+    """Item vectors to output vectors; the dot product with an item's output row plus its bias is the item's score.
 
-    def __init__(self, n_items: int, embedding: int, hidden: int, dropout: float):
-        super().__init__()
-        self.items = nn.Embedding(n_items, embedding)
-        self.bias = nn.Parameter(torch.zeros(n_items))
-        self.gru = nn.GRU(embedding, hidden, batch_first=True)
-        self.out = nn.Linear(hidden, embedding)
-        self.dropout = nn.Dropout(dropout)
-        nn.init.normal_(self.items.weight, std=embedding**-0.5)
-
-    def forward(self, items: torch.Tensor) -> torch.Tensor:
-        """int64 (batch, steps) to float32 (batch, steps, embedding)."""
-        hidden, _ = self.gru(self.dropout(self.items(items)))
-        return self.out(self.dropout(hidden))
-
-
-class GRU4Rec(Recommender):
-    """GRU4Rec with early stopping on validation NDCG@10 over the whole catalogue; the best weights are restored.
-
-    Args:
-        history: the last visits that a prediction is based on; longer sessions are cut into pieces of this many predictions.
-        seed: of the initial weights, the negatives and the order of the batches.
-        device: ``auto``, ``cpu`` or ``cuda``.
-        settings: those of `studylib.params.Gru4Rec`, which has their meanings and defaults.
-
-    Example:
-        >>> GRU4Rec(dropout=0.3).settings.embedding
-        64
+    Attributes:
+        tables: one row an item: ``input`` and, unless they share it, ``output``, and ``bias`` (n_items, 1).
     """
 
-    def __init__(self, history: int = 20, seed: int = 0, device: str = "auto", **settings):
-        self.settings = Gru4Rec(**settings)
-        self.history, self.seed = history, seed
-        self.device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-
-    def _fit(self, train: Sessions, validation: Cases | None) -> None:
-        chosen = self.settings
-        torch.manual_seed(self.seed)
-        order = np.random.default_rng(self.seed)
-        self.network = Network(train.n_items, chosen.embedding, chosen.hidden, chosen.dropout).to(self.device)
-        self.parameters = sum(p.numel() for p in self.network.parameters())
-        optimizer = torch.optim.Adam(self.network.parameters(), lr=chosen.learning_rate, weight_decay=chosen.l2)
-        sampled = 0 < chosen.negatives < train.n_items
-        sampler = NegativeSampler(self.popularity, chosen.alpha, self.device) if sampled else None
-        pieces = cut(train, self.history + 1)
-        if not len(pieces):
-            raise StudyError(
-                "GRU4Rec has nothing to learn: no training session has two visits. Use longer sessions, or another split."
+    def __init__(self, n_items: int, settings: Gru4Rec):
+        super().__init__()
+        one_hot = settings.item_embedding == "none"
+        width = 3 * settings.hidden if one_hot else settings.embedding
+        out = settings.hidden if one_hot else settings.embedding
+        self.tables = nn.ParameterDict({"input": torch.empty(n_items, width), "bias": torch.zeros(n_items, 1)})
+        if settings.item_embedding != "shared":
+            self.tables["output"] = torch.empty(n_items, out)
+        for name in self.tables.keys() - {"bias"}:
+            nn.init.normal_(self.tables[name], std=self.tables[name].shape[1] ** -0.5)
+        self.decay, self.deep_input = settings.input_decay, settings.deep_input
+        self.input_sizes = [width, 1] if self.decay else []
+        self.layers = nn.ModuleList()
+        for depth, kind in enumerate(LAYERS[settings.cell] * settings.layers):
+            below = settings.hidden + width * self.deep_input if depth else width
+            first_of_one_hot = one_hot and depth == 0
+            layer = (
+                GatheredRecurrence(settings.hidden) if first_of_one_hot else Recurrence(kind, below, settings.hidden)
             )
-        has_validation = validation is not None and len(validation) > 0
+            self.layers.append(layer)
+        feed_forward = [
+            part
+            for _ in range(settings.feed_forward)
+            for part in (nn.Linear(settings.hidden, settings.hidden), nn.Tanh())
+        ]
+        self.head = nn.Sequential(
+            *feed_forward, nn.Identity() if out == settings.hidden else nn.Linear(settings.hidden, out)
+        )
+        self.dropout_embedding, self.dropout_hidden = (
+            nn.Dropout(settings.dropout_embedding),
+            nn.Dropout(settings.dropout_hidden),
+        )
 
-        self.curve: list[dict[str, float]] = []
-        best_value, best_weights, best_epoch = -1.0, None, 0
-        for epoch in track(range(1, chosen.max_epochs + 1), "GRU4Rec, epochs at most"):
-            self.network.train()
-            losses = []
-            for items, lengths in batches(pieces, chosen.batch_size, order):
-                items, lengths = torch.from_numpy(items).to(self.device), torch.from_numpy(lengths).to(self.device)
-                real = torch.arange(items.shape[1] - 1, device=self.device) < lengths[:, None] - 1
-                vectors, targets = self.network(items[:, :-1])[real], items[:, 1:][real]
-                loss = self._loss(vectors, targets, sampler)
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                losses.append(loss.detach())
-            self.epochs = epoch
-            self.curve.append({"epoch": epoch, "loss": float(torch.stack(losses).mean())})
-            if not has_validation:
-                continue
-            value = float(rank_cases(self, validation, self.history)["full"].metric("ndcg@10").mean())
-            self.curve[-1]["validation_ndcg@10"] = value
-            if value > best_value:
-                best_value, best_weights, best_epoch = value, copy.deepcopy(self.network.state_dict()), epoch
-            elif epoch - best_epoch >= chosen.patience:
-                break
-        if best_weights is not None:
-            self.network.load_state_dict(best_weights)
+    def forward(self, vectors: Tensor, state: list[Tensor] | None = None) -> tuple[Tensor, list[Tensor]]:
+        """(n, steps, width) to (n, steps, out), and the state after the last step, tensors (n, size) as `start` gives."""
+        state = self.start(len(vectors)) if state is None else state
+        x = self.dropout_embedding(vectors)
+        x, after = self._weighted(x, state[: len(self.input_sizes)])
+        given, used = x, len(after)
+        for depth, layer in enumerate(self.layers):
+            if depth and self.deep_input:
+                x = torch.cat([x, given], -1)
+            x, new = layer(x, state[used : used + len(layer.sizes)])
+            x, used, after = self.dropout_hidden(x), used + len(new), after + new
+        return self.head(x), after
 
-    def _loss(self, vectors: torch.Tensor, targets: torch.Tensor, sampler: NegativeSampler | None) -> torch.Tensor:
-        """Mean cross-entropy of the true next items; vectors (n, embedding), targets (n,)."""
-        items, bias = self.network.items.weight, self.network.bias
-        if sampler is None:
-            return F.cross_entropy(F.linear(vectors, items, bias), targets)
-        negatives = sampler.draw(self.settings.negatives)
-        positive = (vectors * items[targets]).sum(-1) + bias[targets] - sampler.log_q[targets]
-        negative = F.linear(vectors, items[negatives], bias[negatives] - sampler.log_q[negatives])
-        negative = negative.masked_fill(negatives == targets[:, None], -torch.inf)
-        return (torch.logsumexp(torch.cat([positive[:, None], negative], 1), 1) - positive).mean()
+    def start(self, n: int) -> list[Tensor]:
+        """The state of n sessions before their first step: zeros."""
+        sizes = self.input_sizes + [size for layer in self.layers for size in layer.sizes]
+        return [self.tables["bias"].new_zeros(n, size) for size in sizes]
 
-    @torch.inference_mode()
-    def score(self, prefixes: Sessions) -> np.ndarray:
-        self.network.eval()
-        from_end = np.repeat(prefixes.offsets[1:], prefixes.lengths) - np.arange(len(prefixes.items))
-        prefixes = prefixes.select(from_end <= self.history)
-        items, lengths = pad(prefixes, np.arange(len(prefixes)))
-        items, lengths = torch.from_numpy(items).to(self.device), torch.from_numpy(lengths).to(self.device)
-        vectors = self.network(items)[torch.arange(len(items), device=self.device), lengths - 1]
-        return F.linear(vectors, self.network.items.weight, self.network.bias).cpu().numpy()
+    def _weighted(self, x: Tensor, before: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """The input of section 2.1: the items so far, each worth ``decay`` of the one after it; weights add up to one."""
+        if not self.decay:
+            return x, []
+        step = torch.arange(x.shape[1], device=x.device)
+        age = step[:, None] - step
+        weights = torch.where(age >= 0, self.decay ** age.clamp(min=0), 0).to(x.dtype)
+        carried = (self.decay ** (step + 1)).to(x.dtype)[:, None]
+        total = weights @ x + carried * before[0][:, None]
+        weight = weights.sum(1, keepdim=True) + carried * before[1][:, None]
+        return total / weight, [total[:, -1], weight[:, -1]]
+
+
+def cross_entropy(positive: Tensor, negative: Tensor, same: Tensor) -> Tensor:
+    """Of the true item among itself and the negatives, mean over the cases.
+
+    Args:
+        positive: (n,), the scores of the true next items.
+        negative: (n, n_negatives), those of the negatives.
+        same: bool (n, n_negatives), where a negative is the true item, which does not count.
+    """
+    negative = negative.masked_fill(same, -torch.inf)
+    return (torch.logsumexp(torch.cat([positive[:, None], negative], 1), 1) - positive).mean()
+
+
+def bpr(positive: Tensor, negative: Tensor, same: Tensor) -> Tensor:
+    """Minus the log-probability that the true item beats a negative, mean over negatives and cases (Rendle et al. 2009)."""
+    each = F.softplus(negative - positive[:, None]).masked_fill(same, 0)
+    return (each.sum(1) / (~same).sum(1).clamp(min=1)).mean()
+
+
+def bpr_max(positive: Tensor, negative: Tensor, same: Tensor, regularisation: float) -> Tensor:
+    """-log of the expected BPR against the highest negative, plus its expected squared score (Hidasi & Karatzoglou 2018).
+
+    The softmax over the negatives' scores stands for the probability that a negative is the highest.
+    """
+    weight = _softmax(negative, same)
+    beaten = (weight * torch.sigmoid(positive[:, None] - negative)).sum(1)
+    return (-torch.log(beaten + 1e-24) + regularisation * (weight * negative**2).sum(1)).mean()
+
+
+def algorithm_1(positive: Tensor, negative: Tensor, same: Tensor) -> Tensor:
+    """Algorithm 1 of Shrimal & Patil 2024 as printed (lines 17 and 18), with the next item as the positive one.
+
+    Subtracting the sum of the scores inside of the softmax changes nothing, and the logarithm of BPR-max is missing.
+    """
+    return -(_softmax(negative, same) * torch.sigmoid(positive[:, None] - negative)).sum(1).mean()
+
+
+def _softmax(negative: Tensor, same: Tensor) -> Tensor:
+    return torch.softmax(negative.masked_fill(same, torch.finfo(negative.dtype).min), 1)
 
 
 class NegativeSampler:
-    """Draws items in proportion to popularity**alpha; ``log_q`` is the logarithm of an item's probability.
+    """Draws items in proportion to popularity**alpha (0: uniform).
 
     Items never seen in training are drawn as if seen once, so that every item is somebody's negative.
+
+    Attributes:
+        probability: float64 (n_items,), of an item at each draw.
+        share: float64 (n_items,), of an item among the visits, which is how often it is the target of another case.
     """
+
+    BULK = 2**18
+    """Items drawn at a time: a call a step would cost more than the draws."""
 
     def __init__(self, popularity: np.ndarray, alpha: float, device: str):
         weights = np.maximum(popularity, 1) ** alpha
-        share = weights / weights.sum()
-        self.cumulated = torch.from_numpy(np.cumsum(share)).to(device)
-        self.log_q = torch.from_numpy(np.log(share)).float().to(device)
+        self.probability = torch.from_numpy(weights / weights.sum()).to(device)
+        self.cumulated = self.probability.cumsum(0)
+        self.share = torch.from_numpy(popularity / popularity.sum()).to(device)
+        self.drawn, self.used = self.cumulated.new_empty(0, dtype=torch.int64), 0
 
-    def draw(self, count: int) -> torch.Tensor:
-        """int64 (count,), with replacement."""
-        uniform = torch.rand(count, dtype=torch.float64, device=self.cumulated.device)
-        return torch.searchsorted(self.cumulated, uniform).clamp_(max=len(self.cumulated) - 1)
+    def draw(self, *shape: int) -> Tensor:
+        """int64 of this shape, with replacement."""
+        count = int(np.prod(shape))
+        if self.used + count > len(self.drawn):
+            uniform = torch.rand(max(self.BULK, count), dtype=torch.float64, device=self.cumulated.device)
+            self.drawn = torch.searchsorted(self.cumulated, uniform).clamp_(max=len(self.cumulated) - 1)
+            self.used = 0
+        self.used += count
+        return self.drawn[self.used - count : self.used].view(shape)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a step of the training sees.
+
+    Attributes:
+        inputs: int64 (n, steps), the items; after the end of a session its last item again.
+        targets: int64 (n, steps), the item that came next; -1 where there is no case.
+        lanes: None where every row begins at its first step; else int64 (n,), the row of the batch before that this one
+            continues, and -1 where a new session begins.
+    """
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    lanes: np.ndarray | None = None
+
+
+def sequences(sessions: Sessions, batch_size: int, history: int, random: np.random.Generator) -> Iterator[Batch]:
+    """Every position is a case: one pass over sessions of like length, those of more than ``history`` cases in pieces."""
+    pieces = cut(sessions, history + 1)
+    shuffled = random.permutation(len(pieces))
+    by_length = shuffled[np.argsort(pieces.lengths[shuffled], kind="stable")]
+    for start in random.permutation(np.arange(0, len(pieces), batch_size)):
+        items, lengths = pad(pieces, by_length[start : start + batch_size])
+        is_case = np.arange(1, items.shape[1]) < lengths[:, None]
+        yield Batch(items[:, :-1], np.where(is_case, items[:, 1:], -1))
+
+
+def prefixes(sessions: Sessions, batch_size: int, history: int, random: np.random.Generator) -> Iterator[Batch]:
+    """Every prefix is a row of its own, and only its last position is a case (what ReChorus runs)."""
+    targets = np.ones(len(sessions.items), dtype=bool)
+    targets[sessions.offsets[:-1]] = False
+    cases = Cases(sessions, random.permutation(np.flatnonzero(targets)))
+    for start in range(0, len(cases), batch_size):
+        some = cases.take(slice(start, start + batch_size))
+        inputs, lengths = pad(some.prefixes(history), np.arange(len(some)))
+        is_case = np.arange(inputs.shape[1]) == lengths[:, None] - 1
+        yield Batch(inputs, np.where(is_case, some.targets.astype(np.int64)[:, None], -1))
+
+
+def session_parallel(sessions: Sessions, lanes: int, history: int, random: np.random.Generator) -> Iterator[Batch]:
+    """One step of ``lanes`` sessions side by side; the next session takes over where one ends (Hidasi et al. 2016, section 3.1.1;
+    Shrimal & Patil 2024, section 2.2). When no session is left the lanes become fewer, so that no visit is lost.
+
+    ``history`` has no meaning here: the state goes on from the first visit of a session to its last.
+    """
+    waiting = random.permutation(np.flatnonzero(sessions.lengths > 1))
+    first, last = sessions.offsets[:-1][waiting], sessions.offsets[1:][waiting] - 1
+    lanes = min(lanes, len(waiting))
+    at, end, begun = first[:lanes].copy(), last[:lanes].copy(), lanes
+    continues = np.full(lanes, -1)
+    while len(at):
+        yield Batch(sessions.items[at, None].astype(np.int64), sessions.items[at + 1, None].astype(np.int64), continues)
+        at += 1
+        continues = np.arange(len(at))
+        ended = np.flatnonzero(at == end)
+        replaced, closed = np.split(ended, [max(0, min(len(ended), len(waiting) - begun))])
+        following = np.arange(begun, begun + len(replaced))
+        at[replaced], end[replaced], continues[replaced] = first[following], last[following], -1
+        begun += len(replaced)
+        if len(closed):
+            open_lanes = np.delete(np.arange(len(at)), closed)
+            at, end, continues = at[open_lanes], end[open_lanes], continues[open_lanes]
+
+
+BATCHES: dict[str, Callable[..., Iterator[Batch]]] = {
+    "sequences": sequences,
+    "prefixes": prefixes,
+    "session-parallel": session_parallel,
+}
 
 
 def cut(sessions: Sessions, length: int) -> Sessions:
@@ -161,17 +296,226 @@ def cut(sessions: Sessions, length: int) -> Sessions:
 
 
 def pad(sessions: Sessions, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sessions as int64 (n, longest), filled up with item 0 at the end, and their lengths, int64 (n,)."""
+    """Sessions as int64 (n, longest), filled up with their last item, and their lengths, int64 (n,)."""
     lengths = sessions.lengths[rows]
-    column = np.arange(lengths.max())
-    events = np.minimum(sessions.offsets[rows][:, None] + column, len(sessions.items) - 1)
-    return np.where(column < lengths[:, None], sessions.items[events], 0).astype(np.int64), lengths
+    column = np.minimum(np.arange(lengths.max()), lengths[:, None] - 1)
+    return sessions.items[sessions.offsets[rows][:, None] + column].astype(np.int64), lengths
 
 
-def batches(sessions: Sessions, batch_size: int, random: np.random.Generator):
-    """All sessions once in random order, in batches of like length, as `pad` gives them."""
-    shuffled = random.permutation(len(sessions))
-    by_length = shuffled[np.argsort(sessions.lengths[shuffled], kind="stable")]
-    starts = np.arange(0, len(sessions), batch_size)
-    for start in random.permutation(starts):
-        yield pad(sessions, by_length[start : start + batch_size])
+class Optimizer:
+    """Adam, or Adagrad with momentum, over tensors of which a step may move only some rows.
+
+    A row that is not in a step stays as it is, with its moments, and every row counts its own steps. With all rows in
+    every step this is `torch.optim.Adam`. Adagrad with momentum is that of the official GRU4Rec.
+    """
+
+    def __init__(self, settings: Gru4Rec):
+        self.settings = settings
+        self.moments: dict[str, list[Tensor]] = {}
+
+    def step(self, name: str, weight: Tensor, gradient: Tensor, rows: Tensor | None, rate: float) -> None:
+        """Move ``weight`` (in place) by the gradient of its ``rows`` (None: all)."""
+        if name not in self.moments:
+            steps = weight.new_zeros(len(weight), *[1] * (weight.dim() - 1))
+            self.moments[name] = [torch.zeros_like(weight), torch.zeros_like(weight), steps]
+        whole = [weight, *self.moments[name]]
+        part = whole if rows is None else [tensor.index_select(0, rows) for tensor in whole]
+        gradient = gradient.add(part[0], alpha=self.settings.l2) if self.settings.l2 else gradient
+        (self._adam if self.settings.optimizer == "adam" else self._adagrad)(*part, gradient, rate)
+        if rows is not None:
+            for tensor, moved in zip(whole, part, strict=True):
+                tensor.index_copy_(0, rows, moved)
+
+    @staticmethod
+    def _adam(weight: Tensor, mean: Tensor, square: Tensor, steps: Tensor, gradient: Tensor, rate: float) -> None:
+        steps += 1
+        mean.lerp_(gradient, 0.1)
+        square.mul_(0.999).addcmul_(gradient, gradient, value=0.001)
+        divisor = (square / (1 - 0.999**steps)).sqrt_().add_(1e-8)
+        weight.sub_(mean / (1 - 0.9**steps) / divisor, alpha=rate)
+
+    def _adagrad(
+        self, weight: Tensor, velocity: Tensor, square: Tensor, steps: Tensor, gradient: Tensor, rate: float
+    ) -> None:
+        square.addcmul_(gradient, gradient)
+        velocity.mul_(self.settings.momentum).addcdiv_(gradient, (square + 1e-6).sqrt_(), value=-rate)
+        weight.add_(velocity)
+
+
+class GRU4Rec(Recommender):
+    """GRU4Rec with early stopping on validation NDCG@10 over the whole catalogue; the best weights are restored.
+
+    Args:
+        history: the last visits that a prediction is based on.
+        seed: of the initial weights, the negatives and the order of the batches.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        settings: those of `studylib.params.Gru4Rec`, which has their meanings and defaults.
+
+    Example:
+        >>> GRU4Rec(dropout_hidden=0.3).settings.embedding
+        64
+    """
+
+    def __init__(self, history: int = 20, seed: int = 0, device: str = "auto", **settings):
+        self.settings = Gru4Rec(**settings)
+        self.history, self.seed = history, seed
+        self.device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+
+    def _fit(self, train: Sessions, validation: Cases | None) -> None:
+        chosen = self.settings
+        if not (train.lengths > 1).any():
+            raise StudyError(
+                "GRU4Rec has nothing to learn: no training session has two visits. Use longer sessions, or another split."
+            )
+        torch.manual_seed(self.seed)
+        random = np.random.default_rng(self.seed)
+        self.network = Network(train.n_items, chosen).to(self.device)
+        self.parameters = sum(p.numel() for p in self.network.parameters())
+        self.sampler = NegativeSampler(self.popularity, chosen.alpha, self.device)
+        optimizer = Optimizer(chosen)
+        has_validation = validation is not None and len(validation) > 0
+
+        self.curve: list[dict[str, float]] = []
+        best_value, best_weights, best_epoch = -1.0, None, 0
+        for epoch in track(range(1, chosen.max_epochs + 1), "GRU4Rec, epochs at most"):
+            self.network.train()
+            rate = chosen.learning_rate
+            if chosen.schedule == "cosine":
+                rate *= (1 + np.cos(np.pi * (epoch - 1) / chosen.max_epochs)) / 2
+            losses, state = [], None
+            for batch in BATCHES[chosen.batches](train, chosen.batch_size, self.history, random):
+                loss, state = self._step(batch, state, optimizer, rate)
+                losses.append(loss)
+            self.epochs = epoch
+            self.curve.append({"epoch": epoch, "loss": float(torch.stack(losses).mean())})
+            if not has_validation:
+                continue
+            value = float(rank_cases(self, validation, self.history)["full"].metric("ndcg@10").mean())
+            self.curve[-1]["validation_ndcg@10"] = value
+            if value > best_value:
+                best_value, best_epoch = value, epoch
+                best_weights = {name: weight.clone() for name, weight in self.network.state_dict().items()}
+            elif epoch - best_epoch >= chosen.patience:
+                break
+        if best_weights is not None:
+            self.network.load_state_dict(best_weights)
+
+    def _step(
+        self, batch: Batch, state: list[Tensor] | None, optimizer: Optimizer, rate: float
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Move the weights by the gradient of one batch; give its loss, and the state after it."""
+        loss, gradients, rows, state = self.gradients(batch, state)
+        weights = dict(self.network.named_parameters())
+        with torch.no_grad():
+            for name, gradient in gradients.items():
+                optimizer.step(name, weights[name], gradient, rows if name.startswith("tables.") else None, rate)
+        return loss, state
+
+    def gradients(
+        self, batch: Batch, state: list[Tensor] | None = None
+    ) -> tuple[Tensor, dict[str, Tensor], Tensor | None, list[Tensor]]:
+        """The loss of a batch and its gradient.
+
+        Args:
+            state: after the batch before, where this one goes on from there.
+
+        Returns:
+            The loss; the gradient of each parameter by its name, of the item tables for ``rows`` alone; ``rows``, int64,
+            None for all; and the state after the batch.
+        """
+        network, tables = self.network, self.network.tables
+        inputs, targets = (
+            torch.from_numpy(batch.inputs).to(self.device),
+            torch.from_numpy(batch.targets).to(self.device),
+        )
+        is_case = targets >= 0
+        targets = targets[is_case]
+        negatives = self._negatives(targets)
+        if negatives is None:
+            rows, some = None, dict(tables)
+        else:
+            # The rows that the step needs become small tables of their own, and items the numbers of their rows.
+            parts = (inputs, targets, negatives)
+            rows, index = torch.unique(torch.cat([part.reshape(-1) for part in parts]), return_inverse=True)
+            index = index.split([part.numel() for part in parts])
+            inputs, targets, negatives = (i.view(part.shape) for i, part in zip(index, parts, strict=True))
+            some = {name: table.detach()[rows].requires_grad_() for name, table in tables.items()}
+        before = None if batch.lanes is None else self._carry(state, torch.from_numpy(batch.lanes).to(self.device))
+        with self._precision():
+            vectors, after = network(F.embedding(inputs, some["input"]), before)
+            loss = self._loss(vectors[is_case].to(some["bias"].dtype), targets, negatives, rows, some)
+        weights = {name: weight for name, weight in network.named_parameters() if not name.startswith("tables.")}
+        weights |= {f"tables.{name}": table for name, table in some.items()}
+        gradients = dict(zip(weights, torch.autograd.grad(loss, list(weights.values())), strict=True))
+        return loss.detach(), gradients, rows, [tensor.detach().to(some["bias"].dtype) for tensor in after]
+
+    def _negatives(self, targets: Tensor) -> Tensor | None:
+        """int64 (n_negatives,) for the batch, or (n_cases, n_negatives) for each case; None for the whole catalogue."""
+        chosen = self.settings
+        if not 0 < chosen.negatives < len(self.popularity):
+            return None
+        if chosen.negatives_of == "case":
+            return self.sampler.draw(len(targets), chosen.negatives)
+        drawn = self.sampler.draw(chosen.negatives)
+        return torch.cat([drawn, targets]) if chosen.batch_negatives else drawn
+
+    def _loss(
+        self, vectors: Tensor, targets: Tensor, negatives: Tensor | None, rows: Tensor | None, tables: dict[str, Tensor]
+    ) -> Tensor:
+        """The loss of the cases; vectors (n, out), targets (n,), the numbers of their rows in ``tables``."""
+        chosen = self.settings
+        output, bias = tables.get("output", tables["input"]), tables["bias"][:, 0]
+        if negatives is None:
+            scores = F.linear(vectors, output, bias)
+            if chosen.loss == "cross-entropy":
+                return F.cross_entropy(scores, targets)
+            positive, negative = scores.gather(1, targets[:, None])[:, 0], scores
+            same = torch.arange(len(output), device=targets.device) == targets[:, None]
+        else:
+            positive = (vectors * output[targets]).sum(-1) + bias[targets]
+            if negatives.dim() == 1:
+                negative = F.linear(vectors, output[negatives], bias[negatives])
+            else:
+                negative = torch.einsum("ne,nke->nk", vectors, output[negatives]) + bias[negatives]
+            same = negatives == targets[:, None]
+            if chosen.loss == "cross-entropy" and chosen.log_q:
+                expected = self._log_expected(rows, len(targets))
+                positive, negative = positive - expected[targets], negative - expected[negatives]
+        if chosen.score_activation == "elu":
+            positive, negative = F.elu(positive), F.elu(negative)
+        if chosen.loss == "bpr-max":
+            return bpr_max(positive, negative, same, chosen.regularisation)
+        return {"cross-entropy": cross_entropy, "bpr": bpr, "algorithm-1": algorithm_1}[chosen.loss](
+            positive, negative, same
+        )
+
+    def _log_expected(self, rows: Tensor, n_cases: int) -> Tensor:
+        """float32 (n_rows,): the logarithm of how often each item is expected among the negatives of a case."""
+        expected = self.settings.negatives * self.sampler.probability[rows]
+        if self.settings.batch_negatives:
+            expected = expected + n_cases * self.sampler.share[rows]
+        return expected.log().float()
+
+    def _carry(self, state: list[Tensor] | None, lanes: Tensor) -> list[Tensor]:
+        """The state that each lane goes on from: that of the lane before, zeros where a session begins."""
+        begins = lanes < 0
+        if state is None:
+            state = self.network.start(len(lanes))
+        return [tensor[lanes.clamp(min=0)].masked_fill(begins[:, None], 0) for tensor in state]
+
+    def _precision(self) -> contextlib.AbstractContextManager:
+        if self.settings.precision == "float32":
+            return contextlib.nullcontext()
+        return torch.autocast(torch.device(self.device).type, torch.bfloat16)
+
+    @torch.inference_mode()
+    def score(self, prefixes: Sessions) -> np.ndarray:
+        self.network.eval()
+        from_end = np.repeat(prefixes.offsets[1:], prefixes.lengths) - np.arange(len(prefixes.items))
+        prefixes = prefixes.select(from_end <= self.history)
+        inputs, lengths = pad(prefixes, np.arange(len(prefixes)))
+        tables = self.network.tables
+        with self._precision():
+            vectors, _ = self.network(F.embedding(torch.from_numpy(inputs).to(self.device), tables["input"]))
+        last = vectors[torch.arange(len(inputs)), torch.from_numpy(lengths - 1)].float()
+        return F.linear(last, tables.get("output", tables["input"]), tables["bias"][:, 0]).cpu().numpy()
