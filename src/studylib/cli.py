@@ -39,6 +39,28 @@ def run(
     typer.echo(page)
 
 
+@app.command()
+def tune(
+    params: Annotated[
+        Path, typer.Argument(help="A params file that has the data set and the model.", metavar="PARAMS.yaml")
+    ],
+    dataset: Annotated[str, typer.Option(help="As the file calls it.")],
+    model: Annotated[str, typer.Option(help="As the file calls it.")],
+    trials: Annotated[int, typer.Option(min=1, help="How many in all; those of earlier calls count.")] = 40,
+    minutes: Annotated[float | None, typer.Option(min=0, help="Begin no trial later than this.")] = None,
+) -> None:
+    """Search a model's settings on validation cases and write them to params/tuned/."""
+    from studylib.params import reports_root
+    from studylib.tuning import tune as search
+
+    study = load_params(params)
+    try:
+        path = search(study, dataset, model, trials, minutes, reports_root() / study.name / "tuning")
+    except KeyboardInterrupt:
+        raise StudyError("stopped; finished trials are kept, and the same command goes on from there.") from None
+    typer.echo(path)
+
+
 def main() -> None:
     """The console script: mistakes of the user are one sentence on standard error and exit code 1."""
     try:

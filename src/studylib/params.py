@@ -6,6 +6,7 @@ The defaults are those of the quickstart, so an empty file is the quickstart.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -173,7 +174,7 @@ class ModelParams(Section):
     @property
     def settings(self) -> dict[str, Any]:
         """The keyword arguments of the model's class."""
-        return self.model_dump(exclude={"model", "label"})
+        return self.model_dump(exclude={"model", "label", "tuned"})
 
 
 class Popularity(ModelParams):
@@ -191,6 +192,8 @@ class Gru4Rec(ModelParams):
 
     model: Literal["gru4rec"] = "gru4rec"
     label: str = "gru4rec"
+    tuned: str | None = None
+    """Take what this entry does not set from ``params/tuned/<data set>-<this>.yaml``, where `studylib tune` has put it."""
 
     cell: Architecture = "gru"
     layers: int = Field(1, ge=1)
@@ -417,6 +420,40 @@ def _known_keys(location: tuple) -> list[str]:
         inner = [annotation, *get_args(annotation)]
         section = next((t for t in inner if isinstance(t, type) and issubclass(t, BaseModel)), section)
     return list(section.model_fields)
+
+
+def tuned_path(dataset: str, name: str) -> Path:
+    """Where `studylib tune` writes the settings it has chosen, from the project's root on."""
+    return Path("params") / "tuned" / f"{slug(dataset)}-{slug(name)}.yaml"
+
+
+def tuned(model: Model, dataset: str) -> Model:
+    """The model with the settings that were chosen for a data set: what the entry itself sets stays, and where nothing was
+    chosen the defaults do.
+
+    Raises:
+        StudyError: the file has an unknown key or a value out of range.
+    """
+    name = getattr(model, "tuned", None)
+    path = project_root() / tuned_path(dataset, name) if name else None
+    if path is None or not path.exists():
+        return model
+    settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    chosen = {key: value for key, value in settings.items() if key not in model.model_fields_set}
+    try:
+        return with_settings(model, chosen)
+    except ValidationError as error:
+        raise StudyError("\n".join(_sentence(problem, str(path)) for problem in error.errors())) from None
+
+
+def with_settings(model: Model, settings: dict[str, Any]) -> Model:
+    """The model with other settings, validated."""
+    return type(model).model_validate({**model.model_dump(exclude_unset=True), **settings})
+
+
+def slug(label: str) -> str:
+    """A label as a part of a file's name."""
+    return re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")
 
 
 def project_root() -> Path:

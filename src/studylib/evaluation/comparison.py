@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from studylib.evaluation.ranking import Ranks, rank_cases
 from studylib.evaluation.statistics import bootstrap_means, interval
 from studylib.execution import WorkerDied, configure, fan_out
 from studylib.models import build
-from studylib.params import Execution, Model, Ranking, RankingDataset
+from studylib.params import Execution, Model, Ranking, RankingDataset, slug, tuned
 from studylib.progress import track
 
 TRAINING_VERSION = 2
@@ -78,11 +77,10 @@ def compare(ranking: Ranking, execution: Execution, seed: int, kept: Path) -> Co
     """
     kept.mkdir(parents=True, exist_ok=True)
     splits = {dataset.label: prepare(dataset, ranking, seed) for dataset in ranking.datasets}
-    models = {model.label: model for model in ranking.models}
+    models = {(dataset, model.label): tuned(model, dataset) for dataset in splits for model in ranking.models}
     names = {
         Run(dataset, label, seed): _name(Run(dataset, label, seed), splits[dataset], model, ranking, execution)
-        for dataset in splits
-        for label, model in models.items()
+        for (dataset, label), model in models.items()
         for seed in ranking.seeds
     }
     missing = [run for run, name in names.items() if not (kept / f"{name}.json").exists()]
@@ -124,7 +122,7 @@ def compare(ranking: Ranking, execution: Execution, seed: int, kept: Path) -> Co
 def _judge(splits: dict, models: dict, ranking: Ranking, execution: Execution, run: Run) -> tuple[dict, dict]:
     configure(execution)
     split = splits[run.dataset]
-    model = build(models[run.model], ranking.history, run.seed, execution.device)
+    model = build(models[run.dataset, run.model], ranking.history, run.seed, execution.device)
     model.fit(split.train, split.validation)
     ranks = rank_cases(model, split.test, ranking.history, ranking.exclude_visited)
     facts = {
@@ -140,7 +138,7 @@ def _name(run: Run, split: Split, model: Model, ranking: Ranking, execution: Exe
     determinants = {
         "split": split.checksum,
         "candidates": checksum(split.test.candidates),
-        "model": model.model_dump(exclude={"label"}),
+        "model": model.model_dump(exclude={"label", "tuned"}),
         "seed": run.seed,
         "history": ranking.history,
         "exclude_visited": ranking.exclude_visited,
@@ -149,11 +147,7 @@ def _name(run: Run, split: Split, model: Model, ranking: Ranking, execution: Exe
         "version": TRAINING_VERSION,
     }
     digest = checksum(json.dumps(determinants, sort_keys=True).encode())[:12]
-    return f"{_slug(run.dataset)}-{_slug(run.model)}-{run.seed}-{digest}"
-
-
-def _slug(label: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")
+    return f"{slug(run.dataset)}-{slug(run.model)}-{run.seed}-{digest}"
 
 
 def intervals(comparison: Comparison, ranking: Ranking, seed: int, metrics: list[str] = METRICS) -> pd.DataFrame:

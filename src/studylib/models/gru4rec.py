@@ -351,6 +351,10 @@ class GRU4Rec(Recommender):
         device: ``auto``, ``cpu`` or ``cuda``.
         settings: those of `studylib.params.Gru4Rec`, which has their meanings and defaults.
 
+    Attributes:
+        watch: asked after each epoch, with its number and the best validation value so far, whether to stop.
+        curve: the loss of each epoch and its validation value.
+
     Example:
         >>> GRU4Rec(dropout_hidden=0.3).settings.embedding
         64
@@ -360,6 +364,7 @@ class GRU4Rec(Recommender):
         self.settings = Gru4Rec(**settings)
         self.history, self.seed = history, seed
         self.device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        self.watch: Callable[[int, float], bool] = lambda epoch, best: False
 
     def _fit(self, train: Sessions, validation: Cases | None) -> None:
         chosen = self.settings
@@ -396,6 +401,8 @@ class GRU4Rec(Recommender):
                 best_value, best_epoch = value, epoch
                 best_weights = {name: weight.clone() for name, weight in self.network.state_dict().items()}
             elif epoch - best_epoch >= chosen.patience:
+                break
+            if self.watch(epoch, best_value):
                 break
         if best_weights is not None:
             self.network.load_state_dict(best_weights)

@@ -1,0 +1,154 @@
+"""Searching the settings of a model on the validation cases of a data set, with Optuna: one trial is one training."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import optuna
+import yaml
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+
+from studylib.data.splits import Split
+from studylib.errors import StudyError, nearest
+from studylib.evaluation.comparison import prepare
+from studylib.evaluation.ranking import rank_cases
+from studylib.execution import configure
+from studylib.models import build
+from studylib.models.base import Recommender
+from studylib.params import Model, Ranking, StudyParams, project_root, slug, tuned_path, with_settings
+from studylib.progress import track
+
+_NEURAL: dict[str, BaseDistribution] = {
+    "dropout_embedding": FloatDistribution(0, 0.8),
+    "dropout_hidden": FloatDistribution(0, 0.8),
+    "negatives": CategoricalDistribution([256, 512, 1024, 2048]),
+    "alpha": FloatDistribution(0.25, 1),
+    "batch_size": CategoricalDistribution([32, 64, 128, 256]),
+    "learning_rate": FloatDistribution(5e-4, 2e-2, log=True),
+    "l2": CategoricalDistribution([0.0, 1e-7, 1e-6, 1e-5, 1e-4]),
+}
+
+SPACES: dict[str, dict[str, BaseDistribution]] = {"gru4rec": _NEURAL}
+"""What is searched for each model. A setting that the study's own entry gives is not searched."""
+
+METRIC = "ndcg@10"
+"""The measure of a trial: of the validation cases, against the whole catalogue."""
+
+WARM_UP = 4
+"""Epochs after which a trial is given up if it is behind the median of the trials before it at the same epoch."""
+
+
+def tune(params: StudyParams, dataset: str, label: str, trials: int, minutes: float | None, kept: Path) -> Path:
+    """Search until ``trials`` are done or the time is over, and write the best settings to ``params/tuned/``.
+
+    What an earlier call has tried counts, so that a search that was stopped goes on. The first trial is the defaults.
+
+    Args:
+        params: a study that has the data set and the model.
+        dataset, label: as the study calls them.
+        trials: how many in all.
+        minutes: no trial is begun later than this; None for no limit.
+        kept: the folder of the trials.
+
+    Returns:
+        The file that was written.
+
+    Raises:
+        StudyError: the study has no such data set or model, the model has nothing to tune, or every trial failed.
+    """
+    ranking = params.ranking
+    model = _named(label, {m.label: m for m in ranking.models}, "model")
+    source = _named(dataset, {d.label: d for d in ranking.datasets}, "data set")
+    space = {key: values for key, values in SPACES.get(model.model, {}).items() if key not in model.model_fields_set}
+    if not space:
+        raise StudyError(f"{label}: the model {model.model!r} has nothing to tune that the study does not set.")
+    split = prepare(source, ranking, params.seed)
+    if not len(split.validation):
+        raise StudyError(f"{dataset}: the split has no validation cases to choose on.")
+
+    study = _open(kept / f"{slug(dataset)}-{slug(label)}.journal", f"{model.model} {split.checksum}", params.seed)
+    if not study.trials:
+        study.enqueue_trial({key: model.settings[key] for key in space})
+    configure(params.execution)
+    deadline = time.monotonic() + 60 * minutes if minutes is not None else np.inf
+    missing = trials - len(_done(study))
+    for _ in track(range(missing), f"{dataset}, {label}, trials", missing):
+        if time.monotonic() > deadline:
+            break
+        trial = study.ask(space)
+        tried = with_settings(model, _rounded(trial.params))
+        curve = _attempt(
+            build(tried, ranking.history, params.seed, params.execution.device), split, ranking, _medians(study)
+        )
+        for epoch, value in enumerate(np.maximum.accumulate(curve), 1):
+            trial.report(value, epoch)
+        study.tell(trial, max(curve))
+    return _write(study, model, dataset, params)
+
+
+def _named(name: str, choices: dict, kind: str):
+    if name not in choices:
+        raise StudyError(f"The study has no {kind} {name!r}{nearest(name, list(choices))}")
+    return choices[name]
+
+
+def _open(journal: Path, name: str, seed: int) -> optuna.Study:
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = JournalStorage(JournalFileBackend(str(journal)))
+    study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
+    for trial in study.get_trials(states=(TrialState.RUNNING,)):
+        study.tell(trial.number, state=TrialState.FAIL)  # an earlier call was killed in the middle of it
+    study.sampler = optuna.samplers.TPESampler(seed=seed + len(study.trials), multivariate=True)
+    return study
+
+
+def _done(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    return study.get_trials(states=(TrialState.COMPLETE,))
+
+
+def _medians(study: optuna.Study) -> list[float]:
+    """The median over the trials of the best value so far, after each epoch; a trial that stopped keeps its last."""
+    curves = [[trial.intermediate_values[e] for e in sorted(trial.intermediate_values)] for trial in _done(study)]
+    if len(curves) < 5:
+        return []
+    longest = max(map(len, curves))
+    return np.median([curve + curve[-1:] * (longest - len(curve)) for curve in curves], axis=0).tolist()
+
+
+def _attempt(model: Recommender, split: Split, ranking: Ranking, medians: list[float]) -> list[float]:
+    """The validation value after each epoch, or the only one of a model that is counted and not trained."""
+    if hasattr(model, "watch"):
+        model.watch = lambda epoch, best: WARM_UP <= epoch <= len(medians) and best < medians[epoch - 1]
+    model.fit(split.train, split.validation)
+    if curve := [point[f"validation_{METRIC}"] for point in getattr(model, "curve", [])]:
+        return curve
+    return [float(rank_cases(model, split.validation, ranking.history)["full"].metric(METRIC).mean())]
+
+
+def _rounded(settings: dict) -> dict:
+    """Three digits are enough, and what is written is what was tried."""
+    return {key: float(f"{value:.3g}") if isinstance(value, float) else value for key, value in settings.items()}
+
+
+def _write(study: optuna.Study, model: Model, dataset: str, params: StudyParams) -> Path:
+    done = _done(study)
+    if not done:
+        raise StudyError(f"{dataset}, {model.label}: no trial was finished; give it more minutes.")
+    best = study.best_trial
+    given = {key: getattr(model, key) for key in model.model_fields_set - {"model", "label", "tuned"}}
+    path = project_root() / tuned_path(dataset, model.tuned or model.label)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    heading = (
+        f"# Chosen on the validation cases of {dataset} by\n"
+        f"#   studylib tune params/{params.name}.yaml --dataset {dataset} --model {model.label} --trials {len(done)}\n"
+        f"# {METRIC.upper()} against the whole catalogue: {best.value:.4f} (trial {best.number + 1}); the defaults, "
+        f"{done[0].value:.4f}.\n"
+    )
+    path.write_text(heading + yaml.safe_dump({**given, **_rounded(best.params)}, sort_keys=False), encoding="utf-8")
+    return path
