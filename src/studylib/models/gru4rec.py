@@ -123,6 +123,14 @@ class GRU4Rec(Recommender):
         vectors = self.network(items)[torch.arange(len(items), device=self.device), lengths - 1]
         return F.linear(vectors, self.network.items.weight, self.network.bias).cpu().numpy()
 
+    def state(self) -> dict[str, np.ndarray]:
+        return {name: weight.cpu().numpy() for name, weight in self.network.state_dict().items()}
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        chosen = self.settings
+        self.network = Network(len(self.vocabulary), chosen.embedding, chosen.hidden, chosen.dropout).to(self.device)
+        self.network.load_state_dict({name: torch.from_numpy(weight) for name, weight in state.items()})
+
 
 class NegativeSampler:
     """Draws items in proportion to popularity**alpha; ``log_q`` is the logarithm of an item's probability.
