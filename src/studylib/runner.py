@@ -36,8 +36,8 @@ NOTEBOOKS = {
     "04": "04_figures",
 }
 
-KEPT = {"02": "cells", "03": "ranks"}
-"""The folder in which a notebook keeps what is finished."""
+KEPT = {"02": ["cells"], "03": ["ranks", "models"]}
+"""The folders in which a notebook keeps what is finished."""
 
 SECTIONS = {
     "01": {"seed", "data", "grid", "ranking"},
@@ -53,7 +53,8 @@ TITLE = "Which recurrent recommender?"
 def run_study(params: StudyParams, only: str | None = None, reports: Path | None = None, fresh: bool = False) -> Path:
     """Execute the notebooks in order, or ``only`` one of them, and write the report of all that are executed.
 
-    What an earlier run kept is not trained again, unless ``fresh``: then the cells (02) and ranks (03) are removed first.
+    What an earlier run kept is not trained again, unless ``fresh``: then the cells (02), ranks and models (03) are
+    removed first.
 
     Stops at the first notebook that fails; its partly executed copy stays in ``reports/<name>/notebooks/``.
 
@@ -68,8 +69,8 @@ def run_study(params: StudyParams, only: str | None = None, reports: Path | None
     executed = folder / "notebooks"
     _refuse_what_cannot_run(params, only, executed)
     executed.mkdir(parents=True, exist_ok=True)
-    for number, kept in KEPT.items():
-        if fresh and only in (None, number):
+    for number, folders in KEPT.items():
+        for kept in folders if fresh and only in (None, number) else ():
             shutil.rmtree(folder / kept, ignore_errors=True)
     durations = _read_durations(folder)
     with _environment({"STUDYLIB_REPORTS": str(root)}):

@@ -74,13 +74,13 @@ def test_an_error_of_the_code_is_shown_in_a_few_lines(tmp_path, monkeypatch):
 
 def test_a_fresh_run_forgets_what_is_kept_and_nothing_else(tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "_execute", lambda *_: (_ for _ in ()).throw(StudyError("stop here")))
-    for only, gone in (("02", "cells"), ("03", "ranks")):
-        for folder in ("cells", "ranks", "figures"):
+    for only, gone in (("02", {"cells"}), ("03", {"ranks", "models"})):
+        for folder in ("cells", "ranks", "models", "figures"):
             (tmp_path / "quickstart" / folder).mkdir(parents=True, exist_ok=True)
         with pytest.raises(StudyError, match="stop here"):
             runner.run_study(StudyParams(), only, tmp_path, fresh=True)
         left = {folder.name for folder in (tmp_path / "quickstart").iterdir()}
-        assert left == {"cells", "ranks", "figures", "notebooks"} - {gone}
+        assert left == {"cells", "ranks", "models", "figures", "notebooks"} - gone
 
 
 def test_a_notebook_without_its_input_says_which_one_to_run_first(tmp_path):

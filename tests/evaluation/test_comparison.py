@@ -1,5 +1,7 @@
 """The ranking evaluation on a small generated log, and the baselines by hand."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +12,7 @@ from studylib.evaluation import comparison as comparisons
 from studylib.evaluation.comparison import COLUMNS, KEYS, METRICS, by_visits, compare, intervals, to_csv
 from studylib.evaluation.ranking import Ranks, rank_cases
 from studylib.execution import WorkerDied
+from studylib.models import files
 from studylib.models.baselines import Markov, Popularity
 from studylib.models.gru4rec import GRU4Rec
 from studylib.params import Execution, Ranking
@@ -22,9 +25,9 @@ EXECUTION = Execution(workers=1)
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory):
-    """A comparison by one worker, and the folder where its ranks are kept."""
-    kept = tmp_path_factory.mktemp("ranks")
-    return compare(Ranking(**SMALL), EXECUTION, 0, kept), kept
+    """A comparison by one worker, and the folder where its ranks and models are kept."""
+    folder = tmp_path_factory.mktemp("study")
+    return compare(Ranking(**SMALL), EXECUTION, 0, folder), folder
 
 
 @pytest.fixture
@@ -64,8 +67,8 @@ def test_a_row_for_each_model_seed_and_protocol_with_all_columns(first, tmp_path
 
 
 def test_rows_are_the_means_of_the_kept_ranks(first):
-    comparison, kept = first
-    assert len(list(kept.glob("*.npz"))) == len(comparison.table) == len(comparison.ranks)
+    comparison, folder = first
+    assert len(list(folder.glob("ranks/*.npz"))) == len(comparison.table) == len(comparison.ranks)
     for row in comparison.table.to_dict("records"):
         ranks = comparison.ranks[tuple(row[key] for key in KEYS)]
         assert row["ndcg@10"] == ranks.metric("ndcg@10").mean()
@@ -74,6 +77,27 @@ def test_rows_are_the_means_of_the_kept_ranks(first):
     for protocol in ("full", "sampled-9"):
         kept_ranks = comparison.ranks["synthetic", "markov", 1, protocol]
         np.testing.assert_array_equal(kept_ranks.above, markov[protocol].above)
+
+
+def test_the_models_of_the_first_seed_are_kept_and_give_the_kept_ranks(first):
+    comparison, folder = first
+    paths = {path.name.split("-1-")[0]: path for path in folder.glob("models/*")}
+    assert sorted(paths) == ["synthetic-markov", "synthetic-popularity", "synthetic-small"]
+    assert len(list(folder.glob("models/*"))) == 3  # none of the other seed, nothing half written
+    for name, path in paths.items():
+        model, label = files.load(path), name.removeprefix("synthetic-")
+        assert (folder / "ranks" / f"{path.stem}.json").exists() and model.settings.label == label
+        split = comparison.splits["synthetic"]
+        assert model.trained_on == split.train.checksum
+        ranks = rank_cases(model, split.test, 20)["full"]
+        np.testing.assert_array_equal(ranks.top, comparison.ranks["synthetic", label, 1, "full"].top)
+
+
+def test_a_model_file_that_is_missing_trains_nothing(first, trained, tmp_path):
+    shutil.copytree(first[1] / "ranks", tmp_path / "ranks")
+    again = compare(Ranking(**SMALL), EXECUTION, 0, tmp_path)
+    pd.testing.assert_frame_equal(again.table, first[0].table)
+    assert trained == [] and not (tmp_path / "models").exists()
 
 
 def test_what_is_kept_is_not_trained_again(first, trained, monkeypatch):
@@ -93,7 +117,7 @@ def test_what_is_kept_is_not_trained_again(first, trained, monkeypatch):
 def test_another_setting_trains_what_it_touches(first, trained, monkeypatch, tmp_path):
     ranks = Ranks(np.zeros(1, np.int32), np.zeros(1, np.int32), np.zeros((1, 10), np.int32), 40)
     facts = {"parameters": 1, "train_seconds": 0.0, "epochs": 1}
-    monkeypatch.setattr(comparisons, "_judge", lambda *run: ({"full": ranks}, facts))
+    monkeypatch.setattr(comparisons, "_judge", lambda *run: ({"full": ranks}, facts, None))
 
     def train(seed=0, execution=EXECUTION, **changed):
         trained.clear()
@@ -117,9 +141,9 @@ def test_any_number_of_workers_gives_the_same_table(first, tmp_path):
     two = compare(Ranking(**SMALL), Execution(workers=2), 0, tmp_path)
     columns = [column for column in COLUMNS if column != "train_seconds"]
     pd.testing.assert_frame_equal(two.table[columns], first[0].table[columns], check_exact=True)
-    assert {p.name: p.read_bytes() for p in tmp_path.glob("*.npz")} == {
-        p.name: p.read_bytes() for p in first[1].glob("*.npz")
-    }
+    for kept in ("ranks/*.npz", "models/*.safetensors"):
+        here, there = ({p.name: p.read_bytes() for p in folder.glob(kept)} for folder in (tmp_path, first[1]))
+        assert here == there and here
 
 
 def test_a_worker_that_died_is_said(monkeypatch, tmp_path):

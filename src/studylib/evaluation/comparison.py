@@ -17,7 +17,7 @@ from studylib.errors import StudyError
 from studylib.evaluation.ranking import Ranks, rank_cases
 from studylib.evaluation.statistics import bootstrap_means, interval
 from studylib.execution import WorkerDied, configure, fan_out
-from studylib.models import build
+from studylib.models import build, files
 from studylib.params import Execution, Model, Ranking, RankingDataset, slug, tuned
 from studylib.progress import track
 
@@ -67,14 +67,18 @@ def prepare(dataset: RankingDataset, ranking: Ranking, seed: int) -> Split:
     return with_candidates(split, ranking.candidates, seed)
 
 
-def compare(ranking: Ranking, execution: Execution, seed: int, kept: Path) -> Comparison:
-    """Train and judge every model that is not kept in the folder ``kept`` yet, keep its ranks there, and give all.
+def compare(ranking: Ranking, execution: Execution, seed: int, folder: Path) -> Comparison:
+    """Train and judge every model whose ranks are not kept yet, keep them, and give all.
+
+    Of each data set and model, the one of the first seed is kept as well. It is for recommending, not for the tables: where its
+    file is missing and the ranks are there, nothing is trained again.
 
     Args:
         ranking, execution: the sections of the study.
         seed: of the study: candidates and generated data.
-        kept: the folder of the ranks.
+        folder: of the study: the ranks are kept in its ``ranks/``, the models in its ``models/``.
     """
+    kept = folder / "ranks"
     kept.mkdir(parents=True, exist_ok=True)
     splits = {dataset.label: prepare(dataset, ranking, seed) for dataset in ranking.datasets}
     models = {(dataset, model.label): tuned(model, dataset) for dataset in splits for model in ranking.models}
@@ -91,7 +95,9 @@ def compare(ranking: Ranking, execution: Execution, seed: int, kept: Path) -> Co
                 f"{run.model} on {run.dataset}, seed {run.seed}: {result}; what is finished is kept. It may need more memory: "
                 "try 'execution: {workers: 1}' or a smaller model."
             )
-        ranks, facts = result
+        ranks, facts, file = result
+        if file is not None:
+            files.write(folder / "models" / f"{names[run]}.safetensors", file)
         for protocol, some in ranks.items():
             some.save(kept / f"{names[run]}.{protocol}.npz")
         (kept / f"{names[run]}.json").write_text(json.dumps({**facts, "protocols": list(ranks)}), encoding="utf-8")
@@ -119,7 +125,11 @@ def compare(ranking: Ranking, execution: Execution, seed: int, kept: Path) -> Co
     return Comparison(table, every, splits)
 
 
-def _judge(splits: dict, models: dict, ranking: Ranking, execution: Execution, run: Run) -> tuple[dict, dict]:
+def _judge(splits: dict, models: dict, ranking: Ranking, execution: Execution, run: Run) -> tuple:
+    """The ranks by protocol, facts for the table, and the content of the model file (None but for the first seed).
+
+    The content comes back with the result, because a worker may have no disk of ours.
+    """
     configure(execution)
     split = splits[run.dataset]
     model = build(models[run.dataset, run.model], ranking.history, run.seed, execution.device)
@@ -130,7 +140,7 @@ def _judge(splits: dict, models: dict, ranking: Ranking, execution: Execution, r
         "train_seconds": round(model.train_seconds, 3),
         "epochs": model.epochs,
     }
-    return ranks, facts
+    return ranks, facts, files.to_bytes(model) if run.seed == ranking.seeds[0] else None
 
 
 def _name(run: Run, split: Split, model: Model, ranking: Ranking, execution: Execution) -> str:

@@ -21,4 +21,6 @@ def build(model: Model, history: int, seed: int, device: str) -> Recommender:
     """
     if model.model in BASELINES:
         return BASELINES[model.model](**model.settings)
-    return GRU4Rec(**model.settings, history=history, seed=seed, device=device)
+    built = GRU4Rec(**model.settings, history=history, seed=seed, device=device)
+    built.settings = model  # with its label
+    return built

@@ -6,32 +6,47 @@ import time
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Self
 
 import numpy as np
+import torch
 
 from studylib.data.sessions import Cases, Sessions
+from studylib.errors import StudyError
+from studylib.params import ModelParams
 
 
 class Recommender(ABC):
     """A model that scores every item of the vocabulary as the next of a session.
 
+    Attributes:
+        settings: the entry of ``ranking.models`` that it was built from.
+        history: the last visits that a prediction is based on.
+        seed: of everything random in the training.
+
     Attributes after `fit`:
         vocabulary: (n_items,), the ids of the source.
         popularity: int64 (n_items,), visits in the training sessions.
+        trained_on: checksum of the training sessions.
         parameters: how many numbers were learnt.
         epochs: passes over the training sessions.
         train_seconds: wall time of `fit`.
     """
 
+    settings: ModelParams
+    history: int = 1
+    seed: int = 0
     vocabulary: np.ndarray
     popularity: np.ndarray
+    trained_on: str
     parameters: int = 0
     epochs: int = 1
     train_seconds: float = 0.0
 
     def fit(self, train: Sessions, validation: Cases | None = None) -> Self:
         """Learn from the training sessions; ``validation`` cases are for early stopping alone."""
+        self.trained_on = train.checksum
         started = time.perf_counter()
         self.vocabulary = train.vocabulary
         self.popularity = np.bincount(train.items, minlength=train.n_items)
@@ -50,31 +65,101 @@ class Recommender(ABC):
             prefixes: one session a row, over the vocabulary that the model was fitted on.
         """
 
-    def recommend(self, session: Sequence, k: int = 10, exclude_visited: bool = True) -> list:
-        """The ``k`` items likeliest to come next, as ids of the source, best first.
+    def state(self) -> dict[str, np.ndarray]:
+        """What was learnt beside `popularity`, by name, for a model file (`studylib.models.files`)."""
+        raise NotImplementedError(f"{type(self).__name__} has no model files")
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Take back what `state` gave, on a model with the same settings, `vocabulary` and `popularity`.
+
+        Raises:
+            KeyError, ValueError, RuntimeError: an array is missing or has another shape.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no model files")
+
+    def recommend(self, sessions: Sequence, k: int = 10, exclude_visited: bool = True) -> list:
+        """The ``k`` items likeliest to come next, as ids of the source, best first; equals in the order of the vocabulary.
 
         Args:
-            session: ids of the source in the order of the visits. Unknown ids are left out with a warning; where none is
-                left, the most popular items are recommended.
+            sessions: one session, its ids of the source in the order of the visits, or a list of sessions. Unknown ids are
+                left out with one warning that counts them; a session without a known one gets the most popular items
+                (and so does an empty list: it is one session without visits).
+            k: the length of the lists. They are shorter where fewer items are left.
             exclude_visited: leave out what the session contains.
+
+        Returns:
+            A list of ids for one session, a list of such lists for many.
+
+        Raises:
+            StudyError: ``k`` is less than 1.
 
         Example:
             >>> from studylib.models.baselines import Popularity
-            >>> Popularity().fit(Sessions.from_lists([["a", "b"], ["b", "c"]])).recommend(["b"], k=1)
-            ['a']
+            >>> model = Popularity().fit(Sessions.from_lists([["a", "b"], ["b", "c"]]))
+            >>> model.recommend(["b"], k=1), model.recommend([["b"], ["a", "c"]], k=2)
+            (['a'], [['a', 'c'], ['b']])
         """
-        index = {str(item): i for i, item in enumerate(self.vocabulary.tolist())}
-        known = [index[str(item)] for item in session if str(item) in index]
-        if len(known) < len(session):
-            unknown = [str(item) for item in session if str(item) not in index]
-            rest = "" if known else "; the most popular items are recommended instead"
-            warnings.warn(f"left out, never seen in training: {', '.join(unknown)}{rest}", stacklevel=2)
-        if known:
-            items = np.array(known, np.int32)
-            scores = self.score(Sessions(items, np.array([0, len(items)]), self.vocabulary))[0].astype(np.float64)
-        else:
-            scores = self.popularity.astype(np.float64)
-        if exclude_visited:
-            scores[known] = -np.inf
-        best = np.argsort(-scores, kind="stable")[:k]
-        return self.vocabulary[best[scores[best] > -np.inf]].tolist()
+        if k < 1:
+            raise StudyError(f"{k} items cannot be recommended: 'k' must be at least 1.")
+        one = not isinstance(next(iter(sessions), None), list | tuple | np.ndarray)
+        known = self._known([sessions] if one else sessions)
+        lengths = np.array([len(items) for items in known])
+        popular = best_items(self.popularity[None].astype(np.float64), k)[0]
+        lists = [popular] * len(known)
+        # Sessions of like length together, so that little padding is scored.
+        rows = np.argsort(lengths, kind="stable")[np.count_nonzero(lengths == 0) :]
+        batch = max(1, min(256, 8_000_000 // len(self.vocabulary)))
+        for start in range(0, len(rows), batch):
+            some = rows[start : start + batch]
+            offsets = np.concatenate([[0], np.cumsum(lengths[some])])
+            prefixes = Sessions(np.concatenate([known[row] for row in some]), offsets, self.vocabulary)
+            scores = np.array(self.score(prefixes))
+            if np.isnan(scores.min()):
+                scores[np.isnan(scores)] = -np.inf
+            if exclude_visited:
+                scores[prefixes.session_of_event, prefixes.items] = -np.inf
+            for row, items in zip(some, best_items(scores, k), strict=True):
+                lists[row] = items
+        ids = [self.vocabulary[items].tolist() for items in lists]
+        return ids[0] if one else ids
+
+    def _known(self, sessions: Sequence[Sequence]) -> list[np.ndarray]:
+        """int32 (length,) for each session: the indices of the ids that the vocabulary has. Warns of the others."""
+        if getattr(self, "_indexed", None) is not self.vocabulary:
+            self._indexed = self.vocabulary
+            self._index = {str(item): i for i, item in enumerate(self.vocabulary.tolist())}
+        known, unknown, without = [], [], 0
+        for session in sessions:
+            items = [self._index.get(str(item), -1) for item in session]
+            if -1 in items:
+                unknown += [str(item) for item, i in zip(session, items, strict=True) if i < 0]
+                items = [i for i in items if i >= 0]
+                without += not items
+            known.append(np.array(items, np.int32))
+        if unknown:
+            distinct = list(dict.fromkeys(unknown))
+            message = "1 visit was" if len(unknown) == 1 else f"{len(unknown):,} visits were"
+            message += f" left out, never seen in training: {', '.join(distinct[:5])}"
+            if len(distinct) > 5:
+                message += f" and {len(distinct) - 5:,} more"
+            if without:
+                to = f"to {without:,} of {len(sessions):,} sessions" if len(sessions) > 1 else "instead"
+                message += f"; the most popular items are recommended {to}"
+            warnings.warn(message, stacklevel=3)
+        return known
+
+
+def best_items(scores: np.ndarray, k: int) -> list[np.ndarray]:
+    """int64 (at most k,) for each row: the columns of the highest scores, best first, and equals in ascending order.
+
+    A score of minus infinity is never among them.
+
+    Args:
+        scores: float (n, n_items), without a score that is not a number.
+    """
+    least = torch.from_numpy(scores).topk(min(k, scores.shape[1])).values[:, -1:].numpy()
+    least = np.maximum(least, np.finfo(scores.dtype).min)
+    row, column = np.divmod(np.flatnonzero(scores >= least), scores.shape[1])
+    order = np.lexsort((-scores[row, column], row))  # stable, so that equals keep their order
+    ends = np.searchsorted(row, np.arange(len(scores) + 1))
+    return [column[order[start:end][:k]] for start, end in pairwise(ends)]

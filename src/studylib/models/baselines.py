@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
+from studylib import params
 from studylib.data.sessions import Cases, Sessions
 from studylib.models.base import Recommender
 
@@ -12,15 +13,25 @@ from studylib.models.base import Recommender
 class Popularity(Recommender):
     """Items by their number of visits in training, whatever the session."""
 
+    settings = params.Popularity()
+
     def _fit(self, train: Sessions, validation: Cases | None) -> None:
         self.parameters = train.n_items
 
     def score(self, prefixes: Sessions) -> np.ndarray:
         return np.tile(self.popularity.astype(np.float32), (len(prefixes), 1))
 
+    def state(self) -> dict[str, np.ndarray]:
+        return {}
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        pass
+
 
 class Markov(Recommender):
     """First-order Markov chain: items by how often they followed the last visited one; popularity decides between equals."""
+
+    settings = params.Markov()
 
     def _fit(self, train: Sessions, validation: Cases | None) -> None:
         follows = np.ones(len(train.items), dtype=bool)
@@ -28,8 +39,17 @@ class Markov(Recommender):
         now = np.flatnonzero(follows)
         pairs = (np.ones(len(now)), (train.items[now - 1], train.items[now]))
         self.transitions = sparse.coo_array(pairs, shape=(train.n_items, train.n_items)).tocsr()
-        self.tie_breaker = self.popularity / (self.popularity.sum() + 1)
         self.parameters = self.transitions.nnz
 
     def score(self, prefixes: Sessions) -> np.ndarray:
-        return self.transitions[prefixes.items[prefixes.offsets[1:] - 1]].toarray() + self.tie_breaker
+        tie_breaker = self.popularity / (self.popularity.sum() + 1)
+        return self.transitions[prefixes.items[prefixes.offsets[1:] - 1]].toarray() + tie_breaker
+
+    def state(self) -> dict[str, np.ndarray]:
+        counts = self.transitions
+        return {"counts": counts.data, "following": counts.indices, "rows": counts.indptr}
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        shape = (len(self.popularity), len(self.popularity))
+        self.transitions = sparse.csr_array((state["counts"], state["following"], state["rows"]), shape=shape)
+        self.transitions.check_format()

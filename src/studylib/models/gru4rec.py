@@ -526,3 +526,10 @@ class GRU4Rec(Recommender):
             vectors, _ = self.network(F.embedding(torch.from_numpy(inputs).to(self.device), tables["input"]))
         last = vectors[torch.arange(len(inputs)), torch.from_numpy(lengths - 1)].float()
         return F.linear(last, tables.get("output", tables["input"]), tables["bias"][:, 0]).cpu().numpy()
+
+    def state(self) -> dict[str, np.ndarray]:
+        return {name: weight.cpu().numpy() for name, weight in self.network.state_dict().items()}
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        self.network = Network(len(self.vocabulary), self.settings).to(self.device)
+        self.network.load_state_dict({name: torch.from_numpy(weight) for name, weight in state.items()})
