@@ -374,11 +374,12 @@ def study_params(sections: dict[str, Any], source: str = "params") -> StudyParam
         raise StudyError("\n".join(_sentence(problem, source) for problem in error.errors())) from None
 
 
-def _sentence(problem: dict, source: str) -> str:
+def _sentence(problem: dict, source: str, section: tuple = ()) -> str:
+    """What is wrong, in a sentence; ``section`` is where in a study the file's keys belong."""
     location = [part for part in problem["loc"] if part != "[key]" and part not in _TAGS]
     key = ".".join(str(part) for part in location)
     if problem["type"] == "extra_forbidden":
-        return f"{source}: unknown key {key!r}{nearest(str(location[-1]), _known_keys(problem['loc'][:-1]))}"
+        return f"{source}: unknown key {key!r}{nearest(str(location[-1]), _known_keys(section + problem['loc'][:-1]))}"
     if problem["type"] == "union_tag_invalid":
         expected = [tag.strip(" '") for tag in problem["ctx"]["expected_tags"].split(",")]
         return f"{source}: {key}: there is no model {problem['ctx']['tag']!r}{nearest(problem['ctx']['tag'], expected)}"
@@ -443,7 +444,8 @@ def tuned(model: Model, dataset: str) -> Model:
     try:
         return with_settings(model, chosen)
     except ValidationError as error:
-        raise StudyError("\n".join(_sentence(problem, str(path)) for problem in error.errors())) from None
+        section = ("ranking", "models", model.model)
+        raise StudyError("\n".join(_sentence(problem, str(path), section) for problem in error.errors())) from None
 
 
 def with_settings(model: Model, settings: dict[str, Any]) -> Model:

@@ -1,0 +1,120 @@
+"""The search for settings: what it tries, keeps and writes, on validation cases alone."""
+
+import numpy as np
+import pytest
+import yaml
+
+from studylib import params as params_module
+from studylib import tuning
+from studylib.errors import StudyError
+from studylib.params import Gru4Rec, Ranking, study_params, tuned
+from studylib.tuning import tune
+
+TINY = {"dataset": "synthetic", "synthetic": {"sessions": 200}}
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """A small study, with params/tuned/ in a folder of its own."""
+    for module in (params_module, tuning):
+        monkeypatch.setattr(module, "project_root", lambda: tmp_path)
+    entry = {"model": "gru4rec", "tuned": "gru4rec", "hidden": 16, "embedding": 8, "max_epochs": 2}
+    return study_params({"name": "small", "ranking": {"datasets": [TINY], "models": ["markov", entry]}})
+
+
+@pytest.fixture
+def tried(monkeypatch):
+    """Trials without a training, whose value says how near the learning rate is to 0.01."""
+    tried = []
+
+    def attempt(model, split, ranking, medians):
+        tried.append((model.settings, split, medians))
+        return [0.1, 1 - abs(np.log(model.settings.learning_rate / 0.01))]
+
+    monkeypatch.setattr(tuning, "_attempt", attempt)
+    return tried
+
+
+def test_the_best_trial_is_written_and_read_by_the_study(study, tried, tmp_path):
+    path = tune(study, "synthetic", "gru4rec", 8, None, tmp_path / "kept")
+    assert path == tmp_path / "params" / "tuned" / "synthetic-gru4rec.yaml"
+    assert len(tried) == 8
+    assert tried[0][0] == Gru4Rec(hidden=16, embedding=8, max_epochs=2, tuned="gru4rec")  # the defaults come first
+    best = max((settings for settings, *_ in tried), key=lambda s: -abs(np.log(s.learning_rate / 0.01)))
+    assert tuned(study.ranking.models[1], "synthetic") == best
+    text = path.read_text()
+    assert "studylib tune params/small.yaml --dataset synthetic --model gru4rec --trials 8" in text
+    assert set(yaml.safe_load(text)) == {"hidden", "embedding", "max_epochs", *tuning.SPACES["gru4rec"]}
+
+
+def test_a_search_that_was_stopped_goes_on(study, tried, tmp_path):
+    tune(study, "synthetic", "gru4rec", 3, None, tmp_path / "kept")
+    tune(study, "synthetic", "gru4rec", 5, None, tmp_path / "kept")
+    assert len(tried) == 5
+    assert len({settings.learning_rate for settings, *_ in tried}) == 5
+    tune(study, "synthetic", "gru4rec", 5, None, tmp_path / "kept")
+    assert len(tried) == 5
+    with pytest.raises(StudyError, match="no trial was finished"):
+        tune(study, "synthetic", "gru4rec", 5, 0, tmp_path / "elsewhere")
+
+
+def test_the_same_search_tries_the_same(study, tried, tmp_path):
+    for folder in ("one", "two"):
+        tune(study, "synthetic", "gru4rec", 4, None, tmp_path / folder)
+    settings = [s for s, *_ in tried]
+    assert settings[:4] == settings[4:]
+
+
+def test_a_trial_behind_the_median_is_given_up(study, tried, tmp_path):
+    tune(study, "synthetic", "gru4rec", 7, None, tmp_path / "kept")
+    values = [1 - abs(np.log(s.learning_rate / 0.01)) for s, *_ in tried]
+    assert [medians for *_, medians in tried[:5]] == [[]] * 5
+    assert tried[5][2] == pytest.approx([0.1, np.median(np.maximum(values[:5], 0.1))])
+
+
+def test_what_the_study_sets_is_not_searched_and_goes_before_what_was_chosen(study, tmp_path):
+    path = tmp_path / "params" / "tuned" / "synthetic-gru4rec.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text("{hidden: 99, alpha: 0.3}")
+    chosen = tuned(study.ranking.models[1], "synthetic")
+    assert (chosen.hidden, chosen.alpha, chosen.label) == (16, 0.3, "gru4rec")
+    assert tuned(study.ranking.models[1], "elsewhere") == study.ranking.models[1]
+    assert tuned(study.ranking.models[0], "synthetic") == study.ranking.models[0]
+    path.write_text("{alpa: 0.3}")
+    with pytest.raises(StudyError, match=r"synthetic-gru4rec.yaml: unknown key 'alpa'.*alpha"):
+        tuned(study.ranking.models[1], "synthetic")
+
+
+def test_trials_are_trainings_judged_on_validation(study, tmp_path, monkeypatch):
+    judged = []
+    original = tuning.prepare
+
+    def without_test(*arguments):
+        split = original(*arguments)
+        object.__setattr__(split, "test", None)  # whoever looks at the test cases fails
+        judged.append(split.validation)
+        return split
+
+    monkeypatch.setattr(tuning, "prepare", without_test)
+    path = tune(study, "synthetic", "gru4rec", 1, None, tmp_path / "kept")
+    assert len(judged) == 1 and len(judged[0]) > 100
+    assert Gru4Rec(**yaml.safe_load(path.read_text())).hidden == 16
+
+
+@pytest.mark.parametrize(
+    ("dataset", "model", "said"),
+    [
+        ("grocery", "gru4rec", "no data set 'grocery'"),
+        ("synthetic", "gru4re", "no model 'gru4re'.*gru4rec"),
+        ("synthetic", "markov", "markov: the model 'markov' has nothing to tune"),
+    ],
+)
+def test_what_cannot_be_tuned_is_said(study, tmp_path, dataset, model, said):
+    with pytest.raises(StudyError, match=said):
+        tune(study, dataset, model, 1, None, tmp_path / "kept")
+
+
+def test_the_defaults_are_in_every_space():
+    for ranking_model in Ranking().models:
+        for key, values in tuning.SPACES.get(ranking_model.model, {}).items():
+            assert values._contains(values.to_internal_repr(getattr(ranking_model, key)))
