@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -59,6 +60,31 @@ def tune(
     except KeyboardInterrupt:
         raise StudyError("stopped; finished trials are kept, and the same command goes on from there.") from None
     typer.echo(path)
+
+
+@app.command()
+def recommend(
+    model: Annotated[
+        Path, typer.Argument(help="A model file, such as those in reports/<name>/models/.", metavar="MODEL")
+    ],
+    session: Annotated[str, typer.Option(help="The ids of a session in the order of its visits.", metavar='"ID|ID"')],
+    k: Annotated[int, typer.Option("-k", help="How many items.", min=1, metavar="NUMBER")] = 10,
+    separator: Annotated[str, typer.Option(help="What stands between two ids.", metavar="TEXT")] = "|",
+    include_visited: Annotated[bool, typer.Option("--include-visited", help="Keep what the session contains.")] = False,
+) -> None:
+    """Print the items likeliest to come next in a session, one id a line, best first."""
+    from studylib.models.files import load
+
+    if not separator:
+        raise StudyError("--separator: must not be empty; give the text between two ids, such as '|'.")
+    visits = [visit for visit in session.split(separator) if visit]
+    fitted = load(model)
+    with warnings.catch_warnings(record=True) as raised:
+        warnings.simplefilter("always", UserWarning)
+        items = fitted.recommend(visits, k, exclude_visited=not include_visited)
+    for warning in raised:
+        typer.echo(f"studylib: {warning.message}.", err=True)
+    typer.echo("".join(f"{item}\n" for item in items), nl=False)
 
 
 def main() -> None:
