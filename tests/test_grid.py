@@ -36,7 +36,7 @@ def trained(monkeypatch):
     """Run the trainings in this process and note them."""
     trained = []
 
-    def here(function, tasks, execution):
+    def here(function, tasks, execution, running):
         for task in reversed(tasks):
             trained.append(task)
             yield task, function(task)
@@ -84,7 +84,7 @@ def kept(log, tmp_path_factory):
     """The cells of two trainings in this process, and the folder where they are kept."""
     folder = tmp_path_factory.mktemp("cells")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(grids, "fan_out", lambda function, tasks, execution: ((t, function(t)) for t in tasks))
+        patch.setattr(grids, "fan_out", lambda function, tasks, *_: ((t, function(t)) for t in tasks))
         return run_grid(log, DATA, GRID, EXECUTION, folder), folder
 
 
@@ -215,7 +215,7 @@ def test_a_training_that_fails_keeps_what_it_had(log, monkeypatch):
 
 
 def test_a_worker_that_died_is_a_failed_cell(log, monkeypatch, tmp_path):
-    monkeypatch.setattr(grids, "fan_out", lambda f, tasks, execution: ((t, WorkerDied("it died")) for t in tasks))
+    monkeypatch.setattr(grids, "fan_out", lambda f, tasks, *_: ((t, WorkerDied("it died")) for t in tasks))
     cells = run_grid(log, DATA, Grid(**TINY), EXECUTION, tmp_path)
     assert cells["status"].tolist() == ["failed", "failed"] and set(cells["reason"]) == {"it died"}
     assert cells["epochs"].tolist() == [1, 3] and cells["accuracy"].isna().all()

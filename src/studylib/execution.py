@@ -25,6 +25,9 @@ def configure(execution: Execution) -> None:
     os.environ["KERAS_BACKEND"] = execution.keras_backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    # Several workers share a GPU: each takes the memory that it needs, not all there is.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     if execution.device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
     import torch
@@ -37,7 +40,10 @@ class WorkerDied(Exception):
 
 
 def fan_out(
-    function: Callable[[Any], Any], tasks: list[Hashable], execution: Execution
+    function: Callable[[Any], Any],
+    tasks: list[Hashable],
+    execution: Execution,
+    running: Callable[[int], None] = lambda count: None,
 ) -> Iterator[tuple[Hashable, Any]]:
     """Run ``function`` on every task in worker processes; give ``(task, result)`` in the order in which they finish.
 
@@ -45,12 +51,16 @@ def fan_out(
     in a new pool. A task that was under way twice when a pool broke is tried alone, and if its worker dies again, a
     `WorkerDied` is its result. A Dask cluster gives the tasks of a worker that died to the others, and gives up on a task
     at which several died.
+
+    ``running`` is called before each wait with how many tasks are under way.
     """
     run = _on_cluster if execution.backend == "dask" else _on_this_machine
-    return run(function, tasks, execution)
+    return run(function, tasks, execution, running)
 
 
-def _on_cluster(function: Callable, tasks: list, execution: Execution) -> Iterator[tuple[Hashable, Any]]:
+def _on_cluster(
+    function: Callable, tasks: list, execution: Execution, running: Callable[[int], None]
+) -> Iterator[tuple[Hashable, Any]]:
     from distributed import Client, KilledWorker, as_completed
 
     try:
@@ -66,7 +76,10 @@ def _on_cluster(function: Callable, tasks: list, execution: Execution) -> Iterat
         # The function carries the prepared data: every worker gets it once, and the tasks refer to it.
         [shared] = client.scatter([function], broadcast=True)
         futures = {client.submit(_call, shared, task, pure=False): task for task in tasks}
-        for future in as_completed(futures):
+        finished = as_completed(futures)
+        for left in range(len(futures), 0, -1):
+            running(min(left, len(client.nthreads())))
+            future = next(finished)
             try:
                 yield futures[future], future.result()
             except KilledWorker as error:
@@ -78,7 +91,9 @@ def _call(function: Callable, task: Hashable) -> Any:
     return function(task)
 
 
-def _on_this_machine(function: Callable, tasks: list, execution: Execution) -> Iterator[tuple[Hashable, Any]]:
+def _on_this_machine(
+    function: Callable, tasks: list, execution: Execution, running: Callable[[int], None]
+) -> Iterator[tuple[Hashable, Any]]:
     workers = execution.workers
     if workers == "auto":
         workers = max(1, joblib.cpu_count() // execution.threads_per_worker)
@@ -88,10 +103,12 @@ def _on_this_machine(function: Callable, tasks: list, execution: Execution) -> I
         batch = suspects[:1] or list(left)
         n_jobs = min(workers, len(batch)) if not suspects else 1
         started: list[Hashable] = []
+        running(n_jobs)
         try:
             for task, result in _results(function, _noting(batch, started), n_jobs):
                 del left[task]
                 yield task, result
+                running(min(n_jobs, len(left)))
         except TerminatedWorkerError:
             for task in started:
                 if task in left:

@@ -25,7 +25,7 @@ from studylib.execution import WorkerDied, configure, fan_out
 from studylib.models.base import Recommender
 from studylib.models.baselines import Markov, Popularity
 from studylib.params import Data, Execution, Grid
-from studylib.progress import track
+from studylib.progress import progress
 
 TRAINING_VERSION = 2
 """Raised whenever the training code changes its numbers, so that kept cells of before are not taken for new ones."""
@@ -82,12 +82,20 @@ def run_grid(log: Sessions, data: Data, grid: Grid, execution: Execution, cells:
             missing.setdefault(training, []).append(epochs)
 
     train = functools.partial(_train_task, splits, missing, data, grid, execution)
-    for training, results in track(fan_out(train, list(missing), execution), "grid, trainings", len(missing)):
-        if isinstance(results, WorkerDied):
-            results = [failed_cell(training, epochs, str(results)) for epochs in missing[training]]
-        for cell in results:
-            cell["split"] = splits[training.seed].checksum
-            _keep(cells / f"{keys[training, cell['epochs']]}.json", cell)
+    failed = 0
+    with progress("grid, cells", len(keys), done=len(keys) - sum(map(len, missing.values()))) as bar:
+
+        def say(running: int) -> None:
+            bar.advance(0, f"trainings running: {running}, cells failed: {failed}")
+
+        for training, results in fan_out(train, list(missing), execution, say):
+            if isinstance(results, WorkerDied):
+                results = [failed_cell(training, epochs, str(results)) for epochs in missing[training]]
+            for cell in results:
+                cell["split"] = splits[training.seed].checksum
+                _keep(cells / f"{keys[training, cell['epochs']]}.json", cell)
+            failed += sum(cell["status"] == "failed" for cell in results)
+            bar.advance(len(results))
 
     rows = [json.loads((cells / f"{key}.json").read_text(encoding="utf-8")) for key in keys.values()]
     return pd.DataFrame(rows).sort_values(KEYS, ignore_index=True)

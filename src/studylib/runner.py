@@ -244,18 +244,21 @@ def _show_progress(channel: Path, name: str, terminal: TextIO, done: threading.E
         while not done.wait(0.3):
             *complete, rest = (rest + lines.read()).split("\n")
             if complete:
-                description, reached, total = json.loads(complete[-1])
+                description, reached, total, status = json.loads(complete[-1])
                 if (description, total) != current:
                     current = (description, total)
                     bar.bar_format = None
                     bar.reset(total)
+                    bar.initial = reached  # what was kept from an earlier run says nothing of the time to go
                     bar.set_description(f"{name}: {description}", refresh=False)
                 bar.n = reached
+                bar.set_postfix_str(status, refresh=False)
             if time.monotonic() - shown >= seconds:
                 shown = time.monotonic()
                 bar.refresh()
         bar.bar_format = _NO_TOTAL
         bar.set_description(name, refresh=False)
+        bar.set_postfix_str("", refresh=False)
 
 
 _NO_TOTAL = "{desc}  {elapsed}"

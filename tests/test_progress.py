@@ -1,0 +1,111 @@
+"""One bar for long work: what it counts and says, in a terminal and to the runner."""
+
+import io
+import json
+import threading
+
+import numpy as np
+import pytest
+
+from studylib import grid as grids
+from studylib import runner
+from studylib.data.sessions import Sessions
+from studylib.execution import fan_out
+from studylib.grid import run_grid
+from studylib.params import Data, Execution, Grid
+from studylib.progress import CHANNEL, progress, track
+
+
+@pytest.fixture
+def channel(tmp_path, monkeypatch):
+    path = tmp_path / "progress"
+    path.touch()
+    monkeypatch.setenv(CHANNEL, str(path))
+    return path
+
+
+def lines(channel):
+    return [json.loads(line) for line in channel.read_text().splitlines()]
+
+
+def test_a_bar_counts_in_lots_and_says_what_goes_on(channel):
+    with progress("cells", 9, done=2) as bar:
+        bar.advance(3, "one failed")
+        bar.advance(4)
+    assert lines(channel) == [["cells", 2, 9, ""], ["cells", 5, 9, "one failed"], ["cells", 9, 9, "one failed"]]
+
+
+def test_one_bar_is_enough(channel):
+    with progress("outer", 1) as bar:
+        assert list(track("abc", "inner")) == ["a", "b", "c"]
+        bar.advance()
+    with progress("nothing left", 4, done=4) as bar:
+        bar.advance(0, "status")
+    assert list(track([], "empty")) == []
+    assert {line[0] for line in lines(channel)} == {"outer"}
+    assert list(track("ab", "after")) == ["a", "b"] and lines(channel)[-1] == ["after", 2, 2, ""]
+
+
+def test_a_terminal_shows_done_total_status_and_time_to_go(monkeypatch, capsys):
+    monkeypatch.delenv(CHANNEL, raising=False)
+    with progress("cells", 324, done=36) as bar:
+        bar.advance(3, "trainings running: 2, cells failed: 1")
+        shown = capsys.readouterr().err.split("\r")[-1]
+    assert "cells:  12%" in shown and "39/324" in shown and "<" in shown
+    assert "trainings running: 2, cells failed: 1" in shown
+
+
+def test_the_runner_shows_what_a_notebook_reports(channel):
+    terminal, done = io.StringIO(), threading.Event()
+    with progress("grid, cells", 324, done=36) as bar:
+        bar.advance(3, "trainings running: 2, cells failed: 1")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(runner, "SECONDS_BETWEEN_LINES", 0)
+            reader = threading.Thread(target=runner._show_progress, args=(channel, "02_grid", terminal, done))
+            reader.start()
+            while "39/324" not in terminal.getvalue() and reader.is_alive():
+                done.wait(0.05)
+            done.set()
+            reader.join()
+    assert "02_grid: grid, cells:  12%" in terminal.getvalue()
+    assert "trainings running: 2, cells failed: 1" in terminal.getvalue()
+    assert "trainings running" not in terminal.getvalue().split("\r")[-1], "when it is over nothing runs"
+
+
+def test_the_grid_counts_cells_and_goes_on_counting_from_what_is_kept(channel, monkeypatch, tmp_path):
+    log = Sessions.from_lists([[int(s + step) % 8 for step in range(3)] for s in np.arange(50)])
+    wide = {"optimizers": ["adam", "sgd"], "batch_sizes": [16], "epochs": [1, 2, 3], "units": 3}
+
+    def cells(training, epochs, split, data, grid):
+        rows = [grids.failed_cell(training, e, "no memory") for e in epochs]
+        return [row if training.optimizer == "sgd" else row | {"status": "ok"} for row in rows]
+
+    def here(function, tasks, execution, running):
+        for left, task in zip(range(len(tasks), 0, -1), tasks, strict=True):
+            running(min(2, left))
+            yield task, function(task)
+
+    monkeypatch.setattr(grids, "train_cells", cells)
+    monkeypatch.setattr(grids, "fan_out", here)
+    run_grid(log, Data(max_length=1), Grid(architectures=["gru"], **wide), Execution(), tmp_path)
+    run_grid(log, Data(max_length=1), Grid(architectures=["gru", "lstm"], **wide), Execution(), tmp_path)
+    status = "trainings running: {}, cells failed: {}".format
+    first = [line for line in lines(channel) if line[2] == 6]
+    assert first == [
+        ["grid, cells", 0, 6, ""],
+        ["grid, cells", 0, 6, status(2, 0)],
+        ["grid, cells", 3, 6, status(2, 0)],
+        ["grid, cells", 3, 6, status(1, 0)],
+        ["grid, cells", 6, 6, status(1, 0)],
+    ]
+    second = [line for line in lines(channel) if line[2] == 12]
+    assert second[0] == ["grid, cells", 3, 12, ""], "failed cells are not done: they are tried again"
+    assert next(line[1:] for line in second if line[3].endswith("failed: 3")) == [6, 12, status(2, 3)]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_how_many_tasks_are_under_way(workers):
+    counts = []
+    results = list(fan_out(str, [0, 1, 2], Execution(workers=workers), counts.append))
+    assert sorted(results) == [(0, "0"), (1, "1"), (2, "2")]
+    assert counts == ([1, 1, 1, 0] if workers == 1 else [2, 2, 1, 0])
