@@ -303,42 +303,87 @@ def pad(sessions: Sessions, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Optimizer:
-    """Adam, or Adagrad with momentum, over tensors of which a step may move only some rows.
+    """Adam, or Adagrad with momentum (as in the official GRU4Rec), that moves only the rows of the item tables in a step.
 
-    A row that is not in a step stays as it is, with its moments, and every row counts its own steps. With all rows in
-    every step this is `torch.optim.Adam`. Adagrad with momentum is that of the official GRU4Rec.
+    Adam moves a row on after its gradient was zero, too: its mean gradient decays and goes on pushing. A row makes up for
+    the steps without it when it is taken again, by the sum of the series of these pushes. So the training is that of
+    `torch.optim.Adam`, but for weight decay, which only acts on the rows of a step.
     """
 
-    def __init__(self, settings: Gru4Rec):
-        self.settings = settings
-        self.moments: dict[str, list[Tensor]] = {}
+    BETA, BETA_SQUARE, EPSILON = 0.9, 0.999, 1e-8
+    RATIO = BETA / BETA_SQUARE**0.5
+    """Of a push to the one before, while the gradient is zero."""
+    SETTLED = 20_000
+    """Steps after which Adam's corrections for its start at zero are one."""
 
-    def step(self, name: str, weight: Tensor, gradient: Tensor, rows: Tensor | None, rate: float) -> None:
-        """Move ``weight`` (in place) by the gradient of its ``rows`` (None: all)."""
-        if name not in self.moments:
-            steps = weight.new_zeros(len(weight), *[1] * (weight.dim() - 1))
-            self.moments[name] = [torch.zeros_like(weight), torch.zeros_like(weight), steps]
-        whole = [weight, *self.moments[name]]
-        part = whole if rows is None else [tensor.index_select(0, rows) for tensor in whole]
-        gradient = gradient.add(part[0], alpha=self.settings.l2) if self.settings.l2 else gradient
-        (self._adam if self.settings.optimizer == "adam" else self._adagrad)(*part, gradient, rate)
+    def __init__(self, network: Network, settings: Gru4Rec):
+        self.settings, self.rate = settings, settings.learning_rate
+        self.weights = {name: weight.data for name, weight in network.named_parameters()}
+        self.moments = {name: (torch.zeros_like(w), torch.zeros_like(w)) for name, w in self.weights.items()}
+        self.steps = 0
+        self.last_step = torch.zeros(len(network.tables["bias"]), 1, device=network.tables["bias"].device)
+        """float32 (n_items, 1): the step up to which a row has moved."""
+        corrections = np.arange(1, self.SETTLED + 2)
+        corrections = np.sqrt(1 - self.BETA_SQUARE**corrections) / (1 - self.BETA**corrections)
+        left = [self.RATIO / (1 - self.RATIO)]
+        for correction in corrections[::-1]:
+            left.append(self.RATIO * (correction + left[-1]))
+        self.left_to_push = torch.tensor(left[:0:-1], dtype=torch.float32, device=self.last_step.device)
+        """All pushes to come after a step if the gradient stays zero, in units of the mean over the root of the square."""
+
+    @torch.no_grad()
+    def take(self, rows: Tensor | None) -> dict[str, Tensor]:
+        """The ``rows`` (None: all) of the item tables as they are at this step, to compute a gradient with."""
+        self.rows = rows
+        self.taken = {name: [weight, *self.moments[name]] for name, weight in self.weights.items()}
+        tables = [name for name in self.taken if name.startswith("tables.")]
         if rows is not None:
-            for tensor, moved in zip(whole, part, strict=True):
-                tensor.index_copy_(0, rows, moved)
+            for name in tables:
+                self.taken[name] = [whole.index_select(0, rows) for whole in self.taken[name]]
+        if self.settings.optimizer == "adam":
+            self._catch_up(
+                [self.taken[name] for name in tables], self.last_step if rows is None else self.last_step[rows]
+            )
+        return {name.removeprefix("tables."): self.taken[name][0] for name in tables}
 
-    @staticmethod
-    def _adam(weight: Tensor, mean: Tensor, square: Tensor, steps: Tensor, gradient: Tensor, rate: float) -> None:
-        steps += 1
-        mean.lerp_(gradient, 0.1)
-        square.mul_(0.999).addcmul_(gradient, gradient, value=0.001)
-        divisor = (square / (1 - 0.999**steps)).sqrt_().add_(1e-8)
-        weight.sub_(mean / (1 - 0.9**steps) / divisor, alpha=rate)
+    def _catch_up(self, parts: list[list[Tensor]], last_step: Tensor) -> None:
+        missed = self.steps - last_step
+        left = self.left_to_push.take(last_step.long().clamp_(max=self.SETTLED))
+        pushes = left - self.RATIO**missed * self.left_to_push[min(self.steps, self.SETTLED)]
+        fading, fading_square = self.BETA**missed, self.BETA_SQUARE**missed
+        for weight, mean, square in parts:
+            weight.sub_(mean * (self.rate * pushes) / square.sqrt().add_(self.EPSILON))
+            mean.mul_(fading)
+            square.mul_(fading_square)
 
-    def _adagrad(
-        self, weight: Tensor, velocity: Tensor, square: Tensor, steps: Tensor, gradient: Tensor, rate: float
-    ) -> None:
+    @torch.no_grad()
+    def step(self, gradients: dict[str, Tensor]) -> None:
+        """Move the rows that were taken, and all other weights, by their gradients."""
+        self.steps += 1
+        for name, gradient in gradients.items():
+            part = self.taken[name]
+            if self.settings.l2:
+                gradient = gradient.add(part[0], alpha=self.settings.l2)
+            (self._adam if self.settings.optimizer == "adam" else self._adagrad)(*part, gradient)
+            if name.startswith("tables.") and self.rows is not None:
+                for whole, moved in zip((self.weights[name], *self.moments[name]), part, strict=True):
+                    whole.index_copy_(0, self.rows, moved)
+        self.last_step[slice(None) if self.rows is None else self.rows] = self.steps
+
+    def flush(self) -> None:
+        """Bring every row up to this step."""
+        self.take(None)
+        self.last_step.fill_(self.steps)
+
+    def _adam(self, weight: Tensor, mean: Tensor, square: Tensor, gradient: Tensor) -> None:
+        mean.lerp_(gradient, 1 - self.BETA)
+        square.mul_(self.BETA_SQUARE).addcmul_(gradient, gradient, value=1 - self.BETA_SQUARE)
+        divisor = (square / (1 - self.BETA_SQUARE**self.steps)).sqrt_().add_(self.EPSILON)
+        weight.addcdiv_(mean, divisor, value=-self.rate / (1 - self.BETA**self.steps))
+
+    def _adagrad(self, weight: Tensor, velocity: Tensor, square: Tensor, gradient: Tensor) -> None:
         square.addcmul_(gradient, gradient)
-        velocity.mul_(self.settings.momentum).addcdiv_(gradient, (square + 1e-6).sqrt_(), value=-rate)
+        velocity.mul_(self.settings.momentum).addcdiv_(gradient, (square + 1e-6).sqrt_(), value=-self.rate)
         weight.add_(velocity)
 
 
@@ -377,20 +422,21 @@ class GRU4Rec(Recommender):
         self.network = Network(train.n_items, chosen).to(self.device)
         self.parameters = sum(p.numel() for p in self.network.parameters())
         self.sampler = NegativeSampler(self.popularity, chosen.alpha, self.device)
-        optimizer = Optimizer(chosen)
+        optimizer = Optimizer(self.network, chosen)
         has_validation = validation is not None and len(validation) > 0
 
         self.curve: list[dict[str, float]] = []
         best_value, best_weights, best_epoch = -1.0, None, 0
         for epoch in track(range(1, chosen.max_epochs + 1), "GRU4Rec, epochs at most"):
             self.network.train()
-            rate = chosen.learning_rate
             if chosen.schedule == "cosine":
-                rate *= (1 + np.cos(np.pi * (epoch - 1) / chosen.max_epochs)) / 2
+                optimizer.rate = chosen.learning_rate * (1 + np.cos(np.pi * (epoch - 1) / chosen.max_epochs)) / 2
             losses, state = [], None
             for batch in BATCHES[chosen.batches](train, chosen.batch_size, self.history, random):
-                loss, state = self._step(batch, state, optimizer, rate)
+                loss, gradients, state = self.gradients(batch, state, optimizer.take)
+                optimizer.step(gradients)
                 losses.append(loss)
+            optimizer.flush()
             self.epochs = epoch
             self.curve.append({"epoch": epoch, "loss": float(torch.stack(losses).mean())})
             if not has_validation:
@@ -407,54 +453,39 @@ class GRU4Rec(Recommender):
         if best_weights is not None:
             self.network.load_state_dict(best_weights)
 
-    def _step(
-        self, batch: Batch, state: list[Tensor] | None, optimizer: Optimizer, rate: float
-    ) -> tuple[Tensor, list[Tensor]]:
-        """Move the weights by the gradient of one batch; give its loss, and the state after it."""
-        loss, gradients, rows, state = self.gradients(batch, state)
-        weights = dict(self.network.named_parameters())
-        with torch.no_grad():
-            for name, gradient in gradients.items():
-                optimizer.step(name, weights[name], gradient, rows if name.startswith("tables.") else None, rate)
-        return loss, state
-
     def gradients(
-        self, batch: Batch, state: list[Tensor] | None = None
-    ) -> tuple[Tensor, dict[str, Tensor], Tensor | None, list[Tensor]]:
+        self, batch: Batch, state: list[Tensor] | None, take: Callable[[Tensor | None], dict[str, Tensor]]
+    ) -> tuple[Tensor, dict[str, Tensor], list[Tensor]]:
         """The loss of a batch and its gradient.
 
         Args:
             state: after the batch before, where this one goes on from there.
+            take: gives the rows, int64 (None: all), of the item tables.
 
         Returns:
-            The loss; the gradient of each parameter by its name, of the item tables for ``rows`` alone; ``rows``, int64,
-            None for all; and the state after the batch.
+            The loss; the gradient of each parameter by its name, of the item tables for the rows alone; the state after.
         """
-        network, tables = self.network, self.network.tables
-        inputs, targets = (
-            torch.from_numpy(batch.inputs).to(self.device),
-            torch.from_numpy(batch.targets).to(self.device),
-        )
+        inputs = torch.from_numpy(batch.inputs).to(self.device)
+        targets = torch.from_numpy(batch.targets).to(self.device)
         is_case = targets >= 0
         targets = targets[is_case]
         negatives = self._negatives(targets)
-        if negatives is None:
-            rows, some = None, dict(tables)
-        else:
+        rows = None
+        if negatives is not None:
             # The rows that the step needs become small tables of their own, and items the numbers of their rows.
             parts = (inputs, targets, negatives)
             rows, index = torch.unique(torch.cat([part.reshape(-1) for part in parts]), return_inverse=True)
             index = index.split([part.numel() for part in parts])
             inputs, targets, negatives = (i.view(part.shape) for i, part in zip(index, parts, strict=True))
-            some = {name: table.detach()[rows].requires_grad_() for name, table in tables.items()}
+        some = {name: table.requires_grad_() for name, table in take(rows).items()}
         before = None if batch.lanes is None else self._carry(state, torch.from_numpy(batch.lanes).to(self.device))
         with self._precision():
-            vectors, after = network(F.embedding(inputs, some["input"]), before)
+            vectors, after = self.network(F.embedding(inputs, some["input"]), before)
             loss = self._loss(vectors[is_case].to(some["bias"].dtype), targets, negatives, rows, some)
-        weights = {name: weight for name, weight in network.named_parameters() if not name.startswith("tables.")}
+        weights = {name: weight for name, weight in self.network.named_parameters() if not name.startswith("tables.")}
         weights |= {f"tables.{name}": table for name, table in some.items()}
         gradients = dict(zip(weights, torch.autograd.grad(loss, list(weights.values())), strict=True))
-        return loss.detach(), gradients, rows, [tensor.detach().to(some["bias"].dtype) for tensor in after]
+        return loss.detach(), gradients, [tensor.detach().to(some["bias"].dtype) for tensor in after]
 
     def _negatives(self, targets: Tensor) -> Tensor | None:
         """int64 (n_negatives,) for the batch, or (n_cases, n_negatives) for each case; None for the whole catalogue."""
