@@ -216,7 +216,7 @@ class Gru4Rec(ModelParams):
     """Of the scores in training; it does not change their order."""
     regularisation: float = Field(1.0, ge=0)
     """`bpr-max` only: the weight of the negatives' squared scores."""
-    negatives: int = Field(512, ge=0)
+    negatives: int = Field(1024, ge=0)
     """Sampled negatives; with 0, or as many as the catalogue has items, the whole catalogue is scored."""
     negatives_of: Literal["batch", "case"] = "batch"
     """All cases of a batch share their negatives, or each has its own."""
@@ -233,14 +233,14 @@ class Gru4Rec(ModelParams):
     optimizer: Literal["adam", "adagrad"] = "adam"
     momentum: float = Field(0.0, ge=0, lt=1)
     """`adagrad` only."""
-    learning_rate: float = Field(3e-3, gt=0)
-    schedule: Literal["constant", "cosine"] = "constant"
+    learning_rate: float = Field(5e-3, gt=0)
+    schedule: Literal["constant", "cosine"] = "cosine"
     """cosine: the rate falls to zero over ``max_epochs``."""
     l2: float = Field(0.0, ge=0)
     """Weight decay of what a step moves."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of the network's products, where the device has it; weights and losses stay in float32."""
-    max_epochs: int = Field(60, ge=1)
+    max_epochs: int = Field(20, ge=1)
     patience: int = Field(5, ge=1)
     """Epochs without a better validation NDCG@10 after which training stops."""
 

@@ -26,11 +26,11 @@ from studylib.progress import track
 _NEURAL: dict[str, BaseDistribution] = {
     "dropout_embedding": FloatDistribution(0, 0.8),
     "dropout_hidden": FloatDistribution(0, 0.8),
-    "negatives": CategoricalDistribution([256, 512, 1024, 2048]),
+    "negatives": CategoricalDistribution([512, 1024, 2048]),
     "alpha": FloatDistribution(0.25, 1),
-    "batch_size": CategoricalDistribution([32, 64, 128, 256]),
-    "learning_rate": FloatDistribution(5e-4, 2e-2, log=True),
-    "l2": CategoricalDistribution([0.0, 1e-7, 1e-6, 1e-5, 1e-4]),
+    "batch_size": CategoricalDistribution([32, 64, 128]),
+    "learning_rate": FloatDistribution(1e-3, 2e-2, log=True),
+    "l2": CategoricalDistribution([0.0, 1e-7, 1e-6, 1e-5]),
 }
 
 SPACES: dict[str, dict[str, BaseDistribution]] = {"gru4rec": _NEURAL}
