@@ -124,6 +124,8 @@ def test_the_same_figure_is_the_same_bytes(drawing):
 
 def test_figures_show_the_numbers():
     cells = make_cells()
+    low = cells.assign(**{metric: cells[metric] / 10 for metric in figures.CLASS_METRICS})
+    assert all(panel.get_ylim()[1] > 0.3 for panel in figures.grid_by(low, floor=FLOOR).axes)
     panels = figures.grid_by(cells, floor=FLOOR).axes
     assert [panel.get_title(loc="left") for panel in panels] == ["Accuracy", "Precision", "Recall", "F1"]
     for panel, metric in zip(panels, figures.CLASS_METRICS, strict=True):

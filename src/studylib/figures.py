@@ -111,9 +111,9 @@ def grid_by(cells: pd.DataFrame, factor: str | None = None, floor: pd.DataFrame 
             linestyle="none" if unordered else "-", markersize=5, err_kws={"linewidth": 1}, linewidth=1.2, legend=False,
         )  # fmt: skip
         panel.set(title=title, ylabel="", xlabel=(factor or "").replace("_", " "))
-        panel.set_ylim(bottom=0)
         panel.tick_params(axis="x", rotation=30 if unordered else 0)
         _draw_floor(panel, floor, metric)
+        panel.set_ylim(bottom=0)
     handles = [plt.Line2D([], [], color=COLOURS[a], marker="o", linestyle="none", label=a) for a in architectures]
     handles = (handles if factor else []) + _floor_handles(floor)
     if handles:
