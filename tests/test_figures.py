@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from studylib import figures
 from studylib.figures import INK, colours, to_svg
+from studylib.grid import seconds_an_epoch
 
 
 def make_cells(architectures=("lstm", "gru", "hybrid"), activations=("softmax", "tanh"), epochs=(5, 15), seeds=(0,)):
@@ -21,6 +22,7 @@ def make_cells(architectures=("lstm", "gru", "hybrid"), activations=("softmax", 
     for metric in figures.CLASS_METRICS:
         cells[metric] = random.uniform(0.1, 0.6, len(cells))
     cells["train_seconds"] = cells["epochs"] * random.uniform(0.5, 2, len(cells))
+    cells["validation_accuracy"], cells["status"] = random.uniform(0.1, 0.6, len(cells)), "ok"
     cells["curve"] = [np.geomspace(5, random.uniform(1, 4), n).tolist() for n in cells["epochs"]]
     return cells
 
@@ -52,22 +54,24 @@ def failed(cells):
 PAGES = pd.DataFrame({"visits": [1, 2, 5, 400], "pages": [900, 300, 40, 1]})
 USERS = pd.DataFrame({"visits": [2, 3, 40], "users": [500, 100, 2]})
 LONG = pd.DataFrame({"visits": [2, 3, 4000], "users": [500, 100, 2]})
+FLOOR = pd.DataFrame({metric: [0.05, 0.3] for metric in figures.CLASS_METRICS}, index=["popularity", "markov"])
 ONE = {"architectures": ["gru"], "activations": ["softmax"], "epochs": [5]}
 
 DRAWINGS = {
     "visits": lambda: figures.visit_distributions(PAGES, USERS),
     "visits of long sessions": lambda: figures.visit_distributions(PAGES, LONG),
-    "grid overall": lambda: figures.grid_by(make_cells(), floor={"popularity": 0.05, "markov": 0.3}),
+    "grid overall": lambda: figures.grid_by(make_cells(), floor=FLOOR),
     "grid of one": lambda: figures.grid_by(make_cells(**ONE)),
-    "grid by activation": lambda: figures.grid_by(make_cells(), "activation"),
+    "grid by activation": lambda: figures.grid_by(make_cells(), "activation", FLOOR),
     "grid by optimizer of one": lambda: figures.grid_by(make_cells(**ONE), "optimizer"),
     "grid by epochs with failures": lambda: figures.grid_by(failed(make_cells()), "epochs"),
     "grid by batch size": lambda: figures.grid_by(make_cells(), "batch_size"),
     "curves": lambda: figures.learning_curves(make_cells(seeds=(0, 1))),
     "curves of one": lambda: figures.learning_curves(make_cells(**ONE)),
     "curves with failures": lambda: figures.learning_curves(failed(make_cells(epochs=(5,)))),
-    "times": lambda: figures.training_times(failed(make_cells())),
-    "times of one": lambda: figures.training_times(make_cells(**ONE)),
+    "times": lambda: figures.training_times(seconds_an_epoch(failed(make_cells()))),
+    "times of one": lambda: figures.training_times(seconds_an_epoch(make_cells(**ONE))),
+    "one cell": lambda: figures.one_cell(make_cells(), make_cells().iloc[3], FLOOR),
     "ranking": lambda: figures.ranking_dots(make_measured(["grocery", "synthetic"]), "hr@10", {"synthetic": 0.7}),
     "ranking of one": lambda: figures.ranking_dots(make_measured(["shop"], ["gru4rec"]), "mrr"),
     "prefixes": lambda: figures.by_prefix_length(make_curves(["grocery", "ml-1m"]), "hr@10"),
@@ -120,12 +124,23 @@ def test_the_same_figure_is_the_same_bytes(drawing):
 
 def test_figures_show_the_numbers():
     cells = make_cells()
-    panels = figures.grid_by(cells, floor={"markov": 0.3}).axes
+    low = cells.assign(**{metric: cells[metric] / 10 for metric in figures.CLASS_METRICS})
+    assert all(panel.get_ylim()[1] > 0.3 for panel in figures.grid_by(low, floor=FLOOR).axes)
+    panels = figures.grid_by(cells, floor=FLOOR).axes
     assert [panel.get_title(loc="left") for panel in panels] == ["Accuracy", "Precision", "Recall", "F1"]
     for panel, metric in zip(panels, figures.CLASS_METRICS, strict=True):
         means = cells.groupby("architecture", sort=False)[metric].mean()
         drawn = [line.get_ydata()[~np.isnan(line.get_ydata())] for line in panel.lines if line.get_marker() == "o"]
         assert sorted(np.concatenate(drawn)) == pytest.approx(sorted(means))
+        dashed = [line.get_ydata()[0] for line in panel.lines if line.get_linestyle() == "--"]
+        assert dashed == [0.05, 0.3], "the floor is in every panel"
+
+    left, right = figures.one_cell(cells, cells.iloc[3], FLOOR).axes
+    assert left.lines[0].get_ydata().tolist() == cells["curve"][3]
+    points = [line for line in right.lines if line.get_marker() == "o"]
+    assert sum(len(line.get_xdata()) for line in points[:-1]) == len(cells)
+    ringed = points[-1].get_xydata()
+    assert ringed.tolist() == [cells.loc[3, ["validation_accuracy", "accuracy"]].tolist()]
 
     measured = make_measured(["grocery", "shop"])
     panel = figures.ranking_dots(measured, "hr@10").axes[3]

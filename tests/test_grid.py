@@ -15,7 +15,21 @@ from studylib.data.sessions import Sessions
 from studylib.evaluation.classification import macro_average
 from studylib.evaluation.ranking import Ranks
 from studylib.execution import WorkerDied, fan_out
-from studylib.grid import COLUMNS, KEYS, Training, expand, other_settings, run_grid, split_log, to_csv, train_cells
+from studylib.grid import (
+    COLUMNS,
+    KEYS,
+    Training,
+    expand,
+    floor,
+    floor_measures,
+    other_settings,
+    run_grid,
+    seconds_an_epoch,
+    split_log,
+    time_ratio,
+    to_csv,
+    train_cells,
+)
 from studylib.params import Data, Execution, Grid
 
 DATA = Data(max_length=1)
@@ -281,3 +295,28 @@ def test_the_other_settings_are_a_part_of_the_grid_and_share_its_cells_where_the
     trained.clear()
     run_grid(log, DATA, other, EXECUTION, tmp_path)
     assert trained == [Training("gru", "softmax", "rmsprop", 16, 0)], "SGD is the same in both"
+
+
+def test_the_floor_is_judged_on_the_cases_of_the_cells(log, kept):
+    cells, _ = kept
+    baselines = floor(log, DATA, GRID)
+    assert baselines[["architecture", "seed"]].to_numpy().tolist() == [
+        [name, seed] for name in ("popularity", "markov") for seed in GRID.seeds
+    ]
+    assert dict(baselines[["seed", "split"]].to_numpy()) == dict(cells[["seed", "split"]].to_numpy())
+    assert all(len(above) == 10 for above in baselines["above"])
+    means = floor_measures(baselines)
+    assert list(means.index) == ["popularity", "markov"] and means.loc["markov", "accuracy"] > 0.5
+    assert means.loc["popularity", "mrr"] == pytest.approx(baselines["mrr"][:2].mean())
+
+
+def test_seconds_an_epoch_leave_out_what_comes_before_the_first_checkpoint():
+    same = {"activation": "softmax", "optimizer": "sgd", "batch_size": 64, "seed": 0, "status": "ok"}
+    measured = [("lstm", 20, 50.0), ("lstm", 100, 90.0), ("gru", 20, 30.0), ("gru", 100, 62.0), ("gru", 100, 1e9)]
+    cells = pd.DataFrame([same | {"architecture": a, "epochs": e, "train_seconds": s} for a, e, s in measured])
+    cells.loc[4, "status"] = "failed"
+    times = seconds_an_epoch(cells)
+    assert dict(times[["architecture", "seconds"]].to_numpy()) == {"lstm": 0.5, "gru": 0.4}
+    assert time_ratio(times, "gru").tolist() == pytest.approx([0.8])
+    one = seconds_an_epoch(cells[cells["epochs"] == 100])
+    assert dict(one[["architecture", "seconds"]].to_numpy()) == {"lstm": 0.9, "gru": 0.62}

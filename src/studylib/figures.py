@@ -95,34 +95,74 @@ def visit_distributions(pages: pd.DataFrame, users: pd.DataFrame) -> Figure:
     return figure
 
 
-def grid_by(cells: pd.DataFrame, factor: str | None = None, floor: dict[str, float] | None = None) -> Figure:
+def grid_by(cells: pd.DataFrame, factor: str | None = None, floor: pd.DataFrame | None = None) -> Figure:
     """Toledo & Rezende 2020, Figures 2 (``factor`` None) and 3 to 6: the mean of each metric by architecture and factor.
 
-    The line through a mean spans all cells behind it. ``floor`` draws the accuracy of baselines, by name.
+    The line through a mean spans all cells behind it. ``floor`` draws baselines as dashed lines (`grid.floor_measures`).
     """
     _theme()
     architectures = list(dict.fromkeys(cells["architecture"]))
+    unordered = factor in (None, "activation", "optimizer")
     figure, panels = plt.subplots(1, 4, figsize=(10, 3.0), layout="constrained", sharex=True)
     for panel, (metric, title) in zip(panels, CLASS_METRICS.items(), strict=True):
         sns.pointplot(
             cells, x=factor or "architecture", y=metric, hue="architecture", hue_order=architectures, ax=panel,
             palette=colours(architectures), errorbar=("pi", 100), dodge=0.35 if factor and len(architectures) > 1 else False,
-            linestyle="none" if not factor or factor in ("activation", "optimizer") else "-", markersize=5,
-            err_kws={"linewidth": 1}, linewidth=1.2, legend=panel is panels[-1] and factor is not None,
+            linestyle="none" if unordered else "-", markersize=5, err_kws={"linewidth": 1}, linewidth=1.2, legend=False,
         )  # fmt: skip
         panel.set(title=title, ylabel="", xlabel=(factor or "").replace("_", " "))
+        panel.tick_params(axis="x", rotation=30 if unordered else 0)
+        _draw_floor(panel, floor, metric)
         panel.set_ylim(bottom=0)
-        panel.tick_params(axis="x", rotation=30 if not factor or factor in ("activation", "optimizer") else 0)
-        if metric == "accuracy":
-            for name, value in (floor or {}).items():
-                panel.axhline(value, color=COLOURS[name], linewidth=1, linestyle=(0, (4, 2)))
-                panel.annotate(
-                    name, (1, value), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize=8,
-                    color=COLOURS[name],
-                )  # fmt: skip
-    if legend := panels[-1].get_legend():
-        sns.move_legend(panels[-1], "center left", bbox_to_anchor=(1.02, 0.5), title="")
-        legend.set_title("")
+    handles = [plt.Line2D([], [], color=COLOURS[a], marker="o", linestyle="none", label=a) for a in architectures]
+    handles = (handles if factor else []) + _floor_handles(floor)
+    if handles:
+        panels[-1].legend(handles=handles, loc="center left", bbox_to_anchor=(1.02, 0.5))
+    return figure
+
+
+def _draw_floor(panel, floor: pd.DataFrame | None, metric: str) -> None:
+    for name, value in ({} if floor is None else floor[metric]).items():
+        panel.axhline(value, color=COLOURS[name], linewidth=1, linestyle=_FLOOR_DASH)
+
+
+def _floor_handles(floor: pd.DataFrame | None) -> list:
+    names = [] if floor is None else floor.index
+    return [plt.Line2D([], [], color=COLOURS[n], linewidth=1, linestyle=_FLOOR_DASH, label=n) for n in names]
+
+
+_FLOOR_DASH = (0, (4, 2))
+
+
+def one_cell(cells: pd.DataFrame, cell: pd.Series, floor: pd.DataFrame | None = None) -> Figure:
+    """The learning curve of a cell, and where the cell stands among all by validation and test accuracy.
+
+    Args:
+        cells: of `grid.run_grid`.
+        cell: one of them, ringed.
+        floor: baselines (`grid.floor_measures`), dashed.
+    """
+    _theme()
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    colour = COLOURS[cell["architecture"]]
+    left.plot(np.arange(1, len(cell["curve"]) + 1), cell["curve"], color=colour, linewidth=1.6)
+    left.plot(len(cell["curve"]), cell["curve"][-1], "o", color=colour, markersize=6)
+    left.set(title="Its training loss", xlabel="epoch", ylabel="training loss")
+    left.xaxis.set_major_locator(MaxNLocator(integer=True))
+    architectures = list(dict.fromkeys(cells["architecture"]))
+    for architecture in architectures:
+        own = cells[cells["architecture"] == architecture]
+        right.plot(
+            own["validation_accuracy"], own["accuracy"], "o", color=COLOURS[architecture], markersize=4, alpha=0.55
+        )
+    right.plot(
+        cell["validation_accuracy"], cell["accuracy"], "o", markersize=11, markerfacecolor="none", markeredgecolor=INK,
+        markeredgewidth=1.4,
+    )  # fmt: skip
+    _draw_floor(right, floor, "accuracy")
+    right.set(title="Among all cells", xlabel="validation accuracy", ylabel="test accuracy")
+    handles = [plt.Line2D([], [], color=COLOURS[a], marker="o", linestyle="none", label=a) for a in architectures]
+    right.legend(handles=handles + _floor_handles(floor), loc="center left", bbox_to_anchor=(1.02, 0.5))
     return figure
 
 
@@ -149,21 +189,10 @@ def learning_curves(cells: pd.DataFrame) -> Figure:
     return figure
 
 
-def training_times(cells: pd.DataFrame) -> Figure:
-    """Seconds an epoch by batch size and architecture; the line spans all trainings.
-
-    Taken between the first and the last checkpoint of a training, so that compiling the network does not count.
-    """
+def training_times(times: pd.DataFrame) -> Figure:
+    """Seconds an epoch by batch size and architecture (`grid.seconds_an_epoch`); the line spans all trainings."""
     _theme()
-    training = ["architecture", "activation", "optimizer", "batch_size", "seed"]
-    between = cells.groupby(training, sort=False)[["train_seconds", "epochs"]].agg(["min", "max"])
-    if (between["epochs"]["min"] < between["epochs"]["max"]).all():
-        seconds = between["train_seconds"]["max"] - between["train_seconds"]["min"]
-        epochs = between["epochs"]["max"] - between["epochs"]["min"]
-    else:
-        seconds, epochs = between["train_seconds"]["max"], between["epochs"]["max"]
-    times = (seconds / epochs).rename("seconds").reset_index()
-    architectures = list(dict.fromkeys(cells["architecture"]))
+    architectures = list(dict.fromkeys(times["architecture"]))
     figure, panel = plt.subplots(figsize=(5.5, 3.2), layout="constrained")
     sns.pointplot(
         times, x="batch_size", y="seconds", hue="architecture", hue_order=architectures, palette=colours(architectures),

@@ -235,15 +235,47 @@ def floor(log: Sessions, data: Data, grid: Grid) -> pd.DataFrame:
     """What two models without training reach: the pages that are most often the last, and first-order Markov.
 
     Returns:
-        One row a model: ``architecture`` (its name) and the measures of the cells, means over the seeds.
+        One row a model and seed: ``architecture`` (its name), ``seed``, ``split`` and what `judge` gives of a cell.
     """
     rows = []
     for seed in grid.seeds:
         split = split_log(log, data, seed)
         counted = {"popularity": Popularity().fit(split.train.last_visits()), "markov": Markov().fit(split.train)}
-        rows += [{"architecture": name, **judge(model, split.test)} for name, model in counted.items()]
-    measures = [*CLASS_METRICS, *RANKING_METRICS]
-    return pd.DataFrame(rows).groupby("architecture", sort=False)[measures].mean().reset_index()
+        about = {"seed": seed, "split": split.checksum}
+        rows += [{"architecture": name, **about, **judge(model, split.test)} for name, model in counted.items()]
+    return pd.DataFrame(rows).sort_values("architecture", ascending=False, kind="stable", ignore_index=True)
+
+
+def floor_measures(baselines: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `floor` as means over the seeds: a row a model, a column a measure."""
+    return baselines.groupby("architecture", sort=False)[[*CLASS_METRICS, *RANKING_METRICS]].mean()
+
+
+def seconds_an_epoch(cells: pd.DataFrame) -> pd.DataFrame:
+    """How long an epoch of each training takes: the settings of the training, and ``seconds``.
+
+    Taken between the first and the last checkpoint, so that compiling the network does not count; where there is one
+    checkpoint only it does.
+    """
+    training = [key for key in KEYS if key != "epochs"]
+    between = (
+        cells[cells["status"] != "failed"]
+        .groupby(training, sort=False)[["train_seconds", "epochs"]]
+        .agg(["min", "max"])
+    )
+    if (between["epochs"]["min"] < between["epochs"]["max"]).all():
+        seconds = between["train_seconds"]["max"] - between["train_seconds"]["min"]
+        epochs = between["epochs"]["max"] - between["epochs"]["min"]
+    else:
+        seconds, epochs = between["train_seconds"]["max"], between["epochs"]["max"]
+    return (seconds / epochs).rename("seconds").reset_index()
+
+
+def time_ratio(times: pd.DataFrame, architecture: str, to: str = "lstm") -> pd.Series:
+    """How many times as long as ``to`` an epoch of ``architecture`` takes, for each training alike in all else."""
+    rest = [column for column in times.columns if column not in ("architecture", "seconds")]
+    wide = times.pivot(index=rest, columns="architecture", values="seconds")
+    return (wide[architecture] / wide[to]).dropna()
 
 
 def judge(model: Recommender, cases: Cases) -> dict:

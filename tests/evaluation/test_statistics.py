@@ -6,7 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from studylib.evaluation.statistics import bootstrap_means, holm, interval, paired_difference, variance_shares
+from studylib.evaluation.statistics import (
+    bootstrap_means,
+    bootstrap_seeds,
+    detectable_difference,
+    holm,
+    interval,
+    paired_difference,
+    two_sided_p,
+    variance_shares,
+)
 
 
 def test_a_large_sample_has_the_normal_interval():
@@ -100,3 +109,49 @@ def test_a_saturated_grid_has_shares_too():
     shares = variance_shares(cells, "m", ["a", "b"]).set_index("effect")["share"]
     assert shares.sum() == pytest.approx(1) and shares["rest"] == pytest.approx(0, abs=1e-9)
     assert variance_shares(cells[:2], "m", ["a", "b"])["effect"].tolist() == ["a", "rest"]
+
+
+def test_one_seed_is_its_cases():
+    values = np.random.default_rng(0).random((80, 2))
+    for shared in (False, True):
+        np.testing.assert_array_equal(bootstrap_seeds([values], shared, seed=3), bootstrap_means(values, seed=[3]))
+
+
+def test_seeds_and_cases_are_both_drawn():
+    random = np.random.default_rng(0)
+    agree = [random.normal(0.0, 1.0, (400, 1)) for _ in range(4)]
+    cases = np.sqrt(sum(v.var() / 400 for v in agree)) / 4
+    assert cases < bootstrap_seeds(agree).std() < 1.6 * cases
+    differ = [v + shift for v, shift in zip(agree, (-3, -1, 1, 3), strict=True)]
+    spread = np.std([v.mean() for v in differ])
+    assert bootstrap_seeds(differ).std() == pytest.approx(np.sqrt(spread**2 / 4 + cases**2), rel=0.06)
+    # The same cases for all: more seeds that agree do not make them more.
+    assert bootstrap_seeds([agree[0]] * 4, shared=True).std() == pytest.approx(agree[0].std() / 20, rel=0.06)
+
+
+def test_intervals_over_seeds_and_cases_cover_the_truth():
+    random, covered = np.random.default_rng(3), 0
+    for experiment in range(200):
+        seeds = [random.normal(random.normal(0, 0.05), 1.0, (300, 1)) for _ in range(5)]
+        low, high = interval(bootstrap_seeds(seeds, resamples=200, seed=experiment))
+        covered += low[0] <= 0 <= high[0]
+    assert covered >= 0.92 * 200
+
+
+def test_p_agrees_with_the_interval():
+    means = np.linspace(-0.024, 0.976, 1001)
+    assert two_sided_p(means) == pytest.approx(2 * 26 / 1002) and interval(means[:, None])[0][0] > 0
+    assert two_sided_p(-means) == two_sided_p(means)
+    assert two_sided_p(means + 1) == pytest.approx(2 / 1002)
+    assert two_sided_p(np.zeros(10)) == 1
+
+
+def test_a_detectable_difference_is_detected_four_times_in_five():
+    random = np.random.default_rng(4)
+    spread = random.choice([-1.0, 0.0, 1.0], 10_000, p=[0.1, 0.8, 0.1])
+    true = detectable_difference(spread[:300])
+    found = [
+        paired_difference(random.choice(spread, 300) - spread.mean() + true, np.zeros(300), 1, 400, seed).p < 0.05
+        for seed in range(300)
+    ]
+    assert 0.72 < np.mean(found) < 0.88

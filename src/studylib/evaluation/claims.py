@@ -7,15 +7,14 @@ the same site could have given.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from studylib.evaluation.ranking import Ranks
-from studylib.evaluation.statistics import bootstrap_means, holm, interval, paired_difference
+from studylib.evaluation.cells import case_hits
+from studylib.evaluation.statistics import bootstrap_means, interval
 from studylib.grid import KEYS
 from studylib.params import Ranking
 
@@ -157,43 +156,6 @@ def grid_claims(cells: pd.DataFrame, resamples: int = 2000) -> list[dict]:
         test = f"{claim.test}; bootstrap over test cases"
         rows.append(_row(TOLEDO, claim.claim, claim.where, value, low, high, n_cases, test, verdict, claim.figure))
     return rows
-
-
-def level_differences(cells: pd.DataFrame, factor: str, margin: float = 0.01) -> pd.DataFrame:
-    """Accuracy of each two levels of a factor, case by case: a case counts with its mean over all cells of the level.
-
-    All cells of a split are judged on the same cases, so that numbers of epochs of one training, and whatever else the
-    cells share, are repeated measures of a case and not further evidence.
-
-    Args:
-        cells: of `run_grid`.
-        margin: a difference of accuracies that is of no interest.
-
-    Returns:
-        Columns ``more, less, difference, low, high, p, alike``: the level with the higher mean first; ``p`` is corrected
-        for the number of pairs (Holm), ``alike`` is the test of equivalence within the margin.
-    """
-    cells = cells[cells["status"] != "failed"]
-    scenario = [key for key in KEYS if key != factor]
-    complete = cells.groupby(scenario)[factor].transform("nunique") == cells[factor].nunique()
-    values = {}
-    for level, own in cells[complete].groupby(factor, sort=False):
-        by_split = [
-            np.mean([case_hits(c) for _, c in g.iterrows()], axis=0) for _, g in own.groupby("split", sort=False)
-        ]
-        values[level] = np.concatenate(by_split)
-    order = sorted(values, key=lambda level: -values[level].mean())
-    pairs = list(itertools.combinations(order, 2))
-    found = [paired_difference(values[a], values[b], margin) for a, b in pairs]
-    corrected = holm([d.p for d in found]) if found else []
-    rows = [(a, b, d.mean, d.low, d.high, p, d.alike) for (a, b), d, p in zip(pairs, found, corrected, strict=True)]
-    return pd.DataFrame(rows, columns=["more", "less", "difference", "low", "high", "p", "alike"])
-
-
-def case_hits(cell: pd.Series | dict) -> np.ndarray:
-    """float64 (n_cases,): whether each test case of a cell is predicted, from its kept ranks."""
-    above, tied = np.asarray(cell["above"]), np.asarray(cell["tied"])
-    return Ranks(above, tied, np.empty((0, 0)), int((above + tied).max()) + 1).metric("accuracy")
 
 
 def ranking_claims(measured: pd.DataFrame, ranking: Ranking) -> list[dict]:

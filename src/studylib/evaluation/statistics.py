@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
 from statsmodels.stats.multitest import multipletests
 
 
-def bootstrap_means(values: np.ndarray, resamples: int = 2000, seed: int = 0) -> np.ndarray:
+def bootstrap_means(values: np.ndarray, resamples: int = 2000, seed: int | list[int] = 0) -> np.ndarray:
     """Means of the columns over cases drawn again with replacement; the columns share the draws.
 
     The draws are the weights of a multinomial over the cases, in blocks, so that one matrix product serves all columns.
@@ -31,6 +32,47 @@ def bootstrap_means(values: np.ndarray, resamples: int = 2000, seed: int = 0) ->
         weights = np.bincount(drawn.ravel(), minlength=size * n_cases).reshape(size, n_cases)
         means[start : start + size] = weights @ values / n_cases
     return means
+
+
+def bootstrap_seeds(values: list[np.ndarray], shared: bool = False, resamples: int = 2000, seed: int = 0) -> np.ndarray:
+    """Means over seeds and cases that are both drawn again: seeds with replacement, then the cases of each.
+
+    With one seed the cases alone are drawn, as `bootstrap_means` does. The spread between seeds holds that of their cases
+    already, so that with several the intervals are rather too wide than too narrow.
+
+    Args:
+        values: for each seed float (n_cases, n_columns).
+        shared: all seeds have the same cases, so a draw of cases is the same for all.
+
+    Returns:
+        float64 (resamples, n_columns).
+    """
+    places = range(len(values))
+    drawn = np.random.default_rng([seed, len(values)]).integers(0, len(values), (len(values), resamples))
+    total = 0.0
+    for place in places:
+        cases = [[seed] if shared or len(values) == 1 else [seed, place, own] for own in places]
+        means = np.stack([bootstrap_means(v, resamples, c) for v, c in zip(values, cases, strict=True)])
+        total = total + means[drawn[place], np.arange(resamples)]
+    return total / len(values)
+
+
+def two_sided_p(means: np.ndarray) -> float:
+    """The p value, that there is no difference, from resampled means (resamples,) of one; it agrees with their interval."""
+    beyond = min(np.sum(means <= 0), np.sum(means >= 0))
+    return float(min(1.0, 2 * (1 + beyond) / (len(means) + 1)))
+
+
+def detectable_difference(difference: np.ndarray, power: float = 0.8, level: float = 0.05) -> float:
+    """The smallest true mean that a paired test of as many cases finds with a probability of ``power``.
+
+    (z(1 - level / 2) + z(power)) standard errors, of one comparison without correction for others.
+
+    Args:
+        difference: float (n_cases,), the paired differences; their spread is what counts.
+    """
+    error = np.std(difference, ddof=1) / np.sqrt(len(difference))
+    return float((norm.ppf(1 - level / 2) + norm.ppf(power)) * error)
 
 
 def interval(means: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
