@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from studylib.models.base import Recommender
 from studylib.models.baselines import Markov, Popularity
+from studylib.models.factors import BPR
 from studylib.models.gru4rec import GRU4Rec
+from studylib.models.neighbours import ItemKNN, SessionKNN
 from studylib.params import Model
 
-BASELINES = {"popularity": Popularity, "markov": Markov}
+WITHOUT_CHANCE = {"popularity": Popularity, "markov": Markov, "item-knn": ItemKNN, "session-knn": SessionKNN}
+"""Models that nothing random goes into, and that choose for themselves how far back they look."""
 
 
 def build(model: Model, history: int, seed: int, device: str) -> Recommender:
@@ -19,6 +22,8 @@ def build(model: Model, history: int, seed: int, device: str) -> Recommender:
         seed: of everything random in the training.
         device: ``auto``, ``cpu`` or ``cuda``.
     """
-    if model.model in BASELINES:
-        return BASELINES[model.model](**model.settings)
+    if model.model in WITHOUT_CHANCE:
+        return WITHOUT_CHANCE[model.model](**model.settings)
+    if model.model == "bpr-mf":
+        return BPR(**model.settings, history=history, seed=seed)
     return GRU4Rec(**model.settings, history=history, seed=seed, device=device)
