@@ -33,8 +33,9 @@ def main() -> None:
         started = time.process_time()
         ranks[model.label] = rank_cases(fitted, split.test, ranking.history)
         seconds[f"judge {model.label}, {len(split.test):,} cases"] = time.process_time() - started
+        ranks[model.label]["shuffled"] = ranks[model.label]["full"]
 
-    # Ten models of two protocols and one seed, whose ranks are those of the two above.
+    # Ten models of three protocols and one seed, whose ranks are those of the two above.
     models = [{"model": "popularity", "label": str(k)} for k in range(MODELS)]
     many = Ranking(datasets=["grocery"], models=models)
     every = {
