@@ -5,6 +5,7 @@ import re
 import pytest
 
 from studylib.errors import StudyError
+from studylib.models import build
 from studylib.params import StudyParams, load_params, project_root, study_params
 
 
@@ -189,3 +190,13 @@ def test_a_tab_may_be_written_with_or_without_quotes(load):
 
 def test_options_of_the_generated_log_go_with_it_alone(message):
     assert "goes with 'dataset: synthetic' alone" in message("data: {dataset: yelp, synthetic: {items: 20}}")
+
+
+def test_the_models_have_the_settings_of_their_classes(load):
+    names = ["popularity", "markov", "item-knn", "session-knn", "bpr-mf", "gru4rec"]
+    models = load(f"ranking: {{models: {names}}}".replace("'", "")).ranking.models
+    assert [m.label for m in models] == names
+    built = [build(m, history=7, seed=3, device="cpu") for m in models]
+    assert [type(b).__name__ for b in built] == ["Popularity", "Markov", "ItemKNN", "SessionKNN", "BPR", "GRU4Rec"]
+    assert [b.settings for b in built[2:5]] == [type(m)() for m in models[2:5]]
+    assert (built[4].history, built[4].seed) == (7, 3)

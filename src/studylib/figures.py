@@ -1,6 +1,7 @@
 """One function per figure, and how a figure becomes an SVG that follows the page's theme.
 
-An architecture or a model has the same colour everywhere (Okabe & Ito's palette, safe for colour-blind readers). Ink is
+An architecture or a model has the same colour everywhere, safe for colour-blind readers (Okabe & Ito's palette, and for the
+names that it has no colour left for, those most distinct from the others of their kind under three kinds of such sight). Ink is
 `currentColor`, so that the same drawing reads on a light and on a dark page.
 """
 
@@ -28,6 +29,9 @@ COLOURS = {
     "popularity": "#8C8C8C",
     "markov": "#56B4E9",
     "gru4rec": "#D55E00",
+    "item-knn": "#884E3A",
+    "session-knn": "#455CA1",
+    "bpr-mf": "#AC00E6",
 }
 SPARE_COLOURS = ["#882255", "#117733", "#332288", "#AA7700", "#44AA99", "#AA4499"]
 INK = "#010203"

@@ -18,6 +18,7 @@ from studylib.errors import StudyError, nearest
 Reader = Literal["sequences", "events", "jsonl", "rechorus", "parquet"]
 Architecture = Literal["lstm", "gru", "hybrid", "hybrid-gru-lstm"]
 Activation = Literal["softmax", "tanh", "sigmoid"]
+Weighting = Literal["equal", "linear", "quadratic", "harmonic"]
 Optimizer = Literal["sgd", "adam", "rmsprop", "adagrad"]
 
 READER_OPTIONS = {
@@ -187,6 +188,50 @@ class Markov(ModelParams):
     label: str = "markov"
 
 
+class ItemKnn(ModelParams):
+    """Item-kNN; the defaults were chosen on validation cases of `grocery`, `ml-100k`, `yelp` and `rsc15-100k`."""
+
+    model: Literal["item-knn"] = "item-knn"
+    label: str = "item-knn"
+    decay: float = Field(0.7, ge=0, le=1)
+    """What a visit weighs against the one after it: 0, only the last visit counts; 1, all count alike."""
+    shrinkage: float = Field(10.0, ge=0)
+    """Added to the number of sessions with each item."""
+
+
+class SessionKnn(ModelParams):
+    """V-SKNN; the defaults were chosen on validation cases, as those of `ItemKnn`."""
+
+    model: Literal["session-knn"] = "session-knn"
+    label: str = "session-knn"
+    neighbours: int = Field(200, ge=1)
+    sample: int = Field(1000, ge=1)
+    """The most recent sessions that share an item, among which the neighbours are sought."""
+    weighting: Weighting = "harmonic"
+    """Of the items of the current session in the similarity, by how long ago they were visited."""
+    score_weighting: Weighting = "harmonic"
+    """Of a neighbour, by how long ago the latest item was visited that it shares."""
+    cosine: bool = True
+    """Divide by the square root of the length of the past session."""
+    idf: float = Field(1.0, ge=0)
+    """How much more rare items count: the factor of the logarithm."""
+
+
+class Bpr(ModelParams):
+    """Matrix factorisation by BPR; the defaults were chosen on validation cases, as those of `ItemKnn`."""
+
+    model: Literal["bpr-mf"] = "bpr-mf"
+    label: str = "bpr-mf"
+    factors: int = Field(64, ge=1)
+    learning_rate: float = Field(0.1, gt=0)
+    l2: float = Field(0.01, ge=0)
+    fold_in: float = Field(2.0, gt=0)
+    """Times the mean of the factors of the visited items, which stands for the user."""
+    max_epochs: int = Field(200, ge=10, multiple_of=10)
+    patience: int = Field(30, ge=10)
+    """Epochs without a better validation NDCG@10 after which training stops; it is looked at every 10 epochs."""
+
+
 class Gru4Rec(ModelParams):
     """Sizes of Shrimal & Patil 2024, section 4.1; the other defaults were chosen on validation cases."""
 
@@ -253,7 +298,7 @@ class Gru4Rec(ModelParams):
         return self
 
 
-Model = Annotated[Popularity | Markov | Gru4Rec, Field(discriminator="model")]
+Model = Annotated[Popularity | Markov | ItemKnn | SessionKnn | Bpr | Gru4Rec, Field(discriminator="model")]
 
 
 class Ranking(Section):

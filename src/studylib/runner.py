@@ -174,7 +174,7 @@ def check_results(number: str, params: StudyParams, folder: Path, since: float) 
         expected["grid.csv"] = cells
     elif number == "03":
         ranking = params.ranking
-        expected["ranking.csv"] = 2 * len(ranking.datasets) * len(ranking.models) * len(ranking.seeds)
+        expected["ranking.csv"] = 3 * len(ranking.datasets) * len(ranking.models) * len(ranking.seeds)
     else:
         expected["claims.csv"] = None
     for result, rows in expected.items():

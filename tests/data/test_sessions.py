@@ -281,3 +281,34 @@ def test_taken_cases_keep_their_candidates(cases):
     assert taken.events.tolist() == [8, 1] and taken.candidates.tolist() == [[3], [0]]
     assert cases.take(slice(1, 3)).events.tolist() == [2, 4]
     assert replace(cases, candidates=None).take(slice(2)).candidates is None
+
+
+def test_shuffled_cases_have_the_same_targets_after_the_same_visits_in_another_order():
+    offsets = np.concatenate([[0], np.cumsum(np.random.default_rng(0).integers(2, 15, 80))])
+    sessions = Sessions(np.arange(offsets[-1], dtype=np.int32), offsets, np.arange(offsets[-1]))
+    events = np.concatenate([offsets[1:] - 1, offsets[:-1] + 1])
+    cases = Cases(sessions, events, np.zeros((160, 3), np.int32))
+    shuffled = cases.shuffled(6, seed=1)
+    assert shuffled.targets.tolist() == cases.targets.tolist() and shuffled.candidates is None
+    moved = 0
+    for case, (own, before) in enumerate(zip(ids(shuffled.prefixes()), ids(cases.prefixes()), strict=True)):
+        assert own[:-6] == before[:-6], "what no model sees stays where it is"
+        assert sorted(own[-6:]) == before[-6:], case  # ids ascend within a session
+        moved += own != before
+    assert moved > 60
+    assert shuffled.prefixes().items.dtype == np.int32
+    again, other = cases.shuffled(6, seed=1), cases.shuffled(6, seed=2)
+    assert again.sessions.items.tolist() == shuffled.sessions.items.tolist() != other.sessions.items.tolist()
+
+
+def test_all_orders_of_a_shuffled_prefix_are_as_likely():
+    one = Sessions.from_lists([[0, 1, 2, 3]])
+    cases = Cases(one, np.full(6000, 3))
+    orders, counts = np.unique(cases.shuffled(20, 0).prefixes().items.reshape(-1, 3), axis=0, return_counts=True)
+    assert len(orders) == 6 and counts.min() > 850 and counts.max() < 1150
+
+
+def test_the_share_of_visits_that_are_visits_again():
+    assert Sessions.from_lists([["a", "b", "a", "a"], ["b", "c"]]).revisits == 2 / 4
+    assert Sessions.from_lists([["a", "b"], ["a"]]).revisits == 0
+    assert Sessions.from_lists([["a"]]).revisits == 0

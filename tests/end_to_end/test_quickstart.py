@@ -34,7 +34,7 @@ def test_every_column_of_the_tables_is_filled(quickstart):
     assert list(cells.columns) == grid.COLUMNS and len(cells) == 12 and not cells.isna().any().any()
     assert (cells["status"] == "ok").all()
     ranking = pd.read_csv(folder / "ranking.csv")
-    assert list(ranking.columns) == comparison.COLUMNS and len(ranking) == 6 and not ranking.isna().any().any()
+    assert list(ranking.columns) == comparison.COLUMNS and len(ranking) == 9 and not ranking.isna().any().any()
     assert list(pd.read_csv(folder / "claims.csv").columns) == claims.COLUMNS
     facts = json.loads((folder / "provenance.json").read_text())
     assert set(facts) >= {"commit", "versions", "data", "seeds", "machine", "durations in seconds"}

@@ -12,7 +12,7 @@ def test_smoke(data_root, tmp_path):
     cells = pd.read_csv(tmp_path / "smoke" / "grid.csv")
     assert len(cells) == 18 and not cells.isna().any().any()
     ranking = pd.read_csv(tmp_path / "smoke" / "ranking.csv")
-    assert len(ranking) == 12 and not ranking.isna().any().any()
+    assert len(ranking) == 18 and not ranking.isna().any().any()
 
     among_99 = ranking[ranking["protocol"] == "sampled-99"].set_index(["dataset", "model"])["hr@5"]
     grocery, movies = among_99["grocery"], among_99["ml-100k"]

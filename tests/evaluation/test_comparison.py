@@ -7,9 +7,23 @@ import pandas as pd
 import pytest
 
 from studylib.data.sessions import Cases, Sessions
+from studylib.data.splits import Split
 from studylib.errors import StudyError
 from studylib.evaluation import comparison as comparisons
-from studylib.evaluation.comparison import COLUMNS, KEYS, METRICS, by_visits, compare, intervals, to_csv
+from studylib.evaluation.comparison import (
+    COLUMNS,
+    KEYS,
+    METRICS,
+    Comparison,
+    by_training_visits,
+    by_visits,
+    compare,
+    intervals,
+    pairs,
+    popularity_of_lists,
+    to_csv,
+    worth_of_order,
+)
 from studylib.evaluation.ranking import Ranks, rank_cases
 from studylib.execution import WorkerDied
 from studylib.models import files
@@ -52,7 +66,7 @@ def test_a_row_for_each_model_seed_and_protocol_with_all_columns(first, tmp_path
         ["synthetic", model, seed, protocol]
         for model in ("markov", "popularity", "small")
         for seed in (0, 1)
-        for protocol in ("full", "sampled-9")
+        for protocol in ("full", "sampled-9", "shuffled")
     ]
     assert table[KEYS].values.tolist() == expected
     test = first[0].splits["synthetic"].test
@@ -61,7 +75,7 @@ def test_a_row_for_each_model_seed_and_protocol_with_all_columns(first, tmp_path
     assert table[METRICS].to_numpy().min() >= 0 and table[METRICS].to_numpy().max() <= 1
     assert (table.loc[table["protocol"] == "sampled-9", ["hr@10", "recall@20"]] == 1).all().all()  # lists of ten
     small = table[table["model"] == "small"]
-    assert set(small["epochs"]) == {2} and (small["train_seconds"] > 0).all() and small["mrr"].nunique() == 4
+    assert set(small["epochs"]) == {2} and (small["train_seconds"] > 0).all() and small["mrr"].nunique() == 6
     to_csv(table, tmp_path / "ranking.csv")
     assert pd.read_csv(tmp_path / "ranking.csv").columns.tolist() == COLUMNS
 
@@ -77,6 +91,9 @@ def test_rows_are_the_means_of_the_kept_ranks(first):
     for protocol in ("full", "sampled-9"):
         kept_ranks = comparison.ranks["synthetic", "markov", 1, protocol]
         np.testing.assert_array_equal(kept_ranks.above, markov[protocol].above)
+    shuffled = rank_cases(Markov().fit(split.train), split.test.shuffled(20, 0), 20)["full"]
+    assert (shuffled.above != markov["full"].above).any()
+    np.testing.assert_array_equal(comparison.ranks["synthetic", "markov", 1, "shuffled"].above, shuffled.above)
 
 
 def test_the_models_of_the_first_seed_are_kept_and_give_the_kept_ranks(first):
@@ -132,7 +149,7 @@ def test_another_setting_trains_what_it_touches(first, trained, monkeypatch, tmp
     assert train(history=5) == everything
     assert train(candidates=8) == everything
     assert train(exclude_visited=True) == everything
-    assert train(seed=1) == everything  # other candidates
+    assert train(seed=1) == everything  # other candidates, other orders
     assert train(execution=Execution(threads_per_worker=2)) == everything
     assert train() == []
 
@@ -155,7 +172,7 @@ def test_a_worker_that_died_is_said(monkeypatch, tmp_path):
 def test_intervals_are_over_cases_that_count_with_their_mean_over_seeds(first):
     comparison = first[0]
     measured = intervals(comparison, Ranking(**SMALL), seed=0, metrics=["mrr", "hr@5"])
-    assert len(measured) == 2 * 3 * 2  # protocols, models, metrics
+    assert len(measured) == 3 * 3 * 2  # protocols, models, metrics
     row = measured[(measured["model"] == "small") & (measured["protocol"] == "full")].iloc[0]
     seeds = [comparison.ranks["synthetic", "small", seed, "full"].metric("mrr") for seed in (0, 1)]
     assert row["mean"] == pytest.approx(np.mean(seeds)) and row["n"] == len(seeds[0])
@@ -178,6 +195,97 @@ def test_groups_of_visits_by_hand(first):
     assert markov.loc["1", "mean"] == pytest.approx(hits[lengths == 1].mean())
     assert markov.loc["5+", "mean"] == pytest.approx(hits[lengths >= 5].mean())
     assert (curves["low"] <= curves["mean"]).all() and (curves["mean"] <= curves["high"]).all()
+
+
+def made_up(positions, models, train=((0,), (1,)), targets=None):
+    """A comparison of one data set of 200 items, from the positions of the true items under each protocol and seed."""
+    n = len(next(iter(positions.values())))
+    targets = np.zeros(n, int) if targets is None else targets
+    every = Sessions.from_lists([*map(list, train), *([0, int(t)] for t in targets), list(range(200))])
+    visits = sum(map(len, train))
+    cases = Cases(every, visits + 1 + 2 * np.arange(n))
+    split = Split("made up", every.select(np.arange(len(every.items)) < visits), cases.take([]), cases, "")
+    ranks = {
+        ("shop", *key): Ranks(np.array(p) - 1, np.zeros(n, np.int32), np.full((n, 10), -1), 200)
+        for key, p in positions.items()
+    }
+    seeds = sorted({key[1] for key in positions})
+    ranking = Ranking(datasets=[{"dataset": "synthetic", "name": "shop"}], models=models, seeds=seeds)
+    return Comparison(pd.DataFrame(), ranks, {"shop": split}), ranking
+
+
+def test_every_two_models_are_compared_with_correction():
+    random = np.random.default_rng(0)
+    hit = random.random(600) < 0.5
+    better = np.where(hit | (random.random(600) < 0.2), 1, 30)
+    positions = {("markov", 0): np.where(hit, 1, 30), ("popularity", 0): np.where(hit, 2, 40), ("item-knn", 0): better}
+    sampled = {(*key, "sampled-9"): p for key, p in positions.items()}
+    every, ranking = made_up({(*key, "full"): p for key, p in positions.items()} | sampled,
+                             ["popularity", "markov", "item-knn"])  # fmt: skip
+    table = pairs(every, ranking, 0, "hr@10")
+    assert table["protocol"].tolist() == ["full"] * 3 + ["sampled-9"] * 3
+    found = table[:3].set_index(["more", "less"])
+    assert set(found.index) == {("item-knn", "popularity"), ("item-knn", "markov"), ("popularity", "markov")}
+    first = found.loc[("item-knn", "markov")]
+    gained = (better == 1).mean() - hit.mean()
+    assert first["difference"] == pytest.approx(gained) and first["low"] < gained < first["high"]
+    assert first["p"] == pytest.approx(3 / 2001), "the smallest of three, so three times as much"
+    same = found.loc[("popularity", "markov")]
+    assert (same["difference"], same["p"], same["alike"]) == (0, 1, True) and not first["alike"]
+    alone, one = made_up({("markov", 0, "full"): [1, 2]}, ["markov"])
+    assert pairs(alone, one, 0, "mrr").empty
+
+
+def test_pairs_compare_the_mean_over_the_seeds():
+    positions = {("markov", 0): [1, 1, 30, 30], ("markov", 1): [1, 30, 30, 30], ("popularity", 0): [1, 30, 30, 30]}
+    positions[("popularity", 1)] = positions[("popularity", 0)]
+    every, ranking = made_up({(*key, "full"): p for key, p in positions.items()}, ["popularity", "markov"])
+    row = pairs(every, ranking, 0, "hr@10").iloc[0]
+    assert (row["more"], row["less"], row["difference"]) == ("markov", "popularity", 1 / 8)
+
+
+def test_what_the_order_is_worth():
+    ordered, shuffled = [1] * 60 + [30] * 40, [1] * 30 + [30] * 70
+    positions = {("markov", 0, "full"): ordered, ("markov", 0, "shuffled"): shuffled}
+    positions |= {("popularity", 0, "full"): ordered, ("popularity", 0, "shuffled"): ordered}
+    every, ranking = made_up(positions, ["markov", "popularity"])
+    markov, popularity = worth_of_order(every, ranking, 0, "hr@10").to_dict("records")
+    assert (markov["ordered"], markov["shuffled"], markov["lost"], markov["share"]) == (
+        0.6,
+        0.3,
+        pytest.approx(0.3),
+        0.5,
+    )
+    assert 0.15 < markov["low"] < 0.3 < markov["high"] < 0.45
+    assert [popularity[c] for c in ("lost", "low", "high", "share")] == [0, 0, 0, 0]
+
+
+def test_order_is_worth_nothing_to_models_that_do_not_look_at_it(first):
+    table = worth_of_order(first[0], Ranking(**SMALL), 0, "mrr").set_index("model")
+    assert table.loc["popularity", "lost"] == 0 and table.loc["markov", "low"] > 0
+
+
+def test_groups_by_how_often_the_true_item_was_seen():
+    # Item 1 was seen 4 times in training, item 2 60 times, item 3 never.
+    targets = np.repeat([1, 2, 3], [30, 40, 19])
+    positions = [1] * 15 + [30] * 15 + [1] * 40 + [30] * 19
+    train = [[1, 1], [1, 1], [2] * 60]
+    every, ranking = made_up({("markov", 0, "full"): positions}, ["markov"], train, targets)
+    table = by_training_visits(every, ranking, 0, "hr@10")
+    assert table[["seen", "mean", "n"]].values.tolist() == [["1-4", 0.5, 30], ["50+", 1.0, 40]]
+    assert table.loc[0, "low"] < 0.4 and table.loc[0, "high"] > 0.6
+
+
+def test_the_popularity_of_lists_by_hand():
+    # Of 200 items two are the most visited 1 %: 7 and 8; then 9 with one visit; 197 were never visited.
+    train = [[7, 7, 7, 8], [8, 9]]
+    every, ranking = made_up({("markov", 0, "full"): [1, 1]}, ["markov"], train, np.array([7, 9]))
+    every.ranks["shop", "markov", 0, "full"].top[:, :2] = [[7, 9], [8, 0]]
+    markov, true = popularity_of_lists(every, ranking).to_dict("records")
+    never, nine, eight, seven = 98.5 / 200, 197.5 / 200, 198.5 / 200, 199.5 / 200
+    assert markov["top_share"] == 2 / 4 and markov["percentile"] == pytest.approx((seven + nine + eight + never) / 4)
+    assert true["model"] == "true next items" and true["top_share"] == 1 / 2
+    assert true["percentile"] == pytest.approx((seven + nine) / 2)
 
 
 def test_baselines_by_hand():

@@ -232,3 +232,14 @@ def test_visited_items_are_out_and_the_true_one_never(cases):
 
 def test_without_candidates_there_is_one_protocol(cases):
     assert list(rank_cases(Table(), Cases(cases.sessions, cases.events[:5]))) == ["full"]
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_model_that_scores_all_alike_guesses_at_random_under_every_protocol(cases, name):
+    class Alike:
+        def score(self, prefixes):
+            return np.full((len(prefixes), N_ITEMS), 0.3, np.float32)
+
+    for ranks in rank_cases(Alike(), cases, 3).values():
+        expected = np.mean([gain(name, position) for position in range(1, ranks.listed + 1)])
+        np.testing.assert_allclose(ranks.metric(name), expected)

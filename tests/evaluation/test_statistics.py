@@ -13,6 +13,7 @@ from studylib.evaluation.statistics import (
     holm,
     interval,
     paired_difference,
+    paired_differences,
     two_sided_p,
     variance_shares,
 )
@@ -98,6 +99,22 @@ def test_the_permutation_test_keeps_its_level():
     random = np.random.default_rng(2)
     p = [paired_difference(*random.normal(size=(2, 60)), 0.1, resamples=400, seed=s).p for s in range(300)]
     assert 0.02 < np.mean(np.array(p) < 0.05) < 0.09
+
+
+def test_all_pairs_at_once_are_the_pairs_one_by_one():
+    values = np.random.default_rng(3).binomial(1, [0.3, 0.3, 0.4], (500, 3)).astype(float)
+    compared = [(0, 1), (2, 0), (1, 2)]
+    for (a, b), together in zip(compared, paired_differences(values, compared, 0.05, 300, seed=7), strict=True):
+        difference = values[:, a] - values[:, b]
+        means = bootstrap_means(difference[:, None], 300, seed=7)[:, 0]
+        assert together.mean == pytest.approx(difference.mean())
+        assert [together.low, together.high] == pytest.approx(np.quantile(means, [0.025, 0.975]).tolist())
+        signs = 2 * np.random.default_rng(7).integers(0, 2, (300, 500), np.int8) - 1
+        extreme = np.abs(signs @ difference) >= abs(difference.sum()) - 1e-9
+        assert together.p == (1 + extreme.sum()) / 301
+        inner = np.quantile(means, [0.05, 0.95])
+        assert together.alike == (inner[0] > -0.05 and inner[1] < 0.05)
+    assert paired_differences(values, [], 0.05) == []
 
 
 def test_holm_by_hand():

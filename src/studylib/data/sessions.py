@@ -116,6 +116,12 @@ class Sessions:
         return np.repeat(np.arange(len(self), dtype=np.int32), self.lengths)
 
     @property
+    def revisits(self) -> float:
+        """The share of visits, first ones of a session apart, to an item that the session has visited before."""
+        distinct = len(np.unique(self.session_of_event.astype(np.int64) * self.n_items + self.items))
+        return (len(self.items) - distinct) / max(1, len(self.items) - len(self))
+
+    @property
     def checksum(self) -> str:
         """SHA-256 of items, offsets, ids, times and the given split: equal for equal sessions, whatever their file."""
         arrays = [self.items, self.offsets, "\n".join(map(str, self.vocabulary)).encode()]
@@ -323,3 +329,16 @@ class Cases:
         return replace(
             self, events=self.events[rows], candidates=None if self.candidates is None else self.candidates[rows]
         )
+
+    def shuffled(self, history: int, seed: int) -> Cases:
+        """The same cases with the last ``history`` visits before each target in random order: what a model sees of a prefix
+        stays the same but for its order. Without candidates; each case is in a session of its own, which ends in the target.
+        """
+        prefixes = self.prefixes()
+        from_end = np.repeat(prefixes.offsets[1:], prefixes.lengths) - np.arange(len(prefixes.items))
+        key = np.random.default_rng(seed).random(len(prefixes.items))
+        key = np.where(from_end <= history, key, -from_end)
+        items = prefixes.items[np.lexsort((key, prefixes.session_of_event))]
+        items = np.insert(items, prefixes.offsets[1:], self.targets)
+        offsets = prefixes.offsets + np.arange(len(self) + 1)
+        return Cases(Sessions(items, offsets, self.sessions.vocabulary), offsets[1:] - 1)

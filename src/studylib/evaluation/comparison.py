@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.stats import rankdata
 
 from studylib.data.datasets import load
 from studylib.data.sessions import apply_filters, checksum
 from studylib.data.splits import Split, leave_one_out, split_as_given, split_by_time, with_candidates
 from studylib.errors import StudyError
 from studylib.evaluation.ranking import Ranks, rank_cases
-from studylib.evaluation.statistics import bootstrap_means, interval
+from studylib.evaluation.statistics import bootstrap_means, holm, interval, paired_differences
 from studylib.execution import WorkerDied, configure, fan_out
 from studylib.models import build, files
 from studylib.params import Execution, Model, Ranking, RankingDataset, slug, tuned
@@ -27,7 +30,11 @@ TRAINING_VERSION = 2
 KEYS = ["dataset", "model", "seed", "protocol"]
 METRICS = ["hr@5", "hr@10", "ndcg@5", "ndcg@10", "mrr", "recall@20", "mrr@20"]
 COLUMNS = [*KEYS, "exclude_visited", *METRICS, "coverage@10", "cases", "parameters", "train_seconds", "epochs"]
-"""The columns of ``ranking.csv``."""
+"""The columns of ``ranking.csv``. ``protocol`` is ``full`` (the whole catalogue), ``sampled-<n>`` (among n negatives) or
+`SHUFFLED`."""
+
+SHUFFLED = "shuffled"
+"""The whole catalogue after prefixes whose visits are in random order: what a model loses by it, the order is worth to it."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +82,7 @@ def compare(ranking: Ranking, execution: Execution, seed: int, folder: Path) -> 
 
     Args:
         ranking, execution: the sections of the study.
-        seed: of the study: candidates and generated data.
+        seed: of the study: candidates, generated data and shuffled prefixes.
         folder: of the study: the ranks are kept in its ``ranks/``, the models in its ``models/``.
     """
     kept = folder / "ranks"
@@ -83,12 +90,12 @@ def compare(ranking: Ranking, execution: Execution, seed: int, folder: Path) -> 
     splits = {dataset.label: prepare(dataset, ranking, seed) for dataset in ranking.datasets}
     models = {(dataset, model.label): tuned(model, dataset) for dataset in splits for model in ranking.models}
     names = {
-        Run(dataset, label, seed): _name(Run(dataset, label, seed), splits[dataset], model, ranking, execution)
+        Run(dataset, label, s): _name(Run(dataset, label, s), splits[dataset], model, ranking, execution, seed)
         for (dataset, label), model in models.items()
-        for seed in ranking.seeds
+        for s in ranking.seeds
     }
     missing = [run for run, name in names.items() if not (kept / f"{name}.json").exists()]
-    judge = functools.partial(_judge, splits, models, ranking, execution)
+    judge = functools.partial(_judge, splits, models, ranking, execution, seed)
     for run, result in track(fan_out(judge, missing, execution), "ranking, trainings", len(missing)):
         if isinstance(result, WorkerDied):
             raise StudyError(
@@ -113,6 +120,7 @@ def compare(ranking: Ranking, execution: Execution, seed: int, folder: Path) -> 
                     "dataset": run.dataset,
                     "model": run.model,
                     "seed": run.seed,
+                    "shuffle": seed,
                     "protocol": protocol,
                     "exclude_visited": ranking.exclude_visited,
                     **{metric: ranks.metric(metric, ranking.ties).mean() for metric in METRICS},
@@ -125,7 +133,7 @@ def compare(ranking: Ranking, execution: Execution, seed: int, folder: Path) -> 
     return Comparison(table, every, splits)
 
 
-def _judge(splits: dict, models: dict, ranking: Ranking, execution: Execution, run: Run) -> tuple:
+def _judge(splits: dict, models: dict, ranking: Ranking, execution: Execution, seed: int, run: Run) -> tuple:
     """The ranks by protocol, facts for the table, and the content of the model file (None but for the first seed).
 
     The content comes back with the result, because a worker may have no disk of ours.
@@ -135,6 +143,8 @@ def _judge(splits: dict, models: dict, ranking: Ranking, execution: Execution, r
     model = build(models[run.dataset, run.model], ranking.history, run.seed, execution.device)
     model.fit(split.train, split.validation)
     ranks = rank_cases(model, split.test, ranking.history, ranking.exclude_visited)
+    shuffled = split.test.shuffled(ranking.history, seed)
+    ranks[SHUFFLED] = rank_cases(model, shuffled, ranking.history, ranking.exclude_visited)["full"]
     facts = {
         "parameters": model.parameters,
         "train_seconds": round(model.train_seconds, 3),
@@ -143,13 +153,14 @@ def _judge(splits: dict, models: dict, ranking: Ranking, execution: Execution, r
     return ranks, facts, files.to_bytes(model) if run.seed == ranking.seeds[0] else None
 
 
-def _name(run: Run, split: Split, model: Model, ranking: Ranking, execution: Execution) -> str:
+def _name(run: Run, split: Split, model: Model, ranking: Ranking, execution: Execution, seed: int) -> str:
     """A readable file name that ends in a checksum of all that determines the ranks."""
     determinants = {
         "split": split.checksum,
         "candidates": checksum(split.test.candidates),
         "model": model.model_dump(exclude={"label", "tuned"}),
         "seed": run.seed,
+        "shuffle": seed,
         "history": ranking.history,
         "exclude_visited": ranking.exclude_visited,
         "threads": execution.threads_per_worker,
@@ -170,19 +181,14 @@ def intervals(comparison: Comparison, ranking: Ranking, seed: int, metrics: list
     """
     labels = [model.label for model in ranking.models]
     rows = []
-    for dataset in comparison.splits:
-        for protocol in dict.fromkeys(key[3] for key in comparison.ranks if key[0] == dataset):
-            values = np.column_stack(
-                [
-                    _case_values(comparison, ranking, (dataset, m, protocol), metric)
-                    for m in labels
-                    for metric in metrics
-                ]
-            )
-            low, high = interval(bootstrap_means(values, seed=seed))
-            names = [(m, metric) for m in labels for metric in metrics]
-            for (label, metric), mean, bottom, top in zip(names, values.mean(0), low, high, strict=True):
-                rows.append((dataset, label, protocol, metric, mean, bottom, top, len(values)))
+    names = [(label, metric) for label in labels for metric in metrics]
+    for dataset, protocol in _judged(comparison):
+        values = np.column_stack(
+            [_case_values(comparison, ranking, (dataset, label, protocol), metric) for label, metric in names]
+        )
+        low, high = interval(bootstrap_means(values, seed=seed))
+        for (label, metric), mean, bottom, top in zip(names, values.mean(0), low, high, strict=True):
+            rows.append((dataset, label, protocol, metric, mean, bottom, top, len(values)))
     return pd.DataFrame(rows, columns=["dataset", "model", "protocol", "metric", "mean", "low", "high", "n"])
 
 
@@ -192,23 +198,135 @@ def by_visits(comparison: Comparison, ranking: Ranking, seed: int, metric: str, 
     Returns:
         Columns ``dataset, model, visits, mean, low, high, n``; groups of fewer than 20 cases are left out.
     """
+
+    def visits(split: Split) -> np.ndarray:
+        return np.minimum(split.test.prefix_lengths, ranking.history)
+
+    return _by_group("visits", visits, VISIT_GROUPS, ranking.history, comparison, ranking, seed, metric, protocol)
+
+
+def by_training_visits(
+    comparison: Comparison, ranking: Ranking, seed: int, metric: str, protocol: str = "full"
+) -> pd.DataFrame:
+    """A metric with its interval by how often the true next item was visited in training: new items, rare ones, frequent ones.
+
+    Returns:
+        Columns ``dataset, model, seen, mean, low, high, n``; groups of fewer than 20 cases are left out.
+    """
+
+    def seen(split: Split) -> np.ndarray:
+        return np.bincount(split.train.items, minlength=split.train.n_items)[split.test.targets]
+
+    return _by_group("seen", seen, SEEN_GROUPS, 50, comparison, ranking, seed, metric, protocol)
+
+
+VISIT_GROUPS = [(1, 1), (2, 2), (3, 3), (4, 4), (5, 7), (8, 12), (13, 19), (20, 10**9)]
+SEEN_GROUPS = [(0, 0), (1, 4), (5, 9), (10, 19), (20, 49), (50, 10**9)]
+
+
+def _by_group(
+    column: str,
+    number: Callable[[Split], np.ndarray],
+    groups: list[tuple[int, int]],
+    most: int,
+    comparison: Comparison,
+    ranking: Ranking,
+    seed: int,
+    metric: str,
+    protocol: str,
+) -> pd.DataFrame:
+    """A metric of the cases by a number that each case has; a group that reaches ``most`` is written with a plus sign."""
     labels = [model.label for model in ranking.models]
     rows = []
     for dataset, split in comparison.splits.items():
         values = np.column_stack([_case_values(comparison, ranking, (dataset, m, protocol), metric) for m in labels])
-        seen = np.minimum(split.test.prefix_lengths, ranking.history)
-        for first, last in VISIT_GROUPS:
-            group = values[(seen >= first) & (seen <= last)]
+        numbers = number(split)
+        for first, last in groups:
+            group = values[(numbers >= first) & (numbers <= last)]
             if len(group) < 20:
                 continue
             low, high = interval(bootstrap_means(group, seed=seed))
-            name = str(first) if first == last else f"{first}+" if last >= ranking.history else f"{first}-{last}"
-            for column, label in enumerate(labels):
-                rows.append((dataset, label, name, group[:, column].mean(), low[column], high[column], len(group)))
-    return pd.DataFrame(rows, columns=["dataset", "model", "visits", "mean", "low", "high", "n"])
+            name = str(first) if first == last else f"{first}+" if last >= most else f"{first}-{last}"
+            for k, label in enumerate(labels):
+                rows.append((dataset, label, name, group[:, k].mean(), low[k], high[k], len(group)))
+    return pd.DataFrame(rows, columns=["dataset", "model", column, "mean", "low", "high", "n"])
 
 
-VISIT_GROUPS = [(1, 1), (2, 2), (3, 3), (4, 4), (5, 7), (8, 12), (13, 19), (20, 10**9)]
+def pairs(comparison: Comparison, ranking: Ranking, seed: int, metric: str, margin: float = 0.01) -> pd.DataFrame:
+    """Every two models of a data set, case by case, under each protocol; a case counts with its mean over the seeds.
+
+    Args:
+        margin: a difference of the metric that is of no interest.
+
+    Returns:
+        Columns ``dataset, protocol, more, less, difference, low, high, p, alike``: the model with the higher mean first;
+        ``p`` is corrected for the number of pairs of the data set and protocol (Holm), ``alike`` is the test of
+        equivalence within the margin (uncorrected).
+    """
+    labels = [model.label for model in ranking.models]
+    rows = []
+    for dataset, protocol in _judged(comparison):
+        values = np.column_stack([_case_values(comparison, ranking, (dataset, m, protocol), metric) for m in labels])
+        order = np.argsort(-values.mean(0), kind="stable").tolist()
+        compared = list(itertools.combinations(order, 2))
+        found = paired_differences(values, compared, margin, seed=seed)
+        corrected = holm([d.p for d in found]) if found else []
+        for (more, less), d, p in zip(compared, found, corrected, strict=True):
+            rows.append((dataset, protocol, labels[more], labels[less], d.mean, d.low, d.high, p, d.alike))
+    columns = ["dataset", "protocol", "more", "less", "difference", "low", "high", "p", "alike"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def worth_of_order(comparison: Comparison, ranking: Ranking, seed: int, metric: str) -> pd.DataFrame:
+    """What each model loses against the whole catalogue when the prefixes are shuffled, case by case.
+
+    Returns:
+        Columns ``dataset, model, ordered, shuffled, lost, low, high, share``: ``lost`` with its 95 % bootstrap interval, and
+        the share of ``ordered`` that it is.
+    """
+    labels = [model.label for model in ranking.models]
+    rows = []
+    for dataset in comparison.splits:
+        ordered, shuffled = (
+            np.column_stack([_case_values(comparison, ranking, (dataset, m, protocol), metric) for m in labels])
+            for protocol in ("full", SHUFFLED)
+        )
+        low, high = interval(bootstrap_means(ordered - shuffled, seed=seed))
+        for k, label in enumerate(labels):
+            before, after = ordered[:, k].mean(), shuffled[:, k].mean()
+            share = (before - after) / before if before else 0.0
+            rows.append((dataset, label, before, after, before - after, low[k], high[k], share))
+    return pd.DataFrame(rows, columns=["dataset", "model", "ordered", "shuffled", "lost", "low", "high", "share"])
+
+
+def popularity_of_lists(comparison: Comparison, ranking: Ranking) -> pd.DataFrame:
+    """How popular the first ten of each list are, against the whole catalogue: does a model recommend hits alone?
+
+    Returns:
+        Columns ``dataset, model, top_share, percentile``: the share of the recommendations that are among the 1 % of the
+        catalogue most visited in training, and their mean popularity as the share of the catalogue that is visited less or
+        as often (ties at their mean, so that one drawn at random has 0.5). The rows of the model ``true next items``
+        are what the lists would be if all were right.
+    """
+    rows = []
+    for dataset, split in comparison.splits.items():
+        visits = np.bincount(split.train.items, minlength=split.train.n_items)
+        percentile = (rankdata(visits) - 0.5) / len(visits)
+        hits = np.zeros(len(visits), dtype=bool)
+        hits[np.argsort(-visits, kind="stable")[: max(1, len(visits) // 100)]] = True
+        lists = {
+            model.label: np.concatenate([comparison.ranks[dataset, model.label, s, "full"].top for s in ranking.seeds])
+            for model in ranking.models
+        }
+        for label, items in (lists | {"true next items": split.test.targets}).items():
+            items = items[items >= 0]
+            rows.append((dataset, label, hits[items].mean(), percentile[items].mean()))
+    return pd.DataFrame(rows, columns=["dataset", "model", "top_share", "percentile"])
+
+
+def _judged(comparison: Comparison) -> list[tuple[str, str]]:
+    """The data sets with their protocols."""
+    return list(dict.fromkeys((key[0], key[3]) for key in comparison.ranks))
 
 
 def _case_values(comparison: Comparison, ranking: Ranking, key: tuple[str, str, str], metric: str) -> np.ndarray:

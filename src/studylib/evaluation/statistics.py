@@ -143,16 +143,37 @@ def paired_difference(
         first, second: float (n_cases,), a measure of each case.
         margin: differences smaller than this are of no interest.
     """
-    difference = first - second
-    means = bootstrap_means(difference[:, None], resamples, seed)
-    low, high = (float(bound[0]) for bound in interval(means))
-    inner = [float(bound[0]) for bound in interval(means, 0.9)]
-    random, block = np.random.default_rng(seed), max(1, 4_000_000 // len(difference))
+    return paired_differences(np.column_stack([first, second]), [(0, 1)], margin, resamples, seed)[0]
+
+
+def paired_differences(
+    values: np.ndarray, pairs: list[tuple[int, int]], margin: float, resamples: int = 2000, seed: int = 0
+) -> list[Difference]:
+    """Compare models case by case, all pairs with the same draws and the same signs.
+
+    Args:
+        values: float (n_cases, n_columns), a measure of each case.
+        pairs: the columns to be compared, the first of a pair less the second.
+        margin: differences smaller than this are of no interest.
+    """
+    first, second = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+    n_cases = len(values)
+    mean = values.mean(0)
+    difference = mean[first] - mean[second]
+    means = bootstrap_means(values, resamples, seed)
+    low, high = interval(means[:, first] - means[:, second])
+    inner_low, inner_high = interval(means[:, first] - means[:, second], 0.9)
+    random, block = np.random.default_rng(seed), max(1, 4_000_000 // n_cases)
     sizes = [min(block, resamples - start) for start in range(0, resamples, block)]
-    signs = (2.0 * random.integers(0, 2, (size, len(difference)), np.int8) - 1 for size in sizes)
-    flipped = np.concatenate([some @ difference for some in signs]) / len(difference)
-    p = (1 + np.sum(np.abs(flipped) >= abs(difference.mean()) - 1e-12)) / (resamples + 1)
-    return Difference(float(difference.mean()), low, high, float(p), -margin < inner[0] and inner[1] < margin)
+    signs = (2.0 * random.integers(0, 2, (size, n_cases), np.int8) - 1 for size in sizes)
+    flipped = np.concatenate([some @ values for some in signs]) / n_cases
+    flipped = flipped[:, first] - flipped[:, second]  # flipping a difference is flipping both of its terms
+    p = (1 + np.sum(np.abs(flipped) >= np.abs(difference) - 1e-12, axis=0)) / (resamples + 1)
+    alike = (-margin < inner_low) & (inner_high < margin)
+    return [
+        Difference(*map(float, numbers), bool(same))
+        for *numbers, same in zip(difference, low, high, p, alike, strict=True)
+    ]
 
 
 def holm(p_values: list[float]) -> list[float]:

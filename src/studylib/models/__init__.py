@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from studylib.models.base import Recommender
 from studylib.models.baselines import Markov, Popularity
+from studylib.models.factors import BPR
 from studylib.models.gru4rec import GRU4Rec
+from studylib.models.neighbours import ItemKNN, SessionKNN
 from studylib.params import Model
 
-BASELINES = {"popularity": Popularity, "markov": Markov}
+WITHOUT_CHANCE = {"popularity": Popularity, "markov": Markov, "item-knn": ItemKNN, "session-knn": SessionKNN}
+"""Models that nothing random goes into, and that choose for themselves how far back they look."""
 
 
 def build(model: Model, history: int, seed: int, device: str) -> Recommender:
@@ -19,8 +22,11 @@ def build(model: Model, history: int, seed: int, device: str) -> Recommender:
         seed: of everything random in the training.
         device: ``auto``, ``cpu`` or ``cuda``.
     """
-    if model.model in BASELINES:
-        return BASELINES[model.model](**model.settings)
-    built = GRU4Rec(**model.settings, history=history, seed=seed, device=device)
+    if model.model in WITHOUT_CHANCE:
+        built = WITHOUT_CHANCE[model.model](**model.settings)
+    elif model.model == "bpr-mf":
+        built = BPR(**model.settings, history=history, seed=seed)
+    else:
+        built = GRU4Rec(**model.settings, history=history, seed=seed, device=device)
     built.settings = model  # with its label
     return built

@@ -1,0 +1,91 @@
+"""Matrix factorisation: a vector for each item, learnt from which sessions contain it and not from their order."""
+
+from __future__ import annotations
+
+import numpy as np
+from implicit.cpu.bpr import BayesianPersonalizedRanking
+from scipy import sparse
+
+from studylib.data.sessions import Cases, Sessions
+from studylib.evaluation.ranking import rank_cases
+from studylib.models.base import Recommender
+from studylib.models.neighbours import incidence
+from studylib.params import Bpr
+from studylib.progress import track
+
+
+class BPR(Recommender):
+    """Matrix factorisation by Bayesian personalised ranking (Rendle et al. 2009), as the library `implicit` trains it.
+
+    A training session is a user. A user's factors are learnt for training sessions alone, so every prefix, of a session of
+    the training or of a new one, is folded in the same way: its factors are the mean of those of its items, times
+    ``fold_in``, for single items have smaller factors than the users whom they add up to. Early stopping looks at validation
+    NDCG@10 over the whole catalogue every `ROUND` epochs, and the best factors are kept. Where no training session visits
+    an item twice, the visited ones come last.
+
+    Args:
+        history: the last visits that a prediction is based on, for early stopping.
+        seed: of the initial factors and the sampled pairs.
+        settings: those of `studylib.params.Bpr`, which has their meanings and defaults.
+
+    Example:
+        >>> BPR(factors=32).settings.learning_rate
+        0.1
+    """
+
+    def __init__(self, history: int = 20, seed: int = 0, **settings):
+        self.settings = Bpr(**settings)
+        self.history, self.seed = history, seed
+
+    def _fit(self, train: Sessions, validation: Cases | None) -> None:
+        chosen = self.settings
+        sessions = sparse.csr_matrix(incidence(train), dtype=np.float32)
+        trainer = BayesianPersonalizedRanking(
+            factors=chosen.factors,
+            learning_rate=chosen.learning_rate,
+            regularization=chosen.l2,
+            iterations=ROUND,
+            num_threads=1,  # with more, threads overwrite each other's updates in an order that is never the same
+            random_state=np.random.default_rng(self.seed),  # a generator goes on from round to round
+        )
+        self.revisits = train.revisits > 0
+        has_validation = validation is not None and len(validation) > 0
+        best_value, best, best_epoch = -1.0, None, 0
+        self.curve: list[dict[str, float]] = []
+        for epoch in track(range(ROUND, chosen.max_epochs + 1, ROUND), "BPR, epochs at most"):
+            trainer.fit(sessions, show_progress=False)
+            self.items, self.bias = trainer.item_factors[:, :-1], trainer.item_factors[:, -1]
+            self.epochs = epoch
+            if not has_validation:
+                continue
+            value = float(rank_cases(self, validation, self.history)["full"].metric("ndcg@10").mean())
+            self.curve.append({"epoch": epoch, "validation_ndcg@10": value})
+            if value > best_value:
+                best_value, best, best_epoch = value, (self.items.copy(), self.bias.copy()), epoch
+            elif epoch - best_epoch >= chosen.patience:
+                break
+        if best is not None:
+            self.items, self.bias = best
+        self.parameters = trainer.item_factors.size + trainer.user_factors[:, :-1].size
+
+    def score(self, prefixes: Sessions) -> np.ndarray:
+        share = np.repeat(1 / prefixes.lengths, prefixes.lengths).astype(np.float32)
+        mean = (
+            sparse.csr_array((share, prefixes.items, prefixes.offsets), (len(prefixes), prefixes.n_items)) @ self.items
+        )
+        scores = self.settings.fold_in * (mean @ self.items.T) + self.bias
+        if not self.revisits:
+            scores[prefixes.session_of_event, prefixes.items] = -np.inf
+        return scores
+
+    def state(self) -> dict[str, np.ndarray]:
+        """The items' factors and biases, and whether items are visited again."""
+        return {"items": self.items, "bias": self.bias, "revisits": np.array(self.revisits)}
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Take over what `state` gave."""
+        self.items, self.bias, self.revisits = state["items"], state["bias"], bool(state["revisits"])
+
+
+ROUND = 10
+"""Epochs between two looks at the validation cases."""

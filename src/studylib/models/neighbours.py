@@ -1,0 +1,179 @@
+"""Nearest neighbours: items that occur in the same sessions, and past sessions that share items with the current one."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+
+from studylib.data.sessions import Cases, Sessions
+from studylib.models.base import Recommender
+from studylib.params import ItemKnn, SessionKnn
+
+
+class Neighbours(Recommender):
+    """What item-kNN and session-kNN share: how items without a neighbour, and visited ones, are ordered."""
+
+    revisits: bool
+    """Whether any training session visits an item twice."""
+
+    def _ordered(self, scores: np.ndarray, prefixes: Sessions) -> np.ndarray:
+        """Negative scores that ascend with popularity in place of zeros, the least for what never comes again."""
+        scores = np.where(scores > 0, scores, -1 / (1.0 + self.popularity))
+        if not self.revisits:
+            scores[prefixes.session_of_event, prefixes.items] = -np.inf
+        return scores
+
+
+class ItemKNN(Neighbours):
+    """Items by their cosine similarity to the visited ones (Hidasi et al. 2016, section 4.1; Sarwar et al. 2001).
+
+    The similarity of two items is the number of sessions with both, over the geometric mean of the numbers of sessions with
+    each, which a constant makes larger so that two rare items are not alike by one chance meeting. The visits of a prefix
+    count less the longer ago they are. Items that are similar to no visited one follow by popularity, and where no training
+    session visits an item twice, the visited ones come last, which a trained network learns and neighbours must be told.
+
+    Args:
+        settings: those of `studylib.params.ItemKnn`, which has their meanings and defaults.
+
+    Example:
+        >>> ItemKNN(decay=0).fit(Sessions.from_lists([["a", "b"], ["b", "c"], ["b", "c"]])).recommend(["b"], k=1)
+        ['c']
+    """
+
+    def __init__(self, **settings):
+        self.settings = ItemKnn(**settings)
+
+    def _fit(self, train: Sessions, validation: Cases | None) -> None:
+        self.revisits = train.revisits > 0
+        occurs = incidence(train)
+        together = (occurs.T @ occurs).tocoo()
+        sessions = together.diagonal() + self.settings.shrinkage
+        apart = together.row != together.col
+        row, column = together.row[apart], together.col[apart]
+        similarity = together.data[apart] / np.sqrt(sessions[row] * sessions[column])
+        self.similarity = sparse.csr_array((similarity, (row, column)), shape=together.shape)
+        self.parameters = self.similarity.nnz
+
+    def score(self, prefixes: Sessions) -> np.ndarray:
+        weights = self.settings.decay ** (_steps(prefixes) - 1.0)
+        visited = sparse.csr_array((weights, prefixes.items, prefixes.offsets), (len(prefixes), prefixes.n_items))
+        return self._ordered((visited @ self.similarity).toarray(), prefixes)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """The learnt similarities, as the three arrays of a sparse matrix (CSR), and whether items are visited again."""
+        similarity = self.similarity
+        arrays = {"data": similarity.data, "indices": similarity.indices, "indptr": similarity.indptr}
+        return {**arrays, "revisits": np.array(self.revisits)}
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Take over what `state` gave."""
+        n_items = len(state["indptr"]) - 1
+        self.revisits = bool(state["revisits"])
+        self.similarity = sparse.csr_array((state["data"], state["indices"], state["indptr"]), (n_items, n_items))
+
+
+class SessionKNN(Neighbours):
+    """V-SKNN: items of the past sessions that are most similar to the current one (Ludewig & Jannach 2018, section 3.2).
+
+    Of the ``sample`` most recent past sessions that share an item with the current one, the ``neighbours`` most similar are
+    taken (the more recent of equals). The similarity is the sum of the weights of the shared items, where an item of the
+    current session weighs less the longer ago it was visited, over the square root of the length of the past session if
+    ``cosine``. An item scores the sum over the neighbours that contain it of their similarity, times the weight of the latest
+    item that they share with the current session, times 1 + ``idf`` · log(sessions / sessions with the item). Items of no
+    neighbour follow by popularity, and where no training session visits an item twice, the visited ones come last. Sessions
+    without times are taken to be in their order.
+
+    Args:
+        settings: those of `studylib.params.SessionKnn`, which has their meanings and defaults.
+
+    Example:
+        >>> SessionKNN().fit(Sessions.from_lists([["a", "b"], ["b", "c"], ["a", "d"]])).recommend(["c", "b"], k=2)
+        ['a', 'd']
+    """
+
+    def __init__(self, **settings):
+        self.settings = SessionKnn(**settings)
+
+    def _fit(self, train: Sessions, validation: Cases | None) -> None:
+        self.revisits = train.revisits > 0
+        last = train.offsets[1:] - 1
+        ends = train.times[last] if train.times is not None else last
+        self._index(incidence(train)[np.argsort(-ends, kind="stable")])
+        self.parameters = self.sessions.nnz
+
+    def _index(self, sessions: sparse.csr_array) -> None:
+        """Past sessions by items, the most recent first."""
+        self.sessions = sessions
+        containing = np.maximum(sessions.sum(0), 1)
+        self.item_weights = 1 + self.settings.idf * np.log(sessions.shape[0] / containing)
+        lengths = sessions.sum(1)
+        self.sessions_of_item = sessions.T.tocsr()
+        self.norm = np.sqrt(lengths) if self.settings.cosine else np.ones(len(lengths))
+
+    def score(self, prefixes: Sessions) -> np.ndarray:
+        shape = (len(prefixes), prefixes.n_items)
+        steps, lengths = _steps(prefixes), np.repeat(prefixes.lengths, prefixes.lengths)
+        latest = _latest(prefixes)
+        where = (prefixes.session_of_event[latest], prefixes.items[latest])
+        steps, lengths = steps[latest], lengths[latest]
+        weights = sparse.csr_array((WEIGHTS[self.settings.weighting](steps, lengths), where), shape)
+        # The step of the latest shared item, by a sum: of distinct powers of 1/4 the largest is more than all others.
+        powers = sparse.csr_array((4.0 ** -np.minimum(steps, 500), where), shape)
+        similarity, power = weights @ self.sessions_of_item, powers @ self.sessions_of_item
+        similarity.sort_indices()
+        power.sort_indices()
+
+        offsets = similarity.indptr
+        found = np.minimum(np.diff(offsets), self.settings.sample)
+        column = np.arange(found.max(initial=0))
+        sampled = column < found[:, None]
+        event = (offsets[:-1, None] + column)[sampled]
+        likeness = np.full(sampled.shape, -np.inf)
+        likeness[sampled] = similarity.data[event] / self.norm[similarity.indices[event]]
+        # Rounded, for equal sums may differ in their last digit by the order of their terms.
+        best = np.argsort(-likeness.round(9), axis=1, kind="stable")[:, : self.settings.neighbours]
+        row, column = np.nonzero(np.take_along_axis(sampled, best, 1))
+        event = offsets[row] + best[row, column]
+        step = (1 - np.frexp(power.data[event])[1] + 1) // 2
+        decay = WEIGHTS[self.settings.score_weighting](step, prefixes.lengths[row])
+        weight = likeness[row, best[row, column]] * decay
+        neighbours = sparse.csr_array((weight, (row, similarity.indices[event])), (len(prefixes), len(self.norm)))
+        return self._ordered((neighbours @ self.sessions).toarray() * self.item_weights, prefixes)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """The past sessions, the most recent first, ``items`` and ``offsets`` as those of `Sessions`."""
+        arrays = {"items": self.sessions.indices, "offsets": self.sessions.indptr}
+        return {**arrays, "n_items": np.array(self.sessions.shape[1]), "revisits": np.array(self.revisits)}
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Take over what `state` gave."""
+        items, offsets, self.revisits = state["items"], state["offsets"], bool(state["revisits"])
+        shape = (len(offsets) - 1, int(state["n_items"]))
+        self._index(sparse.csr_array((np.ones(len(items)), items, offsets), shape))
+
+
+WEIGHTS = {
+    "equal": lambda step, length: np.ones(len(step)),
+    "linear": lambda step, length: (length - step + 1) / length,
+    "quadratic": lambda step, length: ((length - step + 1) / length) ** 2,
+    "harmonic": lambda step, length: 1 / step,
+}
+"""Weight of a visit that is ``step`` (1 for the last) from the end of a prefix of ``length`` visits."""
+
+
+def incidence(sessions: Sessions) -> sparse.csr_array:
+    """float64 (n_sessions, n_items): 1 where a session contains an item."""
+    pairs = np.unique(sessions.session_of_event.astype(np.int64) * sessions.n_items + sessions.items)
+    shape = (len(sessions), sessions.n_items)
+    return sparse.csr_array((np.ones(len(pairs)), np.divmod(pairs, sessions.n_items)), shape)
+
+
+def _steps(prefixes: Sessions) -> np.ndarray:
+    """int64 (n_events,): 1 for the last visit of its prefix, 2 for the one before it, and so on."""
+    return np.repeat(prefixes.offsets[1:], prefixes.lengths) - np.arange(len(prefixes.items))
+
+
+def _latest(prefixes: Sessions) -> np.ndarray:
+    """int64 (n,): of the visits of an item in a prefix the last."""
+    key = prefixes.session_of_event.astype(np.int64) * prefixes.n_items + prefixes.items
+    return len(key) - 1 - np.unique(key[::-1], return_index=True)[1]
