@@ -105,7 +105,7 @@ def test_trials_are_trainings_judged_on_validation(study, tmp_path, monkeypatch)
     ("dataset", "model", "said"),
     [
         ("grocery", "gru4rec", "no data set 'grocery'"),
-        ("synthetic", "gru4re", "no model 'gru4re'.*gru4rec"),
+        ("synthetic", "gru4re", r"no model 'gru4re'.*gru4rec"),
         ("synthetic", "markov", "markov: the model 'markov' has nothing to tune"),
     ],
 )
@@ -115,6 +115,8 @@ def test_what_cannot_be_tuned_is_said(study, tmp_path, dataset, model, said):
 
 
 def test_the_defaults_are_in_every_space():
-    for ranking_model in Ranking().models:
-        for key, values in tuning.SPACES.get(ranking_model.model, {}).items():
-            assert values._contains(values.to_internal_repr(getattr(ranking_model, key)))
+    for model, space in tuning.SPACES.items():
+        defaults = Ranking(models=[model]).models[0]
+        assert space.keys() <= defaults.settings.keys()
+        for key, values in space.items():
+            assert values._contains(values.to_internal_repr(getattr(defaults, key))), (model, key)

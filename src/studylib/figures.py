@@ -32,6 +32,7 @@ COLOURS = {
     "item-knn": "#884E3A",
     "session-knn": "#455CA1",
     "bpr-mf": "#AC00E6",
+    "sasrec": "#0B6B4F",
 }
 SPARE_COLOURS = ["#882255", "#117733", "#332288", "#AA7700", "#44AA99", "#AA4499"]
 INK = "#010203"

@@ -178,6 +178,11 @@ class ModelParams(Section):
         return self.model_dump(exclude={"model", "label", "tuned"})
 
 
+class Tunable(ModelParams):
+    tuned: str | None = None
+    """Take what this entry does not set from ``params/tuned/<data set>-<this>.yaml``, where `studylib tune` has put it."""
+
+
 class Popularity(ModelParams):
     model: Literal["popularity"] = "popularity"
     label: str = "popularity"
@@ -188,7 +193,7 @@ class Markov(ModelParams):
     label: str = "markov"
 
 
-class ItemKnn(ModelParams):
+class ItemKnn(Tunable):
     """Item-kNN; the defaults were chosen on validation cases of `grocery`, `ml-100k`, `yelp` and `rsc15-100k`."""
 
     model: Literal["item-knn"] = "item-knn"
@@ -199,7 +204,7 @@ class ItemKnn(ModelParams):
     """Added to the number of sessions with each item."""
 
 
-class SessionKnn(ModelParams):
+class SessionKnn(Tunable):
     """V-SKNN; the defaults were chosen on validation cases, as those of `ItemKnn`."""
 
     model: Literal["session-knn"] = "session-knn"
@@ -217,7 +222,7 @@ class SessionKnn(ModelParams):
     """How much more rare items count: the factor of the logarithm."""
 
 
-class Bpr(ModelParams):
+class Bpr(Tunable):
     """Matrix factorisation by BPR; the defaults were chosen on validation cases, as those of `ItemKnn`."""
 
     model: Literal["bpr-mf"] = "bpr-mf"
@@ -232,27 +237,10 @@ class Bpr(ModelParams):
     """Epochs without a better validation NDCG@10 after which training stops; it is looked at every 10 epochs."""
 
 
-class Gru4Rec(ModelParams):
-    """Sizes of Shrimal & Patil 2024, section 4.1; the other defaults were chosen on validation cases."""
+class Trained(Tunable):
+    """What the neural models share: one training loop, so that only their networks differ."""
 
-    model: Literal["gru4rec"] = "gru4rec"
-    label: str = "gru4rec"
-    tuned: str | None = None
-    """Take what this entry does not set from ``params/tuned/<data set>-<this>.yaml``, where `studylib tune` has put it."""
-
-    cell: Architecture = "gru"
-    layers: int = Field(1, ge=1)
-    """How many times the recurrent layers of ``cell`` are stacked."""
-    item_embedding: Literal["shared", "separate", "none"] = "shared"
-    """Scores use the rows of the input embedding, or rows of their own; none: one-hot items go into the first layer."""
     embedding: int = Field(64, ge=1)
-    hidden: int = Field(128, ge=1)
-    input_decay: float = Field(0.0, ge=0, lt=1)
-    """The input is a weighted mean of the items so far, each worth this much of the one after it; 0: the current item."""
-    deep_input: bool = False
-    """Deeper recurrent layers see the input too."""
-    feed_forward: int = Field(0, ge=0)
-    """Layers (tanh) between the recurrent ones and the scores."""
     dropout_embedding: float = Field(0.6, ge=0, lt=1)
     dropout_hidden: float = Field(0.6, ge=0, lt=1)
 
@@ -290,15 +278,60 @@ class Gru4Rec(ModelParams):
     """Epochs without a better validation NDCG@10 after which training stops."""
 
     @model_validator(mode="after")
-    def _settings_agree(self) -> Gru4Rec:
-        if self.item_embedding == "none" and self.cell not in ("gru", "hybrid-gru-lstm"):
-            raise ValueError("'item_embedding: none' needs a GRU as the first layer: cell 'gru' or 'hybrid-gru-lstm'")
+    def _training_agrees(self) -> Trained:
         if self.batch_negatives and self.negatives_of == "case":
             raise ValueError("'batch_negatives' goes with 'negatives_of: batch'")
         return self
 
 
-Model = Annotated[Popularity | Markov | ItemKnn | SessionKnn | Bpr | Gru4Rec, Field(discriminator="model")]
+class Gru4Rec(Trained):
+    """Sizes of Shrimal & Patil 2024, section 4.1; the other defaults were chosen on validation cases."""
+
+    model: Literal["gru4rec"] = "gru4rec"
+    label: str = "gru4rec"
+
+    cell: Architecture = "gru"
+    layers: int = Field(1, ge=1)
+    """How many times the recurrent layers of ``cell`` are stacked."""
+    item_embedding: Literal["shared", "separate", "none"] = "shared"
+    """Scores use the rows of the input embedding, or rows of their own; none: one-hot items go into the first layer."""
+    hidden: int = Field(128, ge=1)
+    input_decay: float = Field(0.0, ge=0, lt=1)
+    """The input is a weighted mean of the items so far, each worth this much of the one after it; 0: the current item."""
+    deep_input: bool = False
+    """Deeper recurrent layers see the input too."""
+    feed_forward: int = Field(0, ge=0)
+    """Layers (tanh) between the recurrent ones and the scores."""
+
+    @model_validator(mode="after")
+    def _first_layer_takes_the_items(self) -> Gru4Rec:
+        if self.item_embedding == "none" and self.cell not in ("gru", "hybrid-gru-lstm"):
+            raise ValueError("'item_embedding: none' needs a GRU as the first layer: cell 'gru' or 'hybrid-gru-lstm'")
+        return self
+
+
+class SasRec(Trained):
+    """Self-attention over the visits (Kang & McAuley 2018), trained as GRU4Rec is."""
+
+    model: Literal["sasrec"] = "sasrec"
+    label: str = "sasrec"
+
+    blocks: int = Field(2, ge=1)
+    heads: int = Field(1, ge=1)
+    dropout_embedding: float = Field(0.4, ge=0, lt=1)
+    dropout_hidden: float = Field(0.4, ge=0, lt=1)
+    learning_rate: float = Field(2e-3, gt=0)
+
+    @model_validator(mode="after")
+    def _has_no_state(self) -> SasRec:
+        if self.batches == "session-parallel":
+            raise ValueError("'batches: session-parallel' needs a recurrent network: take 'sequences' or 'prefixes'")
+        if self.embedding % self.heads:
+            raise ValueError("'embedding' must be a multiple of 'heads'")
+        return self
+
+
+Model = Annotated[Popularity | Markov | ItemKnn | SessionKnn | Bpr | Gru4Rec | SasRec, Field(discriminator="model")]
 
 
 class Ranking(Section):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import optuna
@@ -20,7 +21,7 @@ from studylib.evaluation.ranking import rank_cases
 from studylib.execution import configure
 from studylib.models import build
 from studylib.models.base import Recommender
-from studylib.params import Model, Ranking, StudyParams, project_root, slug, tuned_path, with_settings
+from studylib.params import Model, Ranking, StudyParams, Weighting, project_root, slug, tuned_path, with_settings
 from studylib.progress import track
 
 _NEURAL: dict[str, BaseDistribution] = {
@@ -33,7 +34,26 @@ _NEURAL: dict[str, BaseDistribution] = {
     "l2": CategoricalDistribution([0.0, 1e-7, 1e-6, 1e-5]),
 }
 
-SPACES: dict[str, dict[str, BaseDistribution]] = {"gru4rec": _NEURAL}
+_WEIGHTING = CategoricalDistribution(list(get_args(Weighting)))
+
+SPACES: dict[str, dict[str, BaseDistribution]] = {
+    "gru4rec": _NEURAL,
+    "sasrec": _NEURAL,
+    "item-knn": {"decay": FloatDistribution(0, 1), "shrinkage": FloatDistribution(0.1, 100, log=True)},
+    "session-knn": {
+        "neighbours": CategoricalDistribution([50, 100, 200, 500, 1000]),
+        "sample": CategoricalDistribution([500, 1000, 2500, 5000]),
+        "weighting": _WEIGHTING,
+        "score_weighting": _WEIGHTING,
+        "cosine": CategoricalDistribution([True, False]),
+        "idf": FloatDistribution(0, 5),
+    },
+    "bpr-mf": {
+        "learning_rate": FloatDistribution(0.01, 0.3, log=True),
+        "l2": FloatDistribution(1e-4, 0.1, log=True),
+        "fold_in": FloatDistribution(0.5, 5, log=True),
+    },
+}
 """What is searched for each model. A setting that the study's own entry gives is not searched."""
 
 METRIC = "ndcg@10"

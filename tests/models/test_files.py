@@ -12,7 +12,7 @@ from studylib.data.sessions import Cases, Sessions
 from studylib.errors import StudyError
 from studylib.models import build, files
 from studylib.models.baselines import Popularity
-from studylib.params import Bpr, Gru4Rec, ItemKnn, Markov, SessionKnn
+from studylib.params import Bpr, Gru4Rec, ItemKnn, Markov, SasRec, SessionKnn
 from studylib.params import Popularity as PopularityParams
 
 LISTS = [["a", "ü|b", "c"], ["a", "ü|b", "d"], ["c", "a"], ["d", "d", "a", 'e"\\']]
@@ -23,6 +23,7 @@ MODELS = {
     "gru4rec": Gru4Rec(label="small", **SMALL, negatives=3),
     "separate": Gru4Rec(**SMALL, item_embedding="separate", cell="hybrid", input_decay=0.5, feed_forward=1),
     "one-hot": Gru4Rec(**SMALL, item_embedding="none", loss="bpr", batches="session-parallel"),
+    "sasrec": SasRec(embedding=8, max_epochs=2),
     "item-knn": ItemKnn(decay=0.7),
     "session-knn": SessionKnn(),
     "bpr-mf": Bpr(factors=4, max_epochs=10),

@@ -498,7 +498,10 @@ def test_rows_have_the_gradient_of_the_whole_table(settings):
 @pytest.mark.parametrize("l2", [0.0, 0.01])
 def test_adam_over_all_rows_is_that_of_torch(l2):
     ours, theirs = untrained(5).network, untrained(5).network
-    optimizer, reference = Optimizer(ours, Gru4Rec(l2=l2)), torch.optim.Adam(theirs.parameters(), 3e-3, weight_decay=l2)
+    optimizer, reference = (
+        Optimizer(ours, Gru4Rec(l2=l2, learning_rate=0.01)),
+        torch.optim.Adam(theirs.parameters(), 0.01, weight_decay=l2),
+    )
     for _ in range(5):
         for parameter in theirs.parameters():
             parameter.grad = torch.randn_like(parameter)

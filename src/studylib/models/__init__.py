@@ -7,6 +7,7 @@ from studylib.models.baselines import Markov, Popularity
 from studylib.models.factors import BPR
 from studylib.models.gru4rec import GRU4Rec
 from studylib.models.neighbours import ItemKNN, SessionKNN
+from studylib.models.sasrec import SASRec
 from studylib.params import Model
 
 WITHOUT_CHANCE = {"popularity": Popularity, "markov": Markov, "item-knn": ItemKNN, "session-knn": SessionKNN}
@@ -27,6 +28,8 @@ def build(model: Model, history: int, seed: int, device: str) -> Recommender:
     elif model.model == "bpr-mf":
         built = BPR(**model.settings, history=history, seed=seed)
     else:
-        built = GRU4Rec(**model.settings, history=history, seed=seed, device=device)
+        built = {"gru4rec": GRU4Rec, "sasrec": SASRec}[model.model](
+            **model.settings, history=history, seed=seed, device=device
+        )
     built.settings = model  # with its label
     return built

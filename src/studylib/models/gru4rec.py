@@ -23,7 +23,7 @@ from studylib.data.sessions import Cases, Sessions
 from studylib.errors import StudyError
 from studylib.evaluation.ranking import rank_cases
 from studylib.models.base import Recommender
-from studylib.params import Gru4Rec
+from studylib.params import Gru4Rec, Trained
 from studylib.progress import track
 
 LAYERS = {"gru": ["gru"], "lstm": ["lstm"], "hybrid": ["lstm", "gru"], "hybrid-gru-lstm": ["gru", "lstm"]}
@@ -316,7 +316,7 @@ class Optimizer:
     SETTLED = 20_000
     """Steps after which Adam's corrections for its start at zero are one."""
 
-    def __init__(self, network: Network, settings: Gru4Rec):
+    def __init__(self, network: nn.Module, settings: Trained):
         self.settings, self.rate = settings, settings.learning_rate
         self.weights = {name: weight.data for name, weight in network.named_parameters()}
         self.moments = {name: (torch.zeros_like(w), torch.zeros_like(w)) for name, w in self.weights.items()}
@@ -405,21 +405,26 @@ class GRU4Rec(Recommender):
         64
     """
 
+    params: type[Trained] = Gru4Rec
+
     def __init__(self, history: int = 20, seed: int = 0, device: str = "auto", **settings):
-        self.settings = Gru4Rec(**settings)
+        self.settings = self.params(**settings)
         self.history, self.seed = history, seed
         self.device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
         self.watch: Callable[[int, float], bool] = lambda epoch, best: False
+
+    def _network(self, n_items: int) -> nn.Module:
+        return Network(n_items, self.settings)
 
     def _fit(self, train: Sessions, validation: Cases | None) -> None:
         chosen = self.settings
         if not (train.lengths > 1).any():
             raise StudyError(
-                "GRU4Rec has nothing to learn: no training session has two visits. Use longer sessions, or another split."
+                "There is nothing to learn: no training session has two visits. Use longer sessions, or another split."
             )
         torch.manual_seed(self.seed)
         random = np.random.default_rng(self.seed)
-        self.network = Network(train.n_items, chosen).to(self.device)
+        self.network = self._network(train.n_items).to(self.device)
         self.parameters = sum(p.numel() for p in self.network.parameters())
         self.sampler = NegativeSampler(self.popularity, chosen.alpha, self.device)
         optimizer = Optimizer(self.network, chosen)
@@ -427,7 +432,7 @@ class GRU4Rec(Recommender):
 
         self.curve: list[dict[str, float]] = []
         best_value, best_weights, best_epoch = -1.0, None, 0
-        for epoch in track(range(1, chosen.max_epochs + 1), "GRU4Rec, epochs at most"):
+        for epoch in track(range(1, chosen.max_epochs + 1), f"{chosen.label}, epochs at most"):
             self.network.train()
             if chosen.schedule == "cosine":
                 optimizer.rate = chosen.learning_rate * (1 + np.cos(np.pi * (epoch - 1) / chosen.max_epochs)) / 2
@@ -562,5 +567,5 @@ class GRU4Rec(Recommender):
         return {name: weight.cpu().numpy() for name, weight in self.network.state_dict().items()}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
-        self.network = Network(len(self.vocabulary), self.settings).to(self.device)
+        self.network = self._network(len(self.vocabulary)).to(self.device)
         self.network.load_state_dict({name: torch.from_numpy(weight) for name, weight in state.items()})
