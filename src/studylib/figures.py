@@ -252,11 +252,12 @@ def ranking_dots(measured: pd.DataFrame, metric: str, ceilings: dict[str, float]
 _PROTOCOLS = {"full": "whole catalogue", "sampled-99": "99 negatives"}
 
 
-def by_prefix_length(curves: pd.DataFrame, metric: str) -> Figure:
-    """A metric by how many pages of a session are known, a line a model, a panel a data set.
+def by_group(curves: pd.DataFrame, metric: str, column: str, meaning: str) -> Figure:
+    """A metric by groups of cases, a line a model, a panel a data set.
 
     Args:
-        curves: columns ``dataset, model, visits`` (a label such as ``1`` or ``5-8``, in order), ``mean, low, high``.
+        curves: columns ``dataset, model, mean, low, high`` and ``column``, a label such as ``1`` or ``5-8``, in order.
+        meaning: of the column, below the axis.
     """
     _theme()
     datasets, models = list(dict.fromkeys(curves["dataset"])), list(dict.fromkeys(curves["model"]))
@@ -265,14 +266,14 @@ def by_prefix_length(curves: pd.DataFrame, metric: str) -> Figure:
     palette = colours(models)
     for panel, dataset in zip(panels[0], datasets, strict=True):
         some = curves[curves["dataset"] == dataset]
-        labels = list(dict.fromkeys(some["visits"]))
+        labels = list(dict.fromkeys(some[column]))
         for model in models:
             line = some[some["model"] == model]
-            x = [labels.index(v) for v in line["visits"]]
+            x = [labels.index(v) for v in line[column]]
             panel.plot(x, line["mean"], "o-", color=palette[model], markersize=4, linewidth=1.4, label=model)
             panel.fill_between(x, line["low"], line["high"], color=palette[model], alpha=0.15, linewidth=0)
         panel.set_xticks(range(len(labels)), labels)
-        panel.set(title=dataset, xlabel="pages seen so far", ylabel=metric.upper())
+        panel.set(title=dataset, xlabel=meaning, ylabel=metric.upper())
         panel.set_ylim(bottom=0)
     panels[0][-1].legend(loc="center left", bbox_to_anchor=(1.02, 0.5))
     return figure
