@@ -34,6 +34,16 @@ def make_measured(datasets, models=("popularity", "markov", "gru4rec", "as print
     return frame.assign(mean=mean, low=mean - 0.02, high=mean + 0.02)
 
 
+def make_reported():
+    rows = [
+        (paper, metric, 0.5, dataset, model, 0.4, 0.38, 0.42)
+        for paper, dataset in (("Amazon Grocery", "grocery"), ("MovieLens", "ml-1m"), ("MovieLens", "ml-100k"))
+        for metric in ("hr@5", "ndcg@5")
+        for model in ("gru4rec", "as printed")
+    ]
+    return pd.DataFrame(rows, columns=["reported on", "metric", "reported", "dataset", "model", "mean", "low", "high"])
+
+
 def make_curves(datasets, models=("markov", "gru4rec")):
     rows = [(d, m, v) for d in datasets for m in models for v in ("1", "2", "5-7", "20+")]
     frame = pd.DataFrame(rows, columns=["dataset", "model", "visits"])
@@ -74,6 +84,7 @@ DRAWINGS = {
     "one cell": lambda: figures.one_cell(make_cells(), make_cells().iloc[3], FLOOR),
     "ranking": lambda: figures.ranking_dots(make_measured(["grocery", "synthetic"]), "hr@10", {"synthetic": 0.7}),
     "ranking of one": lambda: figures.ranking_dots(make_measured(["shop"], ["gru4rec"]), "mrr"),
+    "beside the paper": lambda: figures.beside_paper(make_reported()),
     "prefixes": lambda: figures.by_group(make_curves(["grocery", "ml-1m"]), "hr@10", "visits", "pages seen so far"),
     "prefixes of one": lambda: figures.by_group(make_curves(["shop"], ["markov"]), "mrr", "visits", "seen"),
 }

@@ -252,6 +252,35 @@ def ranking_dots(measured: pd.DataFrame, metric: str, ceilings: dict[str, float]
 _PROTOCOLS = {"full": "whole catalogue", "sampled-99": "99 negatives"}
 
 
+def beside_paper(table: pd.DataFrame) -> Figure:
+    """What a paper reports (hollow diamonds) and what was measured, with its interval: a panel a data set of the paper.
+
+    Args:
+        table: columns ``reported on, metric, reported, dataset, model, mean, low, high``.
+    """
+    _theme()
+    papers, metrics = list(dict.fromkeys(table["reported on"])), list(dict.fromkeys(table["metric"]))
+    ours = list(dict.fromkeys(zip(table["dataset"], table["model"], strict=True)))
+    palette = colours(list(dict.fromkeys(table["model"])))
+    size = (max(4.5, 3.1 * len(papers)), 3.2)
+    figure, panels = plt.subplots(1, len(papers), figsize=size, layout="constrained", squeeze=False, sharey=True)
+    for panel, paper in zip(panels[0], papers, strict=True):
+        some = table[table["reported on"] == paper]
+        here = [own for own in ours if own in set(zip(some["dataset"], some["model"], strict=True))]
+        for x, metric in enumerate(metrics):
+            reported = some.loc[some["metric"] == metric, "reported"].iloc[0]
+            panel.plot(x - 0.15, reported, "D", color=INK, markerfacecolor="none", markersize=6)
+            for k, (dataset, model) in enumerate(here):
+                r = some[(some["metric"] == metric) & (some["dataset"] == dataset) & (some["model"] == model)].iloc[0]
+                at = x + 0.1 + 0.15 * k
+                panel.plot([at, at], [r["low"], r["high"]], color=palette[model], linewidth=2)
+                panel.plot(at, r["mean"], "o", color=palette[model], markersize=5)
+        panel.set_xticks(range(len(metrics)), [metric.upper() for metric in metrics])
+        panel.set(title=f"{paper} (here: {', '.join(dict.fromkeys(d for d, _ in here))})", ylim=(0, 1))
+        panel.grid(axis="y", color=INK, alpha=0.12, linewidth=0.6)
+    return figure
+
+
 def by_group(curves: pd.DataFrame, metric: str, column: str, meaning: str) -> Figure:
     """A metric by groups of cases, a line a model, a panel a data set.
 

@@ -124,6 +124,19 @@ def test_a_given_split_keeps_the_candidates_of_its_cases():
     assert pairs(split.validation) == [([1], 2)] and split.validation.candidates is None
 
 
+def test_validation_sessions_of_their_own_are_learnt_from_before_the_test():
+    sessions = Sessions.from_lists([["a", "b"], ["b", "c"], ["a", "d", "e"]])
+
+    def final(*parts):
+        given = Given(np.array(parts, np.uint8), {})
+        return with_candidates(split_as_given(replace(sessions, given=given)), 1, 0).final
+
+    assert ids(final(TRAIN, TRAIN, VALIDATION, VALIDATION, TEST, TEST, TEST)) == [["a", "b"], ["b", "c"]]
+    assert final(TRAIN, TRAIN, TRAIN, VALIDATION, TEST, TEST, TEST) is None  # a visit of a session that is learnt from
+    assert final(TRAIN, TRAIN, TRAIN, TRAIN, TEST, TEST, TEST) is None
+    assert leave_one_out(sessions).final is None
+
+
 def test_only_the_given_split_uses_given_candidates():
     sessions = Sessions.from_lists([[1, 2, 3], [4, 5, 6]])
     parts = np.array([TRAIN, VALIDATION, TEST] * 2, np.uint8)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,6 +17,10 @@ class Split:
 
     Every split is a labelling of the visits: the visits labelled `TRAIN` are the training sessions, and every visit
     labelled `VALIDATION` or `TEST` that has a visit before it in its session is a case.
+
+    Attributes:
+        final: where a source brings validation sessions of their own, the training sessions and these: what a model whose
+            settings are chosen learns from before the test. Else None: it stops by the validation cases.
     """
 
     kind: str
@@ -24,6 +28,7 @@ class Split:
     validation: Cases
     test: Cases
     checksum: str
+    final: Sessions | None = None
 
 
 def split_by_parts(kind: str, sessions: Sessions, parts: np.ndarray) -> Split:
@@ -48,7 +53,17 @@ def split_by_parts(kind: str, sessions: Sessions, parts: np.ndarray) -> Split:
             f"The split '{kind}' of {len(sessions):,} sessions leaves {len(train):,} to train on and {len(test):,} "
             "cases to test: use more sessions or another split."
         )
-    return Split(kind, train, cases(VALIDATION), test, checksum(sessions.items, sessions.offsets, parts))
+    whole = checksum(sessions.items, sessions.offsets, parts)
+    return Split(kind, train, cases(VALIDATION), test, whole, _final(sessions, parts) if kind == "given" else None)
+
+
+def _final(sessions: Sessions, parts: np.ndarray) -> Sessions | None:
+    in_train, in_validation = (
+        np.add.reduceat(parts == part, sessions.offsets[:-1]) > 0 for part in (TRAIN, VALIDATION)
+    )
+    if not in_validation.any() or (in_train & in_validation).any():
+        return None
+    return sessions.select((parts == TRAIN) | (parts == VALIDATION))
 
 
 def split_sessions(sessions: Sessions, test_fraction: float, seed: int, validation_fraction: float = 0.1) -> Split:
@@ -152,4 +167,4 @@ def with_candidates(split: Split, count: int, seed: int) -> Split:
     validation = split.validation
     if len(validation):
         validation = Cases(validation.sessions, validation.events, draw_candidates(validation, count, random))
-    return Split(split.kind, split.train, validation, test, split.checksum)
+    return replace(split, validation=validation, test=test)

@@ -24,7 +24,7 @@ from studylib.models import build, files
 from studylib.params import Execution, Model, Ranking, RankingDataset, slug, tuned
 from studylib.progress import track
 
-TRAINING_VERSION = 2
+TRAINING_VERSION = 3
 """Raised whenever the code of a model changes its numbers, so that kept ranks of before are not taken for new ones."""
 
 KEYS = ["dataset", "model", "seed", "protocol"]
@@ -141,7 +141,7 @@ def _judge(splits: dict, models: dict, ranking: Ranking, execution: Execution, s
     configure(execution)
     split = splits[run.dataset]
     model = build(models[run.dataset, run.model], ranking.history, run.seed, execution.device)
-    model.fit(split.train, split.validation)
+    model.fit(*((split.train, split.validation) if split.final is None else (split.final,)))
     ranks = rank_cases(model, split.test, ranking.history, ranking.exclude_visited)
     shuffled = split.test.shuffled(ranking.history, seed)
     ranks[SHUFFLED] = rank_cases(model, shuffled, ranking.history, ranking.exclude_visited)["full"]
