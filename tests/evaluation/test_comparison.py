@@ -1,11 +1,13 @@
 """The ranking evaluation on a small generated log, and the baselines by hand."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from studylib import params as params_module
 from studylib.data.sessions import Cases, Sessions
 from studylib.data.splits import Split
 from studylib.errors import StudyError
@@ -152,6 +154,34 @@ def test_another_setting_trains_what_it_touches(first, trained, monkeypatch, tmp
     assert train(seed=1) == everything  # other candidates, other orders
     assert train(execution=Execution(threads_per_worker=2)) == everything
     assert train() == []
+
+
+def test_tuned_settings_are_those_of_their_data_set(first, trained, monkeypatch, tmp_path):
+    monkeypatch.setattr(params_module, "project_root", lambda: tmp_path)
+    path = tmp_path / "params" / "tuned" / "synthetic-mine.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text("{hidden: 7, embedding: 99}")
+    set_here = Ranking(**SMALL | {"models": [GRU | {"tuned": "mine"}], "seeds": [0]})
+    left_open = [{key: value for key, value in GRU.items() if key != "hidden"} | {"tuned": "mine"}]
+    table = compare(set_here, EXECUTION, 0, tmp_path / "one").table
+    assert (
+        table["parameters"].unique().tolist()
+        == first[0].table.query("model == 'small'")["parameters"].unique().tolist()
+    )
+    table = compare(Ranking(**SMALL | {"models": left_open, "seeds": [0]}), EXECUTION, 0, tmp_path / "two").table
+    items = 40 * 4 + 40  # the tables; then three gates, and the map from 7 to 4
+    assert table["parameters"].unique().tolist() == [items + 3 * 7 * (4 + 7 + 2) + 4 * (7 + 1)]
+    assert trained == [("small", 0)] * 2
+
+
+def test_validation_sessions_of_their_own_are_learnt_from_before_the_test(first, trained, monkeypatch, tmp_path):
+    split = first[0].splits["synthetic"]
+    final = split.train.select(np.arange(len(split.train.items)) >= split.train.offsets[20])
+    monkeypatch.setattr(comparisons, "prepare", lambda *arguments: replace(split, final=final))
+    learnt = []
+    monkeypatch.setattr(Popularity, "_fit", lambda self, train, validation: learnt.append((train, validation)))
+    compare(Ranking(**SMALL | {"models": ["popularity"], "seeds": [0]}), EXECUTION, 0, tmp_path)
+    assert learnt == [(final, None)]
 
 
 def test_any_number_of_workers_gives_the_same_table(first, tmp_path):
