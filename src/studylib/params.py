@@ -241,8 +241,8 @@ class Trained(Tunable):
     """What the neural models share: one training loop, so that only their networks differ."""
 
     embedding: int = Field(64, ge=1)
-    dropout_embedding: float = Field(0.6, ge=0, lt=1)
-    dropout_hidden: float = Field(0.6, ge=0, lt=1)
+    dropout_embedding: float = Field(0.4, ge=0, lt=1)
+    dropout_hidden: float = Field(0.35, ge=0, lt=1)
 
     loss: Literal["cross-entropy", "bpr-max", "bpr", "algorithm-1"] = "cross-entropy"
     score_activation: Literal["linear", "elu"] = "linear"
@@ -255,7 +255,7 @@ class Trained(Tunable):
     """All cases of a batch share their negatives, or each has its own."""
     batch_negatives: bool = False
     """The targets of the other cases of the batch are negatives too."""
-    alpha: float = Field(0.75, ge=0)
+    alpha: float = Field(0.7, ge=0)
     """Negatives are drawn with probability proportional to popularity**alpha; 0 is uniform."""
     log_q: bool = True
     """`cross-entropy` only: correct the scores for how likely each item was drawn."""
@@ -266,7 +266,7 @@ class Trained(Tunable):
     optimizer: Literal["adam", "adagrad"] = "adam"
     momentum: float = Field(0.0, ge=0, lt=1)
     """`adagrad` only."""
-    learning_rate: float = Field(5e-3, gt=0)
+    learning_rate: float = Field(6e-3, gt=0)
     schedule: Literal["constant", "cosine"] = "cosine"
     """cosine: the rate falls to zero over ``max_epochs``."""
     l2: float = Field(0.0, ge=0)
@@ -285,7 +285,7 @@ class Trained(Tunable):
 
 
 class Gru4Rec(Trained):
-    """Sizes of Shrimal & Patil 2024, section 4.1; the other defaults were chosen on validation cases."""
+    """Sizes of Shrimal & Patil 2024, section 4.1; the other defaults were chosen on validation cases of four data sets."""
 
     model: Literal["gru4rec"] = "gru4rec"
     label: str = "gru4rec"
