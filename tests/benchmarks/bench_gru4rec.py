@@ -17,6 +17,9 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+STUDIES = {"grocery": "gru4rec", "rsc15-100k": "gru4rec-quick"}
+"""The study whose settings a data set is trained with."""
+
 TIE = {"grocery": "conservative", "rsc15-100k": "standard"}
 """How the peer of a data set counts ties."""
 
@@ -30,7 +33,7 @@ def ours(dataset: str) -> dict:
     from studylib.models import build
     from studylib.params import load_params, tuned
 
-    ranking = load_params(ROOT / "params" / "gru4rec.yaml").ranking
+    ranking = load_params(ROOT / "params" / f"{STUDIES[dataset]}.yaml").ranking
     source = next(d for d in ranking.datasets if d.label == dataset)
     split = prepare(source, ranking, 0)
     model = build(tuned(ranking.models[1], dataset), ranking.history, 0, "cpu")
@@ -46,14 +49,15 @@ def ours(dataset: str) -> dict:
         return False
 
     model.watch = judge
-    model.fit(split.train, split.validation)
+    learnt = split.final or split.train
+    model.fit(learnt, split.validation if split.final is None else None)
     seconds = model.train_seconds - judging[0]
     at = time.perf_counter()
     ranks = rank_cases(model, split.test, ranking.history)
     return {
         "seconds": seconds,
         "epochs": model.epochs,
-        "events_per_second": int(np.maximum(split.train.lengths - 1, 0).sum()) * model.epochs / seconds,
+        "events_per_second": int(np.maximum(learnt.lengths - 1, 0).sum()) * model.epochs / seconds,
         "judged_in": time.perf_counter() - at,
         "cases": len(split.test),
         "reached": reached,
