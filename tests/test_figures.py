@@ -84,6 +84,9 @@ DRAWINGS = {
     "one cell": lambda: figures.one_cell(make_cells(), make_cells().iloc[3], FLOOR),
     "ranking": lambda: figures.ranking_dots(make_measured(["grocery", "synthetic"]), "hr@10", {"synthetic": 0.7}),
     "ranking of one": lambda: figures.ranking_dots(make_measured(["shop"], ["gru4rec"]), "mrr"),
+    "verdicts": lambda: figures.verdicts(
+        pd.DataFrame({"paper": ["a", "a", "b"], "verdict": ["holds", "undecided", "does not hold"]})
+    ),
     "beside the paper": lambda: figures.beside_paper(make_reported()),
     "prefixes": lambda: figures.by_group(make_curves(["grocery", "ml-1m"]), "hr@10", "visits", "pages seen so far"),
     "prefixes of one": lambda: figures.by_group(make_curves(["shop"], ["markov"]), "mrr", "visits", "seen"),

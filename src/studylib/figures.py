@@ -281,6 +281,33 @@ def beside_paper(table: pd.DataFrame) -> Figure:
     return figure
 
 
+VERDICTS = {"holds": "#009E73", "undecided": "#8C8C8C", "does not hold": "#D55E00"}
+
+
+def verdicts(claims: pd.DataFrame) -> Figure:
+    """How many claims of each paper hold, do not hold or are undecided, as one bar a paper.
+
+    Args:
+        claims: columns ``paper, verdict``.
+    """
+    _theme()
+    papers = list(dict.fromkeys(claims["paper"]))
+    figure, panel = plt.subplots(figsize=(6.5, 0.9 + 0.5 * len(papers)), layout="constrained")
+    for y, paper in enumerate(papers):
+        left = 0
+        for verdict, colour in VERDICTS.items():
+            number = int(((claims["paper"] == paper) & (claims["verdict"] == verdict)).sum())
+            if number:
+                panel.barh(y, number, left=left, height=0.6, color=colour, edgecolor="none")
+                panel.text(left + number / 2, y, f"{verdict}\n{number}", ha="center", va="center", fontsize=8)
+            left += number
+    panel.set_yticks(range(len(papers)), papers)
+    panel.set_ylim(len(papers) - 0.5, -0.5)
+    panel.set(xlabel="claims")
+    panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return figure
+
+
 def by_group(curves: pd.DataFrame, metric: str, column: str, meaning: str) -> Figure:
     """A metric by groups of cases, a line a model, a panel a data set.
 

@@ -185,7 +185,7 @@ def test_without_negatives_every_other_item_is_one(loss):
 @pytest.mark.parametrize("log_q", [True, False])
 def test_sampled_loss_is_a_corrected_softmax_over_the_target_and_the_negatives(log_q, batch_negatives):
     popularity, draws, items, targets = [5, 1, 20, 3, 0, 8], [2, 3, 3, 0, 4], [1, 4, 0], [2, 5, 1]
-    model = untrained(6, popularity, negatives=5, log_q=log_q, batch_negatives=batch_negatives)
+    model = untrained(6, popularity, negatives=5, alpha=0.75, log_q=log_q, batch_negatives=batch_negatives)
     draw_always(model, draws)
     loss, *_ = gradients_of(model, Batch(np.array(items)[:, None], np.array(targets)[:, None]))
 
