@@ -17,6 +17,9 @@ from studylib.errors import StudyError, nearest
 
 Reader = Literal["sequences", "events", "jsonl", "rechorus", "parquet"]
 Architecture = Literal["lstm", "gru", "hybrid", "hybrid-gru-lstm"]
+LAYERS = {"lstm": ["lstm"], "gru": ["gru"], "hybrid": ["lstm", "gru"], "hybrid-gru-lstm": ["gru", "lstm"]}
+"""Recurrent layers of each architecture from the input on. The text of section 2 of Toledo & Rezende 2020 stacks the hybrid as
+LSTM then GRU, its Table 3 as GRU then LSTM."""
 Activation = Literal["softmax", "tanh", "sigmoid"]
 Weighting = Literal["equal", "linear", "quadratic", "harmonic"]
 Optimizer = Literal["sgd", "adam", "rmsprop", "adagrad"]

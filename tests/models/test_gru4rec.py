@@ -382,7 +382,7 @@ def test_pad_by_hand():
     assert pad(numbered(3, 1, 2), np.array([1]))[0].tolist() == [[3]]
 
 
-def cases_of(batch, sessions):
+def cases_of(batch):
     """The (input, target) pairs that count; visits are numbered through, so that each pair is next to each other."""
     rows, columns = np.nonzero(batch.targets >= 0)
     return list(zip(batch.inputs[rows, columns].tolist(), batch.targets[rows, columns].tolist(), strict=True))
@@ -392,7 +392,7 @@ def cases_of(batch, sessions):
 def test_every_scheme_has_every_case_once_an_epoch(scheme):
     sessions = numbered(*np.random.default_rng(0).integers(1, 30, 103))
     found = [list(BATCHES[scheme](sessions, 10, 6, np.random.default_rng(seed))) for seed in (1, 1, 2)]
-    cases, again, other = ([case for batch in batches for case in cases_of(batch, sessions)] for batches in found)
+    cases, again, other = ([case for batch in batches for case in cases_of(batch)] for batches in found)
     starts = set(sessions.offsets[:-1].tolist())
     assert sorted(cases) == [(visit - 1, visit) for visit in range(len(sessions.items)) if visit not in starts]
     assert cases == again != other

@@ -67,7 +67,7 @@ class Recommender(ABC):
 
     def state(self) -> dict[str, np.ndarray]:
         """What was learnt beside `popularity`, by name, for a model file (`studylib.models.files`)."""
-        raise NotImplementedError(f"{type(self).__name__} has no model files")
+        raise StudyError(f"A {type(self).__name__} cannot be kept in a model file; the models of `ranking.models` can.")
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Take back what `state` gave, on a model with the same settings, `vocabulary` and `popularity`.
@@ -75,7 +75,7 @@ class Recommender(ABC):
         Raises:
             KeyError, ValueError, RuntimeError: an array is missing or has another shape.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no model files")
+        raise StudyError(f"A {type(self).__name__} cannot be kept in a model file; the models of `ranking.models` can.")
 
     def recommend(self, sessions: Sequence, k: int = 10, exclude_visited: bool = True) -> list:
         """The ``k`` items likeliest to come next, as ids of the source, best first; equals in the order of the vocabulary.

@@ -23,11 +23,8 @@ from studylib.data.sessions import Cases, Sessions
 from studylib.errors import StudyError
 from studylib.evaluation.ranking import rank_cases
 from studylib.models.base import Recommender
-from studylib.params import Gru4Rec, Trained
+from studylib.params import LAYERS, Gru4Rec, Trained
 from studylib.progress import track
-
-LAYERS = {"gru": ["gru"], "lstm": ["lstm"], "hybrid": ["lstm", "gru"], "hybrid-gru-lstm": ["gru", "lstm"]}
-"""Recurrent layers from the input on, as for the networks of Toledo & Rezende 2020."""
 
 
 class Recurrence(nn.Module):

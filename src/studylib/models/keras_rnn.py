@@ -16,10 +16,8 @@ from keras import ops
 
 from studylib.data.sessions import Cases, Sessions
 from studylib.models.base import Recommender
+from studylib.params import LAYERS
 from studylib.progress import track
-
-LAYERS = {"lstm": ["lstm"], "gru": ["gru"], "hybrid": ["lstm", "gru"], "hybrid-gru-lstm": ["gru", "lstm"]}
-"""Recurrent layers from the input on. The text of section 2 stacks the hybrid as LSTM then GRU, Table 3 as GRU then LSTM."""
 
 ACTIVATIONS: dict[str, Callable] = {"softmax": ops.softmax, "tanh": ops.tanh, "sigmoid": ops.sigmoid}
 
