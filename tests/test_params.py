@@ -6,7 +6,7 @@ import pytest
 
 from studylib.errors import StudyError
 from studylib.models import build
-from studylib.params import StudyParams, load_params, project_root, study_params
+from studylib.params import Ranking, StudyParams, load_params, project_root, study_params
 
 
 @pytest.fixture
@@ -156,6 +156,12 @@ def test_a_value_that_cannot_be_is_named_with_its_key(message, text, key, given)
         ("ranking: {datasets: [yelp, yelp]}", ["ranking: two entries are the data set 'yelp'"]),
         ("ranking: {models: [gru4rec, {model: gru4rec, hidden: 8}]}", ["ranking: two entries are the model 'gru4rec'"]),
         ("ranking: {models: [markov, {model: popularity, label: markov}]}", ["two entries are the model 'markov'"]),
+        ("ranking: {ablation: {datasets: [yelp], steps: [{label: a}, {label: b}]}}",
+         ["ranking: the ablation's data set 'yelp' is none of the ranking's: synthetic"]),
+        ("ranking: {ablation: {datasets: [synthetic], steps: [{label: a}, {loss: bpr}]}}",
+         ["ranking.ablation.steps: there must be at least two steps, each with a label of its own"]),
+        ("ranking: {ablation: {datasets: [synthetic], steps: [{label: a}, {label: b, los: bpr}]}}",
+         ["unknown key 'ranking.ablation.steps.1.los'; did you mean 'loss'?"]),
     ],
 )  # fmt: skip
 def test_what_does_not_go_together_is_said(message, text, words):
@@ -190,6 +196,24 @@ def test_a_tab_may_be_written_with_or_without_quotes(load):
 
 def test_options_of_the_generated_log_go_with_it_alone(message):
     assert "goes with 'dataset: synthetic' alone" in message("data: {dataset: yelp, synthetic: {items: 20}}")
+
+
+def test_the_steps_of_an_ablation_add_up(load):
+    steps = "[{label: a, loss: bpr, hidden: 8}, {label: b, loss: cross-entropy}, {label: c, hidden: 9}]"
+    ranking = load(
+        f"ranking: {{seeds: [4], ablation: {{datasets: [synthetic], seeds: [1, 2], steps: {steps}}}}}"
+    ).ranking
+    ablated = ranking.ablated
+    assert [(m.label, m.loss, m.hidden) for m in ablated.models] == [
+        ("a", "bpr", 8),
+        ("b", "cross-entropy", 8),
+        ("c", "cross-entropy", 9),
+    ]
+    assert (ablated.seeds, ablated.ablation, ablated.datasets) == ([1, 2], None, ranking.datasets)
+    # As a notebook's parameters carry it.
+    assert Ranking.model_validate(ranking.model_dump(mode="json", exclude_unset=True)) == ranking
+    with pytest.raises(ValueError, match=r"no 'ranking\.ablation'"):
+        _ = Ranking().ablated
 
 
 def test_the_models_have_the_settings_of_their_classes(load):

@@ -252,6 +252,34 @@ def ranking_dots(measured: pd.DataFrame, metric: str, ceilings: dict[str, float]
 _PROTOCOLS = {"full": "whole catalogue", "sampled-99": "99 negatives"}
 
 
+def order_by_protocol(measured: pd.DataFrame, metric: str) -> Figure:
+    """The order of the models under each protocol: a panel a data set, a line a model, the best at the top.
+
+    Args:
+        measured: as for `ranking_dots`.
+        metric: which of them orders the models.
+    """
+    _theme()
+    measured = measured[measured["metric"] == metric]
+    datasets, models = list(dict.fromkeys(measured["dataset"])), list(dict.fromkeys(measured["model"]))
+    protocols = list(dict.fromkeys(measured["protocol"]))
+    size = (max(5.5, 3.3 * len(datasets)), 1.0 + 0.3 * len(models))
+    figure, panels = plt.subplots(1, len(datasets), figsize=size, layout="constrained", squeeze=False)
+    palette = colours(models)
+    for panel, dataset in zip(panels[0], datasets, strict=True):
+        means = measured[measured["dataset"] == dataset].pivot(index="model", columns="protocol", values="mean")
+        places = means.rank(ascending=False, method="first")
+        for model in means.index:
+            panel.plot(range(len(protocols)), places.loc[model, protocols], "o-", color=palette[model], linewidth=2)
+            for x, protocol in enumerate(protocols):
+                side, text = ("right", f"{model}  ") if x == 0 else ("left", f"  {means.loc[model, protocol]:.3f}")
+                panel.text(x, places.loc[model, protocol], text, ha=side, va="center", fontsize=8)
+        panel.set_xticks(range(len(protocols)), [_PROTOCOLS.get(p, p).replace(" ", "\n") for p in protocols])
+        panel.set(title=dataset, xlim=(-1.1, len(protocols) - 0.5), ylim=(len(models) + 0.5, 0.5), yticks=[])
+        panel.spines["left"].set_visible(False)
+    return figure
+
+
 def beside_paper(table: pd.DataFrame) -> Figure:
     """What a paper reports (hollow diamonds) and what was measured, with its interval: a panel a data set of the paper.
 

@@ -5,6 +5,7 @@ The defaults are those of the quickstart, so an empty file is the quickstart.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from pathlib import Path
@@ -21,6 +22,7 @@ LAYERS = {"lstm": ["lstm"], "gru": ["gru"], "hybrid": ["lstm", "gru"], "hybrid-g
 """Recurrent layers of each architecture from the input on. The text of section 2 of Toledo & Rezende 2020 stacks the hybrid as
 LSTM then GRU, its Table 3 as GRU then LSTM."""
 Activation = Literal["softmax", "tanh", "sigmoid"]
+Protocol = Literal["full", "sampled"]
 Weighting = Literal["equal", "linear", "quadratic", "harmonic"]
 Optimizer = Literal["sgd", "adam", "rmsprop", "adagrad"]
 
@@ -184,6 +186,9 @@ class ModelParams(Section):
 class Tunable(ModelParams):
     tuned: str | None = None
     """Take what this entry does not set from ``params/tuned/<data set>-<this>.yaml``, where `studylib tune` has put it."""
+    validation: Protocol = "full"
+    """Against which items the NDCG@10 of the validation cases is measured that settings and epochs are chosen by: the whole
+    catalogue, or the candidates."""
 
 
 class Popularity(ModelParams):
@@ -244,21 +249,23 @@ class Trained(Tunable):
     """What the neural models share: one training loop, so that only their networks differ."""
 
     embedding: int = Field(64, ge=1)
-    dropout_embedding: float = Field(0.4, ge=0, lt=1)
-    dropout_hidden: float = Field(0.35, ge=0, lt=1)
+    dropout_items: float = Field(0.2, ge=0, lt=1)
+    """Of whole visits: the network learns to do without any one of them."""
+    dropout_embedding: float = Field(0.5, ge=0, lt=1)
+    dropout_hidden: float = Field(0.4, ge=0, lt=1)
 
     loss: Literal["cross-entropy", "bpr-max", "bpr", "algorithm-1"] = "cross-entropy"
     score_activation: Literal["linear", "elu"] = "linear"
     """Of the scores in training; it does not change their order."""
     regularisation: float = Field(1.0, ge=0)
     """`bpr-max` only: the weight of the negatives' squared scores."""
-    negatives: int = Field(1024, ge=0)
+    negatives: int = Field(512, ge=0)
     """Sampled negatives; with 0, or as many as the catalogue has items, the whole catalogue is scored."""
     negatives_of: Literal["batch", "case"] = "batch"
     """All cases of a batch share their negatives, or each has its own."""
     batch_negatives: bool = False
     """The targets of the other cases of the batch are negatives too."""
-    alpha: float = Field(0.7, ge=0)
+    alpha: float = Field(0.5, ge=0)
     """Negatives are drawn with probability proportional to popularity**alpha; 0 is uniform."""
     log_q: bool = True
     """`cross-entropy` only: correct the scores for how likely each item was drawn."""
@@ -272,7 +279,7 @@ class Trained(Tunable):
     learning_rate: float = Field(6e-3, gt=0)
     schedule: Literal["constant", "cosine"] = "cosine"
     """cosine: the rate falls to zero over ``max_epochs``."""
-    l2: float = Field(0.0, ge=0)
+    l2: float = Field(1e-5, ge=0)
     """Weight decay of what a step moves."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of the network's products, where the device has it; weights and losses stay in float32."""
@@ -337,6 +344,30 @@ class SasRec(Trained):
 Model = Annotated[Popularity | Markov | ItemKnn | SessionKnn | Bpr | Gru4Rec | SasRec, Field(discriminator="model")]
 
 
+class Ablation(Section):
+    """What the choices of the training are worth: GRU4Rec changed one step at a time."""
+
+    datasets: list[str]
+    """Of the ranking's data sets, by their labels."""
+    seeds: list[Annotated[int, Field(ge=0)]] = [0]
+    steps: list[Gru4Rec]
+    """Each needs a label, and keeps what the steps before it have set."""
+
+    @field_validator("steps", mode="before")
+    @classmethod
+    def _steps_add_up(cls, steps: Any) -> Any:
+        if not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
+            return steps
+        return list(itertools.accumulate(steps, lambda before, step: {**before, **step}))
+
+    @field_validator("steps")
+    @classmethod
+    def _steps_have_labels(cls, steps: list[Gru4Rec]) -> list[Gru4Rec]:
+        if len({step.label for step in steps}) < max(2, len(steps)):
+            raise ValueError("there must be at least two steps, each with a label of its own")
+        return steps
+
+
 class Ranking(Section):
     """The ranking evaluation of Shrimal & Patil 2024, section 4.1."""
 
@@ -345,9 +376,11 @@ class Ranking(Section):
     history: int = Field(20, ge=1)
     """The last visits of a prefix that a model sees (Shrimal & Patil 2024, section 4.1)."""
     candidates: int = Field(99, ge=1)
-    exclude_visited: bool = False
+    exclude_visited: bool | None = None
+    """Take the items that a visitor has seen out of the lists; None: where no training session visits an item twice."""
     ties: Literal["mean", "conservative", "standard"] = "mean"
     seeds: list[Annotated[int, Field(ge=0)]] = [0]
+    ablation: Ablation | None = None
 
     @field_validator("datasets", mode="before")
     @classmethod
@@ -380,6 +413,26 @@ class Ranking(Section):
             if twice := next((x for x in seen if seen.count(x) > 1), None):
                 raise ValueError(f"two entries are the {kind} {twice!r}: give each a label of its own")
         return self
+
+    @model_validator(mode="after")
+    def _ablation_has_its_datasets(self) -> Ranking:
+        labels = [dataset.label for dataset in self.datasets]
+        if self.ablation and (unknown := [name for name in self.ablation.datasets if name not in labels]):
+            raise ValueError(f"the ablation's data set {unknown[0]!r} is none of the ranking's: {', '.join(labels)}")
+        return self
+
+    @property
+    def ablated(self) -> Ranking:
+        """The evaluation of the ablation's steps in place of the models.
+
+        Raises:
+            ValueError: there is no ablation.
+        """
+        if self.ablation is None:
+            raise ValueError("there is no 'ranking.ablation'")
+        datasets = [dataset for dataset in self.datasets if dataset.label in self.ablation.datasets]
+        changed = {"datasets": datasets, "models": self.ablation.steps, "seeds": self.ablation.seeds, "ablation": None}
+        return self.model_copy(update=changed)
 
 
 class Execution(Section):

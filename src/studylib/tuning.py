@@ -17,7 +17,7 @@ from optuna.trial import TrialState
 from studylib.data.splits import Split
 from studylib.errors import StudyError, nearest
 from studylib.evaluation.comparison import prepare
-from studylib.evaluation.ranking import rank_cases
+from studylib.evaluation.ranking import validation_ndcg
 from studylib.execution import configure
 from studylib.models import build
 from studylib.models.base import Recommender
@@ -25,10 +25,11 @@ from studylib.params import Model, Ranking, StudyParams, Weighting, project_root
 from studylib.progress import track
 
 _NEURAL: dict[str, BaseDistribution] = {
+    "dropout_items": FloatDistribution(0, 0.5),
     "dropout_embedding": FloatDistribution(0, 0.8),
     "dropout_hidden": FloatDistribution(0, 0.8),
-    "negatives": CategoricalDistribution([512, 1024, 2048]),
-    "alpha": FloatDistribution(0.25, 1),
+    "negatives": CategoricalDistribution([256, 512, 1024]),
+    "alpha": FloatDistribution(0, 1),
     "batch_size": CategoricalDistribution([32, 64, 128]),
     "learning_rate": FloatDistribution(1e-3, 2e-2, log=True),
     "l2": CategoricalDistribution([0.0, 1e-7, 1e-6, 1e-5]),
@@ -55,9 +56,6 @@ SPACES: dict[str, dict[str, BaseDistribution]] = {
     },
 }
 """What is searched for each model. A setting that the study's own entry gives is not searched."""
-
-METRIC = "ndcg@10"
-"""The measure of a trial: of the validation cases, against the whole catalogue."""
 
 WARM_UP = 4
 """Epochs after which a trial is given up if it is behind the median of the trials before it at the same epoch."""
@@ -146,9 +144,9 @@ def _attempt(model: Recommender, split: Split, ranking: Ranking, medians: list[f
     if hasattr(model, "watch"):
         model.watch = lambda epoch, best: WARM_UP <= epoch <= len(medians) and best < medians[epoch - 1]
     model.fit(split.train, split.validation)
-    if curve := [point[f"validation_{METRIC}"] for point in getattr(model, "curve", [])]:
+    if curve := [point["validation_ndcg@10"] for point in getattr(model, "curve", [])]:
         return curve
-    return [float(rank_cases(model, split.validation, ranking.history)["full"].metric(METRIC).mean())]
+    return [validation_ndcg(model, split.validation, ranking.history, model.settings.validation)]
 
 
 def _rounded(settings: dict) -> dict:
@@ -164,10 +162,11 @@ def _write(study: optuna.Study, model: Model, dataset: str, params: StudyParams)
     given = {key: getattr(model, key) for key in model.model_fields_set - {"model", "label", "tuned"}}
     path = project_root() / tuned_path(dataset, model.tuned or model.label)
     path.parent.mkdir(parents=True, exist_ok=True)
+    against = "against the whole catalogue" if model.validation == "full" else "among the candidates"
     heading = (
         f"# Chosen on the validation cases of {dataset} by\n"
         f"#   studylib tune params/{params.name}.yaml --dataset {dataset} --model {model.label} --trials {len(done)}\n"
-        f"# {METRIC.upper()} against the whole catalogue: {best.value:.4f} (trial {best.number + 1}); the defaults, "
+        f"# NDCG@10 {against}: {best.value:.4f} (trial {best.number + 1}); the defaults, "
         f"{done[0].value:.4f}.\n"
     )
     path.write_text(heading + yaml.safe_dump({**given, **_rounded(best.params)}, sort_keys=False), encoding="utf-8")

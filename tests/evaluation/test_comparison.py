@@ -9,18 +9,21 @@ import pytest
 
 from studylib import params as params_module
 from studylib.data.sessions import Cases, Sessions
-from studylib.data.splits import Split
+from studylib.data.splits import Split, leave_one_out
 from studylib.errors import StudyError
 from studylib.evaluation import comparison as comparisons
 from studylib.evaluation.comparison import (
     COLUMNS,
     KEYS,
     METRICS,
+    SHUFFLED,
     Comparison,
     by_training_visits,
     by_visits,
     compare,
+    excludes_visited,
     intervals,
+    overturned,
     pairs,
     popularity_of_lists,
     to_csv,
@@ -150,7 +153,7 @@ def test_another_setting_trains_what_it_touches(first, trained, monkeypatch, tmp
     assert train(seeds=[0, 1]) == everything and trained[0] == ("markov", 1)
     assert train(history=5) == everything
     assert train(candidates=8) == everything
-    assert train(exclude_visited=True) == everything
+    assert train(exclude_visited=True) == everything == train(exclude_visited=False)
     assert train(seed=1) == everything  # other candidates, other orders
     assert train(execution=Execution(threads_per_worker=2)) == everything
     assert train() == []
@@ -264,6 +267,38 @@ def test_every_two_models_are_compared_with_correction():
     assert (same["difference"], same["p"], same["alike"]) == (0, 1, True) and not first["alike"]
     alone, one = made_up({("markov", 0, "full"): [1, 2]}, ["markov"])
     assert pairs(alone, one, 0, "mrr").empty
+
+
+def test_the_pairs_that_the_other_protocol_turns_over():
+    rows = [
+        ("shop", "full", "a", "b", 0.001),
+        ("shop", "full", "a", "c", 0.001),
+        ("shop", "full", "b", "c", 0.2),
+        ("shop", "sampled-9", "b", "a", 0.01),
+        ("shop", "sampled-9", "c", "a", 0.2),
+        ("shop", "sampled-9", "c", "b", 0.001),
+        ("shop", SHUFFLED, "c", "a", 0.001),
+        ("other", "sampled-9", "c", "a", 0.001),
+    ]
+    differences = pd.DataFrame(rows, columns=["dataset", "protocol", "more", "less", "p"])
+    assert overturned(differences).to_numpy().tolist() == [["shop", "a", "b"]]
+    assert overturned(differences, alpha=0.3)["sampled"].tolist() == ["b", "c", "c"]
+
+
+def test_visited_items_are_left_out_where_no_training_session_visits_twice():
+    for log, expected in (([["a", "b", "c"]] * 3, True), ([["a", "b", "a", "c", "d"]] * 3, False)):
+        split = leave_one_out(Sessions.from_lists(log))
+        assert excludes_visited(Ranking(), split) is expected
+        assert [excludes_visited(Ranking(exclude_visited=choice), split) for choice in (True, False)] == [True, False]
+
+
+def test_the_ablation_is_a_comparison_of_its_steps(tmp_path):
+    steps = [{"label": "first", **{k: v for k, v in GRU.items() if k not in ("model", "label")}, "loss": "bpr"},
+             {"label": "second", "loss": "cross-entropy"}]  # fmt: skip
+    ranking = Ranking(**SMALL, ablation={"datasets": ["synthetic"], "seeds": [3], "steps": steps})
+    result = compare(ranking.ablated, EXECUTION, 0, tmp_path)
+    assert result.table[["model", "seed"]].drop_duplicates().to_numpy().tolist() == [["first", 3], ["second", 3]]
+    assert result.table["mrr"].nunique() == 6
 
 
 def test_pairs_compare_the_mean_over_the_seeds():

@@ -8,7 +8,8 @@ import pytest
 from sklearn.metrics import label_ranking_average_precision_score, ndcg_score, top_k_accuracy_score
 
 from studylib.data.sessions import Cases, Sessions
-from studylib.evaluation.ranking import METRICS, TOP, Ranks, rank_cases, rank_scores
+from studylib.errors import StudyError
+from studylib.evaluation.ranking import METRICS, TOP, Ranks, rank_cases, rank_scores, validation_ndcg
 
 
 def gain(name, position):
@@ -152,6 +153,8 @@ N_ITEMS = 12
 class Table:
     """A model whose scores depend on the last visit and on how many visits it sees; many tie."""
 
+    revisits = True
+
     def __init__(self):
         self.scores = np.random.default_rng(5).integers(0, 6, (N_ITEMS, 4, N_ITEMS)).astype(np.float32)
 
@@ -230,6 +233,29 @@ def test_visited_items_are_out_and_the_true_one_never(cases):
         assert visited.isdisjoint(ranks.top[case, :free].tolist())
 
 
+def test_visited_items_are_left_out_by_default_where_training_never_visits_twice(cases):
+    class Twice(Table):
+        revisits = True
+
+    class Once(Table):
+        revisits = False
+
+    some = cases.take(slice(700, 1900))
+    for model, excluded in ((Twice(), False), (Once(), True)):
+        chosen, default = rank_cases(model, some, 2, excluded)["full"], rank_cases(model, some, 2)["full"]
+        np.testing.assert_array_equal(default.above, chosen.above)
+    assert (rank_cases(Once(), some, 2)["full"].above < rank_cases(Twice(), some, 2)["full"].above).any()
+
+
+def test_the_validation_value_is_that_of_its_protocol(cases):
+    some = cases.take(slice(700, 1900))
+    ranks = rank_cases(Table(), some, 2, False)
+    full, sampled = (float(r.metric("ndcg@10").mean()) for r in ranks.values())
+    assert validation_ndcg(Table(), some, 2, "full") == full != sampled == validation_ndcg(Table(), some, 2, "sampled")
+    with pytest.raises(StudyError, match="needs validation cases with candidates"):
+        validation_ndcg(Table(), Cases(cases.sessions, cases.events[:5]), 2, "sampled")
+
+
 def test_without_candidates_there_is_one_protocol(cases):
     assert list(rank_cases(Table(), Cases(cases.sessions, cases.events[:5]))) == ["full"]
 
@@ -237,6 +263,8 @@ def test_without_candidates_there_is_one_protocol(cases):
 @pytest.mark.parametrize("name", METRICS)
 def test_a_model_that_scores_all_alike_guesses_at_random_under_every_protocol(cases, name):
     class Alike:
+        revisits = True
+
         def score(self, prefixes):
             return np.full((len(prefixes), N_ITEMS), 0.3, np.float32)
 

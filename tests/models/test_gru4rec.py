@@ -32,7 +32,7 @@ from studylib.models.gru4rec import (
 from studylib.params import Gru4Rec
 
 SMALL = {"embedding": 8, "hidden": 12, "negatives": 16, "batch_size": 8, "max_epochs": 2, "device": "cpu"}
-NO_DROPOUT = {"dropout_embedding": 0.0, "dropout_hidden": 0.0}
+PLAIN = {"dropout_items": 0.0, "dropout_embedding": 0.0, "dropout_hidden": 0.0, "l2": 0.0}
 LOSSES = {
     "cross-entropy": cross_entropy,
     "bpr": bpr,
@@ -65,7 +65,7 @@ def last_cases(sessions):
 def untrained(n_items, popularity=None, **settings):
     """A model with initial weights in float64 and biases that are not zero."""
     torch.manual_seed(0)
-    model = GRU4Rec(**{**SMALL, **NO_DROPOUT, **settings})
+    model = GRU4Rec(**{**SMALL, **PLAIN, **settings})
     model.popularity = np.ones(n_items) if popularity is None else np.array(popularity)
     model.sampler = NegativeSampler(model.popularity, model.settings.alpha, "cpu")
     model.network = Network(n_items, model.settings).double()
@@ -327,6 +327,21 @@ def test_dropout_falls_on_embedding_and_hidden_state_and_not_on_scores():
         assert torch.equal(model.network(vectors)[0], model.network(vectors)[0])
 
 
+def test_dropout_of_items_takes_out_whole_visits_in_training_alone(monkeypatch):
+    model = untrained(40, dropout_items=0.5)
+    given = []
+    forward = model.network.forward
+    monkeypatch.setattr(model.network, "forward", lambda x, state=None: given.append(x) or forward(x, state))
+    gradients_of(model, Batch(np.arange(40).reshape(4, 10), np.arange(40).reshape(4, 10)))
+    values = model.network.tables["input"].detach().reshape(4, 10, 8)
+    out = (given[0] == 0).all(-1)
+    assert 5 < out.sum() < 35
+    np.testing.assert_allclose(given[0].detach()[~out], 2 * values[~out])
+    some = last_cases(rule_log()).prefixes()
+    fitted = GRU4Rec(**SMALL, dropout_items=0.9).fit(rule_log())
+    np.testing.assert_array_equal(fitted.score(some), fitted.score(some))
+
+
 def test_the_linear_map_is_there_where_the_sizes_differ():
     assert isinstance(untrained(9, embedding=12, hidden=12).network.head[-1], nn.Identity)
     assert isinstance(untrained(9, embedding=8, hidden=12).network.head[-1], nn.Linear)
@@ -519,7 +534,7 @@ def test_adam_by_rows_makes_up_for_the_steps_without_them():
     table = network.tables["input"]
     dense = nn.Parameter(table.detach().clone())
     start = dense.detach().clone()
-    optimizer, reference = Optimizer(network, Gru4Rec(learning_rate=0.01)), torch.optim.Adam([dense], 0.01)
+    optimizer, reference = Optimizer(network, Gru4Rec(learning_rate=0.01, l2=0)), torch.optim.Adam([dense], 0.01)
     random = np.random.default_rng(0)
     for _ in range(400):
         rows = torch.from_numpy(np.unique(random.zipf(1.5, 6).clip(max=30) - 1))
@@ -538,7 +553,7 @@ def test_adam_by_rows_makes_up_for_the_steps_without_them():
 
 def test_adagrad_with_momentum_by_hand():
     network = untrained(4).network
-    optimizer = Optimizer(network, Gru4Rec(optimizer="adagrad", momentum=0.5, learning_rate=0.1))
+    optimizer = Optimizer(network, Gru4Rec(optimizer="adagrad", momentum=0.5, learning_rate=0.1, l2=0))
     bias = network.tables["bias"].detach().numpy().copy()
     square, velocity = np.zeros((4, 1)), np.zeros((4, 1))
     for rows, gradient in (([1, 3], 2.0), ([3], -1.0), ([1, 3], 0.5)):
@@ -627,13 +642,12 @@ def test_early_stopping_restores_the_best_epoch(monkeypatch):
     train, values, scores = rule_log(), iter([0.1, 0.3, 0.2, 0.3, 0.1, 0.9]), []
     some = last_cases(train).prefixes()
 
-    def judge(model, cases, history):
-        assert history == 20
+    def judge(model, cases, history, protocol):
+        assert (history, protocol) == (20, "full")
         scores.append(model.score(some))
-        ranks = type("Ranks", (), {"metric": lambda self, name: np.array([next(values)])})
-        return {"full": ranks()}
+        return next(values)
 
-    monkeypatch.setattr(gru4rec, "rank_cases", judge)
+    monkeypatch.setattr(gru4rec, "validation_ndcg", judge)
     model = GRU4Rec(**SMALL | {"max_epochs": 50}, patience=3).fit(train, last_cases(train))
     assert model.epochs == 5  # the second is the best, an equal one is no better
     assert [point["validation_ndcg@10"] for point in model.curve] == [0.1, 0.3, 0.2, 0.3, 0.1]
@@ -661,7 +675,7 @@ def test_an_item_never_seen_in_training_is_itself():
 
 def test_recommend_gives_ids_of_the_source():
     train = Sessions.from_lists([["a", "b", "c"], ["a", "b", "d"], ["a", "b", "c"], ["c", "a"]])
-    model = GRU4Rec(**SMALL | {"negatives": 0, "max_epochs": 30, **NO_DROPOUT, "learning_rate": 0.03}).fit(train)
+    model = GRU4Rec(**SMALL | {"negatives": 0, "max_epochs": 30, **PLAIN, "learning_rate": 0.03}).fit(train)
     scores = model.score(Sessions.from_lists([["a", "b"]]))  # the first two of the vocabulary, in the same order
     order = [train.vocabulary[i] for i in np.argsort(-scores[0])]
     with warnings.catch_warnings():

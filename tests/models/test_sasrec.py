@@ -9,7 +9,7 @@ from studylib.models.gru4rec import NegativeSampler, prefixes, sequences
 from studylib.models.sasrec import AttentionNetwork, SASRec
 from studylib.params import SasRec
 
-SMALL = {"embedding": 8, "heads": 2, "dropout_embedding": 0.0, "dropout_hidden": 0.0}
+SMALL = {"embedding": 8, "heads": 2, "dropout_items": 0.0, "dropout_embedding": 0.0, "dropout_hidden": 0.0}
 
 
 def rule_log(n=150, seed=0, longest=9):

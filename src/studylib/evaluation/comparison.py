@@ -24,7 +24,7 @@ from studylib.models import build, files
 from studylib.params import Execution, Model, Ranking, RankingDataset, slug, tuned
 from studylib.progress import track
 
-TRAINING_VERSION = 3
+TRAINING_VERSION = 4
 """Raised whenever the code of a model changes its numbers, so that kept ranks of before are not taken for new ones."""
 
 KEYS = ["dataset", "model", "seed", "protocol"]
@@ -72,6 +72,11 @@ def prepare(dataset: RankingDataset, ranking: Ranking, seed: int) -> Split:
     else:
         split = leave_one_out(sessions)
     return with_candidates(split, ranking.candidates, seed)
+
+
+def excludes_visited(ranking: Ranking, split: Split) -> bool:
+    """Whether the items that a visitor has seen are taken out of the lists: the study's choice, or what the data say."""
+    return split.train.revisits == 0 if ranking.exclude_visited is None else ranking.exclude_visited
 
 
 def compare(ranking: Ranking, execution: Execution, seed: int, folder: Path) -> Comparison:
@@ -122,7 +127,7 @@ def compare(ranking: Ranking, execution: Execution, seed: int, folder: Path) -> 
                     "seed": run.seed,
                     "shuffle": seed,
                     "protocol": protocol,
-                    "exclude_visited": ranking.exclude_visited,
+                    "exclude_visited": excludes_visited(ranking, splits[run.dataset]),
                     **{metric: ranks.metric(metric, ranking.ties).mean() for metric in METRICS},
                     "coverage@10": ranks.coverage(splits[run.dataset].train.n_items),
                     "cases": len(ranks),
@@ -275,6 +280,23 @@ def pairs(comparison: Comparison, ranking: Ranking, seed: int, metric: str, marg
             rows.append((dataset, protocol, labels[more], labels[less], d.mean, d.low, d.high, p, d.alike))
     columns = ["dataset", "protocol", "more", "less", "difference", "low", "high", "p", "alike"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def overturned(differences: pd.DataFrame, alpha: float = 0.05) -> pd.DataFrame:
+    """Pairs of models whose order is surely the opposite among the sampled candidates of what it is in the whole catalogue.
+
+    Args:
+        differences: what `pairs` gives.
+        alpha: the most that ``p`` may be under both protocols.
+
+    Returns:
+        Columns ``dataset, full, sampled``: the model that is above under each protocol.
+    """
+    sure = differences[(differences["p"] < alpha) & (differences["protocol"] != SHUFFLED)]
+    full, sampled = (sure[(sure["protocol"] == "full") == whole] for whole in (True, False))
+    opposite = full.merge(sampled, left_on=["dataset", "more", "less"], right_on=["dataset", "less", "more"])
+    columns = {"dataset": "dataset", "more_x": "full", "less_x": "sampled"}
+    return opposite[list(columns)].rename(columns=columns)
 
 
 def worth_of_order(comparison: Comparison, ranking: Ranking, seed: int, metric: str) -> pd.DataFrame:

@@ -16,6 +16,8 @@ import numpy as np
 import torch
 
 from studylib.data.sessions import Cases
+from studylib.errors import StudyError
+from studylib.params import Protocol
 
 if TYPE_CHECKING:
     from studylib.models.base import Recommender
@@ -131,7 +133,7 @@ def rank_cases(
     model: Recommender,
     cases: Cases,
     history: int | None = None,
-    exclude_visited: bool = False,
+    exclude_visited: bool | None = None,
     threshold: float | None = None,
 ) -> dict[str, Ranks]:
     """Score the cases once and rank the true items under every protocol that the cases allow.
@@ -140,12 +142,15 @@ def rank_cases(
         model: fitted.
         cases: with candidates, if the sampled protocol is wanted.
         history: the last visits of each prefix that the model sees; None for all.
-        exclude_visited: take the items of the (whole) prefix out of the list; the true item always stays.
+        exclude_visited: take the items of the (whole) prefix out of the list; the true item always stays. None: where no
+            training session visits an item twice.
         threshold: also count the scores above it, over the whole catalogue.
 
     Returns:
         ``full`` (the whole catalogue) and, with candidates, ``sampled-<n>``, as `Ranks` over the cases.
     """
+    if exclude_visited is None:
+        exclude_visited = not model.revisits
     parts: dict[str, list[Ranks]] = {}
     n_items = cases.sessions.n_items
     batch = max(1, min(1024, 8_000_000 // n_items))
@@ -161,6 +166,19 @@ def rank_cases(
             listed = rank_scores(np.take_along_axis(scores, items, 1), zero, items)
             parts.setdefault(f"sampled-{some.candidates.shape[1]}", []).append(listed)
     return {protocol: _concatenate(ranks) for protocol, ranks in parts.items()}
+
+
+def validation_ndcg(model: Recommender, cases: Cases, history: int, protocol: Protocol) -> float:
+    """NDCG@10 of the validation cases under the protocol that a model's settings and its end of training are chosen by.
+
+    Raises:
+        StudyError: the protocol is ``sampled`` and the cases have no candidates.
+    """
+    if protocol == "sampled" and cases.candidates is None:
+        raise StudyError("'validation: sampled' needs validation cases with candidates (`with_candidates`).")
+    ranks = rank_cases(model, cases, history)
+    chosen = ranks["full"] if protocol == "full" else ranks[f"sampled-{cases.candidates.shape[1]}"]
+    return float(chosen.metric("ndcg@10").mean())
 
 
 def _without_visited(scores: np.ndarray, cases: Cases) -> np.ndarray:

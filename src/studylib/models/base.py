@@ -28,6 +28,7 @@ class Recommender(ABC):
     Attributes after `fit`:
         vocabulary: (n_items,), the ids of the source.
         popularity: int64 (n_items,), visits in the training sessions.
+        revisits: whether a training session visits an item twice.
         trained_on: checksum of the training sessions.
         parameters: how many numbers were learnt.
         epochs: passes over the training sessions.
@@ -39,6 +40,7 @@ class Recommender(ABC):
     seed: int = 0
     vocabulary: np.ndarray
     popularity: np.ndarray
+    revisits: bool = True
     trained_on: str
     parameters: int = 0
     epochs: int = 1
@@ -50,6 +52,7 @@ class Recommender(ABC):
         started = time.perf_counter()
         self.vocabulary = train.vocabulary
         self.popularity = np.bincount(train.items, minlength=train.n_items)
+        self.revisits = train.revisits > 0
         self._fit(train, validation)
         self.train_seconds = time.perf_counter() - started
         return self

@@ -7,7 +7,7 @@ from implicit.cpu.bpr import BayesianPersonalizedRanking
 from scipy import sparse
 
 from studylib.data.sessions import Cases, Sessions
-from studylib.evaluation.ranking import rank_cases
+from studylib.evaluation.ranking import validation_ndcg
 from studylib.models.base import Recommender
 from studylib.models.neighbours import incidence
 from studylib.params import Bpr
@@ -20,8 +20,7 @@ class BPR(Recommender):
     A training session is a user. A user's factors are learnt for training sessions alone, so every prefix, of a session of
     the training or of a new one, is folded in the same way: its factors are the mean of those of its items, times
     ``fold_in``, for single items have smaller factors than the users whom they add up to. Early stopping looks at validation
-    NDCG@10 over the whole catalogue every `ROUND` epochs, and the best factors are kept. Where no training session visits
-    an item twice, the visited ones come last.
+    NDCG@10 every `ROUND` epochs, and the best factors are kept.
 
     Args:
         history: the last visits that a prediction is based on, for early stopping.
@@ -48,7 +47,6 @@ class BPR(Recommender):
             num_threads=1,  # with more, threads overwrite each other's updates in an order that is never the same
             random_state=np.random.default_rng(self.seed),  # a generator goes on from round to round
         )
-        self.revisits = train.revisits > 0
         has_validation = validation is not None and len(validation) > 0
         best_value, best, best_epoch = -1.0, None, 0
         self.curve: list[dict[str, float]] = []
@@ -58,7 +56,7 @@ class BPR(Recommender):
             self.epochs = epoch
             if not has_validation:
                 continue
-            value = float(rank_cases(self, validation, self.history)["full"].metric("ndcg@10").mean())
+            value = validation_ndcg(self, validation, self.history, chosen.validation)
             self.curve.append({"epoch": epoch, "validation_ndcg@10": value})
             if value > best_value:
                 best_value, best, best_epoch = value, (self.items.copy(), self.bias.copy()), epoch
@@ -73,18 +71,15 @@ class BPR(Recommender):
         mean = (
             sparse.csr_array((share, prefixes.items, prefixes.offsets), (len(prefixes), prefixes.n_items)) @ self.items
         )
-        scores = self.settings.fold_in * (mean @ self.items.T) + self.bias
-        if not self.revisits:
-            scores[prefixes.session_of_event, prefixes.items] = -np.inf
-        return scores
+        return self.settings.fold_in * (mean @ self.items.T) + self.bias
 
     def state(self) -> dict[str, np.ndarray]:
-        """The items' factors and biases, and whether items are visited again."""
-        return {"items": self.items, "bias": self.bias, "revisits": np.array(self.revisits)}
+        """The items' factors and biases."""
+        return {"items": self.items, "bias": self.bias}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Take over what `state` gave."""
-        self.items, self.bias, self.revisits = state["items"], state["bias"], bool(state["revisits"])
+        self.items, self.bias = state["items"], state["bias"]
 
 
 ROUND = 10

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from studylib.data.sessions import Cases, Sessions
 from studylib.errors import StudyError
-from studylib.evaluation.ranking import rank_cases
+from studylib.evaluation.ranking import validation_ndcg
 from studylib.models.base import Recommender
 from studylib.params import LAYERS, Gru4Rec, Trained
 from studylib.progress import track
@@ -140,8 +140,8 @@ def cross_entropy(positive: Tensor, negative: Tensor, same: Tensor) -> Tensor:
         negative: (n, n_negatives), those of the negatives.
         same: bool (n, n_negatives), where a negative is the true item, which does not count.
     """
-    negative = negative.masked_fill(same, -torch.inf)
-    return (torch.logsumexp(torch.cat([positive[:, None], negative], 1), 1) - positive).mean()
+    of_negatives = torch.logsumexp(negative.masked_fill(same, -torch.inf), 1)
+    return (torch.logaddexp(of_negatives, positive) - positive).mean()
 
 
 def bpr(positive: Tensor, negative: Tensor, same: Tensor) -> Tensor:
@@ -385,7 +385,7 @@ class Optimizer:
 
 
 class GRU4Rec(Recommender):
-    """GRU4Rec with early stopping on validation NDCG@10 over the whole catalogue; the best weights are restored.
+    """GRU4Rec with early stopping on validation NDCG@10; the best weights are restored.
 
     Args:
         history: the last visits that a prediction is based on.
@@ -443,7 +443,7 @@ class GRU4Rec(Recommender):
             self.curve.append({"epoch": epoch, "loss": float(torch.stack(losses).mean())})
             if not has_validation:
                 continue
-            value = float(rank_cases(self, validation, self.history)["full"].metric("ndcg@10").mean())
+            value = validation_ndcg(self, validation, self.history, chosen.validation)
             self.curve[-1]["validation_ndcg@10"] = value
             if value > best_value:
                 best_value, best_epoch = value, epoch
@@ -482,7 +482,9 @@ class GRU4Rec(Recommender):
         some = {name: table.requires_grad_() for name, table in take(rows).items()}
         before = None if batch.lanes is None else self._carry(state, torch.from_numpy(batch.lanes).to(self.device))
         with self._precision():
-            vectors, after = self.network(F.embedding(inputs, some["input"]), before)
+            # Over (n, steps, width), dropout1d takes out whole visits.
+            given = F.dropout1d(F.embedding(inputs, some["input"]), self.settings.dropout_items)
+            vectors, after = self.network(given, before)
             loss = self._loss(vectors[is_case].to(some["bias"].dtype), targets, negatives, rows, some)
         weights = {name: weight for name, weight in self.network.named_parameters() if not name.startswith("tables.")}
         weights |= {f"tables.{name}": table for name, table in some.items()}
@@ -512,15 +514,14 @@ class GRU4Rec(Recommender):
             positive, negative = scores.gather(1, targets[:, None])[:, 0], scores
             same = torch.arange(len(output), device=targets.device) == targets[:, None]
         else:
+            if chosen.loss == "cross-entropy" and chosen.log_q:
+                bias = bias - self._log_expected(rows, len(targets))
             positive = (vectors * output[targets]).sum(-1) + bias[targets]
             if negatives.dim() == 1:
                 negative = F.linear(vectors, output[negatives], bias[negatives])
             else:
                 negative = torch.einsum("ne,nke->nk", vectors, output[negatives]) + bias[negatives]
             same = negatives == targets[:, None]
-            if chosen.loss == "cross-entropy" and chosen.log_q:
-                expected = self._log_expected(rows, len(targets))
-                positive, negative = positive - expected[targets], negative - expected[negatives]
         if chosen.score_activation == "elu":
             positive, negative = F.elu(positive), F.elu(negative)
         if chosen.loss == "bpr-max":

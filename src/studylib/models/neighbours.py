@@ -11,17 +11,11 @@ from studylib.params import ItemKnn, SessionKnn
 
 
 class Neighbours(Recommender):
-    """What item-kNN and session-kNN share: how items without a neighbour, and visited ones, are ordered."""
+    """What item-kNN and session-kNN share: how items without a neighbour are ordered."""
 
-    revisits: bool
-    """Whether any training session visits an item twice."""
-
-    def _ordered(self, scores: np.ndarray, prefixes: Sessions) -> np.ndarray:
-        """Negative scores that ascend with popularity in place of zeros, the least for what never comes again."""
-        scores = np.where(scores > 0, scores, -1 / (1.0 + self.popularity))
-        if not self.revisits:
-            scores[prefixes.session_of_event, prefixes.items] = -np.inf
-        return scores
+    def _ordered(self, scores: np.ndarray) -> np.ndarray:
+        """Negative scores that ascend with popularity in place of zeros."""
+        return np.where(scores > 0, scores, -1 / (1.0 + self.popularity))
 
 
 class ItemKNN(Neighbours):
@@ -29,8 +23,7 @@ class ItemKNN(Neighbours):
 
     The similarity of two items is the number of sessions with both, over the geometric mean of the numbers of sessions with
     each, which a constant makes larger so that two rare items are not alike by one chance meeting. The visits of a prefix
-    count less the longer ago they are. Items that are similar to no visited one follow by popularity, and where no training
-    session visits an item twice, the visited ones come last, which a trained network learns and neighbours must be told.
+    count less the longer ago they are. Items that are similar to no visited one follow by popularity.
 
     Args:
         settings: those of `studylib.params.ItemKnn`, which has their meanings and defaults.
@@ -44,7 +37,6 @@ class ItemKNN(Neighbours):
         self.settings = ItemKnn(**settings)
 
     def _fit(self, train: Sessions, validation: Cases | None) -> None:
-        self.revisits = train.revisits > 0
         occurs = incidence(train)
         together = (occurs.T @ occurs).tocoo()
         sessions = together.diagonal() + self.settings.shrinkage
@@ -57,18 +49,16 @@ class ItemKNN(Neighbours):
     def score(self, prefixes: Sessions) -> np.ndarray:
         weights = self.settings.decay ** (_steps(prefixes) - 1.0)
         visited = sparse.csr_array((weights, prefixes.items, prefixes.offsets), (len(prefixes), prefixes.n_items))
-        return self._ordered((visited @ self.similarity).toarray(), prefixes)
+        return self._ordered((visited @ self.similarity).toarray())
 
     def state(self) -> dict[str, np.ndarray]:
-        """The learnt similarities, as the three arrays of a sparse matrix (CSR), and whether items are visited again."""
+        """The learnt similarities, as the three arrays of a sparse matrix (CSR)."""
         similarity = self.similarity
-        arrays = {"data": similarity.data, "indices": similarity.indices, "indptr": similarity.indptr}
-        return {**arrays, "revisits": np.array(self.revisits)}
+        return {"data": similarity.data, "indices": similarity.indices, "indptr": similarity.indptr}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Take over what `state` gave."""
         n_items = len(state["indptr"]) - 1
-        self.revisits = bool(state["revisits"])
         self.similarity = sparse.csr_array((state["data"], state["indices"], state["indptr"]), (n_items, n_items))
 
 
@@ -80,8 +70,7 @@ class SessionKNN(Neighbours):
     current session weighs less the longer ago it was visited, over the square root of the length of the past session if
     ``cosine``. An item scores the sum over the neighbours that contain it of their similarity, times the weight of the latest
     item that they share with the current session, times 1 + ``idf`` · log(sessions / sessions with the item). Items of no
-    neighbour follow by popularity, and where no training session visits an item twice, the visited ones come last. Sessions
-    without times are taken to be in their order.
+    neighbour follow by popularity. Sessions without times are taken to be in their order.
 
     Args:
         settings: those of `studylib.params.SessionKnn`, which has their meanings and defaults.
@@ -95,7 +84,6 @@ class SessionKNN(Neighbours):
         self.settings = SessionKnn(**settings)
 
     def _fit(self, train: Sessions, validation: Cases | None) -> None:
-        self.revisits = train.revisits > 0
         last = train.offsets[1:] - 1
         ends = train.times[last] if train.times is not None else last
         self._index(incidence(train)[np.argsort(-ends, kind="stable")])
@@ -138,16 +126,16 @@ class SessionKNN(Neighbours):
         decay = WEIGHTS[self.settings.score_weighting](step, prefixes.lengths[row])
         weight = likeness[row, best[row, column]] * decay
         neighbours = sparse.csr_array((weight, (row, similarity.indices[event])), (len(prefixes), len(self.norm)))
-        return self._ordered((neighbours @ self.sessions).toarray() * self.item_weights, prefixes)
+        return self._ordered((neighbours @ self.sessions).toarray() * self.item_weights)
 
     def state(self) -> dict[str, np.ndarray]:
         """The past sessions, the most recent first, ``items`` and ``offsets`` as those of `Sessions`."""
         arrays = {"items": self.sessions.indices, "offsets": self.sessions.indptr}
-        return {**arrays, "n_items": np.array(self.sessions.shape[1]), "revisits": np.array(self.revisits)}
+        return {**arrays, "n_items": np.array(self.sessions.shape[1])}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Take over what `state` gave."""
-        items, offsets, self.revisits = state["items"], state["offsets"], bool(state["revisits"])
+        items, offsets = state["items"], state["offsets"]
         shape = (len(offsets) - 1, int(state["n_items"]))
         self._index(sparse.csr_array((np.ones(len(items)), items, offsets), shape))
 
