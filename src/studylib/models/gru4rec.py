@@ -403,6 +403,8 @@ class GRU4Rec(Recommender):
     """
 
     params: type[Trained] = Gru4Rec
+    ROWS = 128
+    """Prefixes that go through the network at a time when they are scored."""
 
     def __init__(self, history: int = 20, seed: int = 0, device: str = "auto", **settings):
         self.settings = self.params(**settings)
@@ -554,11 +556,15 @@ class GRU4Rec(Recommender):
         self.network.eval()
         from_end = np.repeat(prefixes.offsets[1:], prefixes.lengths) - np.arange(len(prefixes.items))
         prefixes = prefixes.select(from_end <= self.history)
-        inputs, lengths = pad(prefixes, np.arange(len(prefixes)))
         tables = self.network.tables
-        with self._precision():
-            vectors, _ = self.network(F.embedding(torch.from_numpy(inputs).to(self.device), tables["input"]))
-        last = vectors[torch.arange(len(inputs)), torch.from_numpy(lengths - 1)].float()
+        last = []
+        by_length = np.argsort(prefixes.lengths, kind="stable")  # so that little padding goes through the network
+        for start in range(0, len(prefixes), self.ROWS):
+            inputs, lengths = pad(prefixes, by_length[start : start + self.ROWS])
+            with self._precision():
+                vectors, _ = self.network(F.embedding(torch.from_numpy(inputs).to(self.device), tables["input"]))
+            last.append(vectors[torch.arange(len(inputs)), torch.from_numpy(lengths - 1)].float())
+        last = torch.cat(last)[torch.from_numpy(np.argsort(by_length, kind="stable"))]
         return F.linear(last, tables.get("output", tables["input"]), tables["bias"][:, 0]).cpu().numpy()
 
     def state(self) -> dict[str, np.ndarray]:
