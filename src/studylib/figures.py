@@ -271,11 +271,12 @@ def order_by_protocol(measured: pd.DataFrame, metric: str) -> Figure:
         places = means.rank(ascending=False, method="first")
         for model in means.index:
             panel.plot(range(len(protocols)), places.loc[model, protocols], "o-", color=palette[model], linewidth=2)
-            for x, protocol in enumerate(protocols):
-                side, text = ("right", f"{model}  ") if x == 0 else ("left", f"  {means.loc[model, protocol]:.3f}")
-                panel.text(x, places.loc[model, protocol], text, ha=side, va="center", fontsize=8)
+            for x, (protocol, side) in enumerate(zip(protocols, ("right", "left"), strict=True)):
+                text = f"{model} {means.loc[model, protocol]:.3f}" if x == 0 else f"{means.loc[model, protocol]:.3f}"
+                panel.annotate(text, (x, places.loc[model, protocol]), xytext=(14 * x - 7, 0), ha=side, va="center",
+                               textcoords="offset points", fontsize=8)  # fmt: skip
         panel.set_xticks(range(len(protocols)), [_PROTOCOLS.get(p, p).replace(" ", "\n") for p in protocols])
-        panel.set(title=dataset, xlim=(-1.1, len(protocols) - 0.5), ylim=(len(models) + 0.5, 0.5), yticks=[])
+        panel.set(title=dataset, xlim=(-1.6, len(protocols) - 0.5), ylim=(len(models) + 0.5, 0.5), yticks=[])
         panel.spines["left"].set_visible(False)
     return figure
 

@@ -286,6 +286,8 @@ class Trained(Tunable):
     max_epochs: int = Field(20, ge=1)
     patience: int = Field(5, ge=1)
     """Epochs without a better validation NDCG@10 after which training stops."""
+    validation_cases: int = Field(5000, ge=1)
+    """Looked at after each epoch, at most; the same ones whatever the seed."""
 
     @model_validator(mode="after")
     def _training_agrees(self) -> Trained:

@@ -655,6 +655,15 @@ def test_early_stopping_restores_the_best_epoch(monkeypatch):
     assert not np.array_equal(scores[1], scores[4])
 
 
+def test_of_many_validation_cases_the_same_few_are_looked_at(monkeypatch):
+    train, seen = rule_log(), []
+    monkeypatch.setattr(gru4rec, "validation_ndcg", lambda model, cases, *_: seen.append(cases.events.tolist()) or 0.1)
+    for seed in (0, 1):
+        GRU4Rec(**SMALL, validation_cases=20, seed=seed).fit(train, last_cases(train))
+    assert len(seen) == 4 and all(events == seen[0] for events in seen)
+    assert len(set(seen[0])) == 20 and set(seen[0]) < set(last_cases(train).events.tolist())
+
+
 def test_without_validation_it_goes_through_all_epochs():
     train = rule_log()
     assert GRU4Rec(**SMALL).fit(train, Cases(train, np.zeros(0, np.int64))).epochs == 2

@@ -428,6 +428,9 @@ class GRU4Rec(Recommender):
         self.sampler = NegativeSampler(self.popularity, chosen.alpha, self.device)
         optimizer = Optimizer(self.network, chosen)
         has_validation = validation is not None and len(validation) > 0
+        if has_validation and len(validation) > chosen.validation_cases:
+            some = np.random.default_rng(0).choice(len(validation), chosen.validation_cases, replace=False)
+            validation = validation.take(np.sort(some))
 
         self.curve: list[dict[str, float]] = []
         best_value, best_weights, best_epoch = -1.0, None, 0
