@@ -72,7 +72,9 @@ def write(folder, **notebooks):
             cell["id"] = f"cell-{n}"
         paths.append(folder / f"{name}.ipynb")
         nbformat.write(new_notebook(cells=cells), paths[-1])
-    return write_report(paths, folder / "reports" / "demo.html", "Which recommender?", PROVENANCE)
+    return write_report(
+        paths, folder / "reports" / "demo.html", "Which recommender?", "Which, and how sure?", PROVENANCE
+    )
 
 
 def read(folder, **notebooks):

@@ -48,6 +48,10 @@ SECTIONS = {
 """The sections of the params that a notebook's results depend on."""
 
 TITLE = "Which recurrent recommender?"
+QUESTION = (
+    "Two papers recommend recurrent networks for the next page or item of a session. Which network is best, do their claims "
+    "hold on these data, and how sure is that?"
+)
 
 
 def run_study(params: StudyParams, only: str | None = None, reports: Path | None = None, fresh: bool = False) -> Path:
@@ -86,7 +90,7 @@ def run_study(params: StudyParams, only: str | None = None, reports: Path | None
     provenance.write(folder / "provenance.json", facts)
     pages = [executed / f"{name}.ipynb" for number, name in NOTEBOOKS.items() if _is_current(number, executed, params)]
     title = TITLE if params.name == "study" else f"{TITLE} ({params.name})"
-    return write_report(pages, root / f"{params.name}.html", title, facts)
+    return write_report(pages, root / f"{params.name}.html", title, QUESTION, facts)
 
 
 def _refuse_what_cannot_run(params: StudyParams, only: str | None, executed: Path) -> None:
