@@ -191,7 +191,7 @@ def best_among_all(cells: pd.DataFrame, judged: pd.DataFrame) -> Figure:
     panel.set_yticks(range(len(names)), names)
     panel.set_ylim(len(names) - 0.5, -0.5)
     panel.set(xlabel="test accuracy")
-    panel.set_xlim(left=0)
+    panel.set_xlim(left=max(0, panel.get_xlim()[0]))
     panel.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     panel.grid(axis="x", color=INK, alpha=0.12, linewidth=0.6)
     return figure

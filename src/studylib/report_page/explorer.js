@@ -141,7 +141,7 @@
     };
 
     box.append(choice, words, svg);
-    box.previousElementSibling.hidden = true;
+    box.previousElementSibling.setAttribute("hidden", "");
     box.hidden = false;
     let seen = 0;
     new ResizeObserver(() => {
