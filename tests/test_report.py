@@ -2,18 +2,19 @@
 
 import itertools
 import re
-import shutil
 
 import matplotlib.pyplot as plt
 import nbformat
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
+from studylib.explorer import explorer
 from studylib.figures import to_svg
 from studylib.report import write_report
+from tests.browser import CONTRASTS, links_into_nowhere, open_everything, too_wide, violations
+from tests.test_explorer import FLOOR, grid_cells
 
 PROVENANCE = {
     "commit": "0123abcd" * 5,
@@ -46,12 +47,12 @@ def error(name, message):
     return new_output("error", ename=name, evalue=message, traceback=traceback)
 
 
-def figure(name, caption, width=6.5):
+def figure(name, caption, width=6.5, live=""):
     drawing, axes = plt.subplots(figsize=(width, 3))
     axes.plot([1, 2, 3], [1, 4, 9], label="gru")
     axes.fill_between([1, 2, 3], [0, 3, 8], [2, 5, 10], alpha=0.2)
     svg = to_svg(drawing, name, "Accuracy grows with the epochs.")
-    return f'<figure class="study-figure" id="fig-{name}">{svg}<figcaption>{caption}</figcaption></figure>'
+    return f'<figure class="study-figure" id="fig-{name}">{svg}{live}<figcaption>{caption}</figcaption></figure>'
 
 
 def table(header, rows, caption=""):
@@ -72,7 +73,9 @@ def write(folder, **notebooks):
             cell["id"] = f"cell-{n}"
         paths.append(folder / f"{name}.ipynb")
         nbformat.write(new_notebook(cells=cells), paths[-1])
-    return write_report(paths, folder / "reports" / "demo.html", "Which recommender?", PROVENANCE)
+    return write_report(
+        paths, folder / "reports" / "demo.html", "Which recommender?", "Which, and how sure?", PROVENANCE
+    )
 
 
 def read(folder, **notebooks):
@@ -87,6 +90,15 @@ def duplicates(page):
 def dangling(page):
     ids = {element["id"] for element in page.select("[id]")}
     return {link["href"] for link in page.select('a[href^="#"]') if link["href"][1:] not in ids}
+
+
+CLAIMS = (
+    '<table class="study-table"><thead><tr><th>claim</th><th>n</th><th>figure</th></tr></thead><tbody>'
+    '<tr id="claim-gru-wins"><th scope="row">GRU wins</th><td>824</td>'
+    '<td><a class="figure-link" href="#fig-ranks">ranks</a></td></tr>'
+    '<tr id="claim-none"><th scope="row">None</th><td>9</td><td><a class="figure-link" href="#fig-gone">gone</a></td></tr>'
+    "</tbody></table>"
+)
 
 
 # What the page says.
@@ -222,6 +234,43 @@ def test_a_summary_moves_to_the_head_of_the_page_and_leaves_its_code(tmp_path):
     assert not read(tmp_path, **{"01_eda": [markdown("# First")]}).select("#summary")
 
 
+def test_the_last_figure_of_the_summary_stands_at_the_head(tmp_path):
+    words = [new_output("display_data", {"text/markdown": text, "text/plain": "x"}) for text in ("It is A.", "And B.")]
+    page = read(
+        tmp_path,
+        **{
+            "01_eda": [
+                markdown("# First\n\nSee [](#fig-second)."),
+                code("a()", shown(figure("zero", "Zero."))),
+                code("b()", words[0], shown(figure("first", "One.")), tags=["summary"]),
+            ],
+            "02_grid": [
+                markdown("# Second"),
+                code("c()", shown(figure("second", "Two.")), words[1], tags=["summary"]),
+                code("d()", stream("as far as here"), error("StudyError", "stopped"), tags=["summary"]),
+            ],
+        },
+    )
+    head = page.select_one("#summary")
+    assert [p.get_text() for p in head.select("p")] == ["It is A.", "And B."] and "as far as here" in head.get_text()
+    captions = [caption.get_text(" ", strip=True) for caption in page.select("figcaption")]
+    assert captions == ["Figure 1 Two. #", "Figure 2 Zero. #", "Figure 3 One. #"]
+    assert [figure["id"] for figure in head.select("figure")] == ["fig-second"]
+    chapters = [section.get_text(" ", strip=True) for section in page.select("section.chapter")]
+    assert "See Figure 1 ." in chapters[0] and "Figure 1 stands at the head of the page." in chapters[1]
+    assert len(page.select("section .error[id]")) == 1 and not dangling(page) and not duplicates(page)
+
+
+def test_rows_have_anchors_and_links_to_figures_read_as_their_numbers(tmp_path):
+    cells = [markdown("# T"), code("f", shown(figure("ranks", "Up."))), code("t", shown(CLAIMS))]
+    page = read(tmp_path, **{"01_eda": cells})
+    rows = [[cell.get_text() for cell in row.find_all(["th", "td"])] for row in page.select("tbody tr")]
+    assert rows == [["GRU wins#", "824", "Figure 1"], ["None#", "9", "gone"]]
+    anchor = page.select_one("#claim-gru-wins th .anchor")
+    assert (anchor["href"], anchor["aria-label"]) == ("#claim-gru-wins", "Link to GRU wins")
+    assert not dangling(page)
+
+
 def test_tables_know_their_numbers(tmp_path):
     html = table(
         ["model", "HR@10", "cases", "share", "seed"],
@@ -291,7 +340,9 @@ def test_the_page_asks_the_network_for_nothing(tmp_path):
 
 
 def realistic(folder):
-    """A page like a study's: text, code, a summary, four figures, tables of 3 and 108 rows."""
+    """A page like a study's: text, code, a summary, five figures, an explorer, tables of 2, 3 and 108 rows."""
+    networks = grid_cells()
+    cell = figure("cell", "<em>One cell.</em> Its loss.", 9, live=explorer(networks, networks.iloc[0], FLOOR))
     settings = itertools.product(
         ("lstm", "gru", "hybrid"), ("softmax", "tanh", "sigmoid"), ("sgd", "adam", "rmsprop", "adagrad"), (64, 128, 256)
     )
@@ -316,6 +367,7 @@ def realistic(folder):
             "02_grid_training": [
                 markdown(f"# Which networks learn?\n\n{PROSE}"),
                 code("say()", answer, shown(figure("answer", "<em>The optimizer decides.</em>")), tags=["summary"]),
+                code("show(cell)", shown(cell)),
                 markdown(f"## Settings\n\n{PROSE}\n\n{PROSE}"),
                 code("print(len(cells))  # all of them", stream("108 cells " * 30)),
                 code(
@@ -335,6 +387,7 @@ def realistic(folder):
                         )
                     ),
                 ),
+                code("claims", shown(CLAIMS)),
                 code("1 / 0", error("ZeroDivisionError", "division by zero")),
             ],
         },
@@ -344,42 +397,6 @@ def realistic(folder):
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     return realistic(tmp_path_factory.mktemp("page")).as_uri()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no Chromium on this machine: the page is not tested in a browser")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"],
-        )
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def visit(browser, address):
-    """Open the page; at the end, nothing may have left it and nothing may have gone wrong in it."""
-    contexts, requests, problems = [], [], []
-
-    def visit(width=1280, scheme="light", **options):
-        contexts.append(
-            browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme, offline=True, **options)
-        )
-        page = contexts[-1].new_page()
-        page.on("request", lambda request: requests.append(request.url))
-        page.on("console", lambda message: problems.append(message.text))
-        page.on("pageerror", lambda problem: problems.append(str(problem)))
-        page.goto(address)
-        return page
-
-    yield visit
-    for context in contexts:
-        context.close()
-    assert {url for url in requests if not url.startswith("data:")} <= {address} and not problems
 
 
 def test_contents_follow_the_reading(visit):
@@ -407,11 +424,8 @@ def test_contents_fold_on_a_phone(visit):
 @pytest.mark.parametrize("script", [True, False])
 def test_every_link_in_the_page_lands(visit, script):
     page = visit(java_script_enabled=script)
-    hrefs = page.locator("a[href^='#']").evaluate_all(
-        "links => links.map(link => decodeURIComponent(link.hash.slice(1)))"
-    )
-    assert len(hrefs) > 20
-    assert page.evaluate("ids => ids.filter(id => !document.getElementById(id)?.getClientRects().length)", hrefs) == []
+    lost, links = links_into_nowhere(page)
+    assert lost == [] and links > 20
     if not script:
         assert page.locator("nav a[href='#again']").is_visible() and not page.locator(".tools").is_visible()
 
@@ -432,7 +446,7 @@ def test_sorting_sorts_by_number_and_by_word(visit):
         header.nth(n).get_by_role("button").press("Enter")
         assert column(page, n) == sorted(rising, key=key, reverse=True)
         assert page.locator(".long th[aria-sort]").count() == 1
-    small = page.locator("table").last
+    small = page.locator("table", has_text="HR@5")
     small.get_by_role("button", name="HR@5").click()
     assert small.locator("tbody td:first-child").all_inner_texts() == ["pop", "markov", "gru4rec"]
 
@@ -449,23 +463,44 @@ def test_filtering_filters(visit):
     assert len(column(page, 0)) == 108
 
 
-CONTRASTS = """selectors => selectors.map(selector => {
-  const channels = (colour) => colour.match(/[\\d.]+/g).map(Number);
-  const luminance = (colour) => channels(colour).slice(0, 3)
-    .map(c => c / 255).map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
-    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-  const element = document.querySelector(selector);
-  let behind = element;
-  while (channels(getComputedStyle(behind).backgroundColor)[3] === 0) behind = behind.parentElement;
-  const style = getComputedStyle(element);
-  const ink = luminance(element instanceof SVGElement && style.fill !== "none" ? style.fill : style.color);
-  const paper = luminance(getComputedStyle(behind).backgroundColor);
-  return [selector, (Math.max(ink, paper) + 0.05) / (Math.min(ink, paper) + 0.05), paper];
-})"""
+def test_another_cell_is_picked(visit):
+    page = visit()
+    figure, words = page.locator("#fig-cell"), page.locator(".explorer output")
+    curve = figure.locator("path.curve")
+    assert not figure.locator(":scope > svg, :scope > .figure-scroll").is_visible()
+    assert words.inner_text().startswith("gru, softmax, adam, batch size 64, 2 epochs: right for ")
+    assert figure.get_by_label("activation").count() == 0, "there is only one"
+    seen = [(words.inner_text(), curve.get_attribute("d"), curve.get_attribute("stroke"))]
+    for factor, keys in (("architecture", "l"), ("optimizer", "s"), ("batch size", "1"), ("epochs", "4")):
+        figure.get_by_role("combobox", name=factor).press(keys)
+        seen.append((words.inner_text(), curve.get_attribute("d"), curve.get_attribute("stroke")))
+        assert figure.locator("svg[aria-label]").last.get_attribute("aria-label") == words.text_content()
+    assert len({text for text, _, _ in seen}) == 5 and len({drawn for _, drawn, _ in seen}) == 5
+    assert [colour for _, _, colour in seen] == ["#E69F00"] + ["#0072B2"] * 4
+    assert re.search(r"right for [\d.]+% of 50 test cases \[[\d.]+%, [\d.]+%\], place \d+ of 15", seen[1][0])
+
+
+def test_a_cell_that_did_not_train_says_why(visit):
+    page = visit()
+    page.get_by_role("combobox", name="optimizer").select_option("sgd")
+    page.get_by_role("combobox", name="epochs").select_option("4")
+    assert page.locator(".explorer output").inner_text().endswith("It did not train well: out of memory.")
+    assert page.locator(".explorer .here").count() == 0
+    page.get_by_role("combobox", name="epochs").select_option("2")
+    assert page.locator(".explorer .here").count() == 1
+
+
+def test_without_script_the_drawing_of_the_notebook_is_there(visit):
+    page = visit(java_script_enabled=False)
+    assert page.locator("#fig-cell svg").first.is_visible() and not page.locator(".explorer").is_visible()
+
+
 READ = [
-    "main p", "main p a", "h1", "main h2", "figcaption", "figcaption em", ".figure-number", "nav a", "nav ol ol a",
-    "td", "th", "th button", "caption", "blockquote", ".tools button", ".table-tools output", "details.code summary",
-    ".highlight .nf, .highlight .n", ".highlight .c1", ".error p", ".error strong", "figure svg text", "footer dt", "footer dd",
+    ".explorer output", ".explorer label", ".explorer select", ".explorer svg text", "main p", "main p a", "h1",
+    "main h2", "figcaption", "figcaption em", ".figure-number", "nav a", "nav ol ol a", "td", "th", "th button",
+    "caption", "blockquote", ".tools button", ".table-tools output", "details.code summary",
+    ".highlight .nf, .highlight .n", ".highlight .c1", ".error p", ".error strong", "figure svg text", "footer dt",
+    "footer dd",
 ]  # fmt: skip
 
 
@@ -484,15 +519,8 @@ def test_both_themes_keep_contrast(visit, scheme, toggled):
 @pytest.mark.parametrize("width", [390, 768, 1280])
 def test_nothing_overflows(visit, width):
     page = visit(width=width)
-    page.get_by_role("button", name="Show all code").click()
-    page.locator(".provenance summary").click()
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    wider = page.evaluate(
-        "width => [...document.querySelectorAll('main *, footer *')].filter(e => e.getBoundingClientRect().right > width + 1"
-        " && !e.closest('.table-scroll, .figure-scroll, pre')).map(e => e.outerHTML.slice(0, 80))",
-        width,
-    )
-    assert wider == []
+    open_everything(page)
+    assert too_wide(page, width) == []
 
 
 def test_everything_can_be_reached_by_keyboard(visit):
@@ -503,7 +531,7 @@ def test_everything_can_be_reached_by_keyboard(visit):
     assert page.evaluate("document.activeElement.id") == "main"
     page = visit()
     expected = page.evaluate(
-        "() => { window.all = [...document.querySelectorAll('a[href], button, summary, input, [tabindex=\"0\"]')]"
+        "() => { window.all = [...document.querySelectorAll('a[href], button, summary, input, select, [tabindex=\"0\"]')]"
         ".filter(e => e.checkVisibility()); return all.length }"
     )
     reached = []
@@ -516,11 +544,8 @@ def test_everything_can_be_reached_by_keyboard(visit):
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_axe_finds_no_violation_of_level_a_or_aa(visit, width, scheme):
     page = visit(width=width, scheme=scheme)
-    page.get_by_role("button", name="Show all code").click()
-    page.locator(".provenance summary").click()
-    levels = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-    results = Axe().run(page, options={"runOnly": {"type": "tag", "values": levels}, "resultTypes": ["violations"]})
-    assert results.violations_count == 0, results.generate_report()
+    open_everything(page)
+    assert violations(page) == ""
 
 
 def test_print_leaves_nothing_out(visit):

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 COLOURS = {
     "lstm": "#0072B2",
@@ -168,6 +168,32 @@ def one_cell(cells: pd.DataFrame, cell: pd.Series, floor: pd.DataFrame | None = 
     right.set(title="Among all cells", xlabel="validation accuracy", ylabel="test accuracy")
     handles = [plt.Line2D([], [], color=COLOURS[a], marker="o", linestyle="none", label=a) for a in architectures]
     right.legend(handles=handles + _floor_handles(floor), loc="center left", bbox_to_anchor=(1.02, 0.5))
+    return figure
+
+
+def best_among_all(cells: pd.DataFrame, judged: pd.DataFrame) -> Figure:
+    """Test accuracy: all cells of an architecture as ticks, and the one chosen for it, or a baseline, with its interval.
+
+    Args:
+        cells: of `grid.run_grid`.
+        judged: of `evaluation.cells.measure_contenders`: ``architecture`` (or a baseline), ``accuracy, low, high``.
+    """
+    _theme()
+    names = list(judged["architecture"])
+    palette = colours(names)
+    figure, panel = plt.subplots(figsize=(9, 0.6 + 0.36 * len(names)), layout="constrained")
+    for y, contender in enumerate(judged.to_dict("records")):
+        colour = palette[contender["architecture"]]
+        own = cells.loc[cells["architecture"] == contender["architecture"], "accuracy"]
+        panel.plot(own, [y] * len(own), "|", color=colour, markersize=14, markeredgewidth=1, alpha=0.4)
+        panel.plot([contender["low"], contender["high"]], [y, y], color=colour, linewidth=2.5)
+        panel.plot(contender["accuracy"], y, "o", color=colour, markersize=8)
+    panel.set_yticks(range(len(names)), names)
+    panel.set_ylim(len(names) - 0.5, -0.5)
+    panel.set(xlabel="test accuracy")
+    panel.set_xlim(left=max(0, panel.get_xlim()[0]))
+    panel.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    panel.grid(axis="x", color=INK, alpha=0.12, linewidth=0.6)
     return figure
 
 

@@ -71,11 +71,7 @@ def run_grid(log: Sessions, data: Data, grid: Grid, execution: Execution, cells:
     """
     cells.mkdir(parents=True, exist_ok=True)
     splits = {seed: split_log(log, data, seed) for seed in grid.seeds}
-    keys = {
-        (training, epochs): _key(training, epochs, splits[training.seed], data, grid, execution)
-        for training in expand(grid)
-        for epochs in grid.epochs
-    }
+    keys = _keys(splits, data, grid, execution)
     missing: dict[Training, list[int]] = {}
     for (training, epochs), key in keys.items():
         if not _is_finished(cells / f"{key}.json"):
@@ -101,6 +97,14 @@ def run_grid(log: Sessions, data: Data, grid: Grid, execution: Execution, cells:
     return pd.DataFrame(rows).sort_values(KEYS, ignore_index=True)
 
 
+def count_cells(log: Sessions, data: Data, grid: Grid, execution: Execution, cells: Path) -> tuple[int, int]:
+    """How many cells a study asks for, those of ``compare_settings`` too, and how many of them are kept (see `run_grid`)."""
+    splits = {seed: split_log(log, data, seed) for seed in grid.seeds}
+    grids = [grid, other_settings(grid)] if grid.compare_settings else [grid]
+    keys = {key for part in grids for key in _keys(splits, data, part, execution).values()}
+    return len(keys), sum(_is_finished(cells / f"{key}.json") for key in keys)
+
+
 def other_settings(grid: Grid) -> Grid:
     """The part of a grid that shows what the other optimizer settings change: softmax, the fewest epochs."""
     other = {"keras2": "keras3", "keras3": "keras2"}[grid.optimizer_settings]
@@ -118,6 +122,15 @@ def split_log(log: Sessions, data: Data, seed: int) -> Split:
 def filter_log(log: Sessions, data: Data) -> Sessions:
     """The sessions that the grid learns from and is judged on."""
     return apply_filters(log, data, data.max_length)
+
+
+def _keys(splits: dict[int, Split], data: Data, grid: Grid, execution: Execution) -> dict[tuple[Training, int], str]:
+    """The name under which each cell is kept."""
+    return {
+        (training, epochs): _key(training, epochs, splits[training.seed], data, grid, execution)
+        for training in expand(grid)
+        for epochs in grid.epochs
+    }
 
 
 def _key(training: Training, epochs: int, split: Split, data: Data, grid: Grid, execution: Execution) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -15,7 +16,7 @@ from matplotlib.figure import Figure
 from studylib.errors import StudyError
 from studylib.execution import configure
 from studylib.figures import to_svg
-from studylib.params import StudyParams, reports_root, study_params
+from studylib.params import StudyParams, reports_root, slug, study_params
 
 
 @dataclass(frozen=True)
@@ -56,17 +57,39 @@ class Study:
         """Keep what is known of the data sets for ``provenance.json``."""
         (self.folder / "data.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
-    def show(self, figure: Figure, name: str, caption: str, alt: str) -> None:
-        """Keep the figure as ``figures/<name>.svg`` and display it with its caption (Markdown's `*emphasis*` allowed)."""
+    def show(self, figure: Figure, name: str, caption: str, alt: str, live: str = "") -> None:
+        """Keep the figure as ``figures/<name>.svg`` and display it with its caption (Markdown's `*emphasis*` allowed).
+
+        Args:
+            live: HTML that the script of the page shows in place of the drawing (`studylib.explorer.explorer`).
+        """
         svg = to_svg(figure, name, alt)
         path = self.folder / "figures" / f"{name}.svg"
         path.parent.mkdir(exist_ok=True)
         path.write_text(svg, encoding="utf-8")
         words = re.sub(r"\*(.+?)\*", r"<em>\1</em>", escape(caption, quote=False))
-        display(HTML(f'<figure class="study-figure" id="fig-{name}">{svg}<figcaption>{words}</figcaption></figure>'))
+        html = f'<figure class="study-figure" id="fig-{name}">{svg}{live}<figcaption>{words}</figcaption></figure>'
+        display(HTML(html))
 
-    def table(self, frame: pd.DataFrame, caption: str, digits: int = 3) -> None:
-        """Display a table with its caption; fractions with ``digits`` digits, what is missing as a dash."""
+    def table(
+        self,
+        frame: pd.DataFrame,
+        caption: str,
+        digits: int = 3,
+        anchors: str | None = None,
+        links: Collection[str] = (),
+    ) -> None:
+        """Display a table with its caption; fractions with ``digits`` digits, what is missing as a dash.
+
+        Args:
+            anchors: a column by whose words the rows can be linked to: ``anchors="claim"`` gives the row of "GRU is best"
+                the address ``#claim-gru-is-best``.
+            links: columns with names of figures (as given to `show`). On the page each is a link that reads "Figure 7"; the
+                name of a figure that the page does not have stays a word.
+
+        Example:
+            >>> study.table(claims, "The claims.", anchors="claim", links={"figure"})  # doctest: +SKIP
+        """
 
         def text(value: object) -> str:
             if pd.isna(value):
@@ -75,10 +98,23 @@ class Study:
                 return f"{round(value, digits) + 0.0:.{digits}f}"  # adding zero takes the sign off a rounded -0.0
             return str(value)
 
-        shown = frame.map(text).rename(columns=lambda name: str(name).replace("_", " "))
-        html = shown.to_html(index=False, border=0, classes="study-table")
-        words = f"<caption>{escape(caption, quote=False)}</caption>"
-        display(HTML(html.replace("<thead>", f"{words}<thead>", 1)))
+        def cell(column: str, value: object) -> str:
+            words = escape(text(value), quote=False)
+            if column in links and not pd.isna(value):
+                words = f'<a class="figure-link" href="#fig-{escape(str(value))}">{words}</a>'
+            return f'<th scope="row">{words}</th>' if column == anchors else f"<td>{words}</td>"
+
+        header = "".join(f"<th>{escape(str(name).replace('_', ' '), quote=False)}</th>" for name in frame)
+        rows = []
+        for row in frame.to_dict("records"):
+            address = f' id="{anchors}-{slug(str(row[anchors]))}"' if anchors else ""
+            rows.append(f"<tr{address}>{''.join(cell(column, value) for column, value in row.items())}</tr>")
+        display(
+            HTML(
+                f'<table class="dataframe study-table"><caption>{escape(caption, quote=False)}</caption>\n'
+                f"<thead><tr>{header}</tr></thead>\n<tbody>\n{chr(10).join(rows)}\n</tbody></table>"
+            )
+        )
 
     def say(self, text: str) -> None:
         """Display Markdown: the answer in words, with computed values in them."""

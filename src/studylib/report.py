@@ -8,10 +8,13 @@ What a notebook may use, beside Markdown:
 
 - ``<figure class="study-figure" id="fig-NAME">`` with an inline ``<svg role="img">`` and a ``<figcaption>``. Figures are numbered
   here; ``[](#fig-NAME)`` in Markdown becomes a link that reads "Figure 3".
-- ``<table>`` in any output; ``<caption>`` names it. A cell sorts by the number it begins with, or by ``data-value``.
+- ``<div class="explorer">`` in a figure, after its drawing: `studylib.explorer` and ``explorer.js`` draw it anew as readers pick.
+- ``<table>`` in any output; ``<caption>`` names it. A cell sorts by the number it begins with, or by ``data-value``. A row with
+  an ``id`` gets an anchor; ``<a class="figure-link" href="#fig-NAME">`` becomes a link that reads "Figure 3" or, where the
+  page has no such figure, a word.
 - ``[text](02_grid_training.ipynb#Some-heading)`` links to another notebook, in JupyterLab and on the page.
-- cell tags: ``summary`` moves what the cell shows to the head of the page, ``hide-input`` leaves its code out,
-  ``parameters`` folds it under that name.
+- cell tags: ``summary`` moves the words that the cell shows to the head of the page, and of all figures in such cells the
+  last one (the others stay where they are); ``hide-input`` leaves its code out, ``parameters`` folds it under that name.
 """
 
 from __future__ import annotations
@@ -54,7 +57,7 @@ class Chapter:
     cells: list[NotebookNode]
 
 
-def write_report(notebooks: list[Path], destination: Path, title: str, provenance: dict) -> Path:
+def write_report(notebooks: list[Path], destination: Path, title: str, question: str, provenance: dict) -> Path:
     """Write executed notebooks as one self-contained HTML page.
 
     A notebook that stopped at an error is shown as far as it came, the error in a box and a notice at the head of the
@@ -64,20 +67,19 @@ def write_report(notebooks: list[Path], destination: Path, title: str, provenanc
         notebooks: the executed notebooks, in the order of the page.
         destination: the page to write; its folder is made. ``reports/<name>.html`` says that ``params/<name>.yaml`` made it.
         title: the one h1 of the page.
+        question: what the page answers, below the title.
         provenance: what is needed to run it again, shown at the end in the given order; values may be dicts and lists.
 
     Returns:
         ``destination``.
     """
-    chapters, summary = [], []
+    chapters = []
     for path in notebooks:
         cells = [cell for cell in nbformat.read(path, as_version=4).cells if not _is_papermills_own(cell)]
-        cells, hoisted = _hoisted([_cleaned(cell) for cell in cells])
         name = re.sub(r"^\d+[_-]", "", Path(path).stem).replace("_", " ")
-        chapters.append(Chapter(_slug(name), name, cells))
-        summary += hoisted
+        chapters.append(Chapter(_slug(name), name, [_cleaned(cell) for cell in cells]))
 
-    page = BeautifulSoup(_rendered(chapters, summary), "html.parser")
+    page = BeautifulSoup(_rendered(chapters, _hoist(chapters)), "html.parser")
     _drop_what_nobody_sees(page)
     _merge_code(page)
     _give_headings(page, chapters)
@@ -97,9 +99,10 @@ def write_report(notebooks: list[Path], destination: Path, title: str, provenanc
     environment.filters["label"] = lambda key: str(key).replace("_", " ")
     html = environment.get_template("page.html.j2").render(
         title=title,
+        question=question,
         name=Path(destination).stem,
         style=Markup((PAGE / "style.css").read_text(encoding="utf-8")),
-        script=Markup((PAGE / "script.js").read_text(encoding="utf-8")),
+        script=Markup("".join((PAGE / name).read_text(encoding="utf-8") for name in ("explorer.js", "script.js"))),
         summary=Markup(page.select_one("#summary").decode_contents()),
         chapters=Markup("\n".join(str(section) for section in page.select("section.chapter"))),
         contents=contents,
@@ -148,16 +151,38 @@ def _cleaned_output(output: NotebookNode) -> NotebookNode | None:
     return output
 
 
-def _hoisted(cells: list[NotebookNode]) -> tuple[list[NotebookNode], list[NotebookNode]]:
-    """Part what the cells tagged ``summary`` show from the others; their code stays where it was."""
-    summary = [copy.deepcopy(cell) for cell in cells if "summary" in _tags(cell)]
-    for cell in summary:
-        cell.metadata["tags"] = ["hide-input"]
-    rest = [cell for cell in cells if "summary" not in _tags(cell) or cell.cell_type == "code"]
-    for cell in rest:
-        if "summary" in _tags(cell):
-            cell.outputs = []
-    return rest, summary
+def _hoist(chapters: list[Chapter]) -> list[NotebookNode]:
+    """Take out of the chapters what stands at the head: the words of the cells tagged ``summary`` and their last figure.
+
+    Code, errors and all other figures stay where they are; a line stands where the figure was.
+    """
+    summary, figures = [], []
+    for chapter in chapters:
+        for cell in [cell for cell in chapter.cells if "summary" in _tags(cell)]:
+            if cell.cell_type != "code":
+                chapter.cells.remove(cell)
+                summary.append(cell)
+                continue
+            stay = [output for output in cell.outputs if _figure_id(output) or output.output_type == "error"]
+            summary.append(_shown(*(output for output in cell.outputs if output not in stay)))
+            cell.outputs = stay
+            figures += [(cell, n) for n, output in enumerate(stay) if _figure_id(output)]
+    if figures:
+        cell, n = figures[-1]
+        summary.append(_shown(cell.outputs[n]))
+        line = {"text/markdown": f"[](#{_figure_id(cell.outputs[n])}) stands at the head of the page."}
+        cell.outputs[n] = nbformat.v4.new_output("display_data", line)
+    return summary
+
+
+def _figure_id(output: NotebookNode) -> str | None:
+    found = re.match(r'<figure class="study-figure" id="([^"]+)"', output.get("data", {}).get("text/html", ""))
+    return found and found[1]
+
+
+def _shown(*outputs: NotebookNode) -> NotebookNode:
+    """A cell that has only outputs."""
+    return nbformat.v4.new_code_cell(outputs=list(outputs))
 
 
 # Rendering: nbconvert with a template of ours, formulas drawn by matplotlib.
@@ -297,7 +322,12 @@ def _number_figures(page: BeautifulSoup) -> None:
         caption.insert(0, number)
         caption.insert(1, " ")
         for link in page.find_all("a", href=f"#{caption.find_parent('figure').get('id')}"):
-            link.string = link.get_text() or f"Figure {n}"
+            if not link.get_text() or "figure-link" in link.get("class", []):
+                link.string = f"Figure {n}"
+    ids = {figure["id"] for figure in page.select("figure[id]")}
+    for link in page.select("a.figure-link"):
+        if link["href"][1:] not in ids:
+            link.unwrap()
     for svg in page.select("svg:not([role])"):
         caption = svg.find_parent("figure") and svg.find_parent("figure").find("figcaption")
         svg["role"] = "img"
@@ -410,13 +440,13 @@ def _contents(page: BeautifulSoup) -> list[dict]:
 
 
 def _add_anchors(page: BeautifulSoup) -> None:
-    for element in page.select("h2[id], h3[id], h4[id], h5[id], h6[id], figure[id] figcaption"):
-        figure = element.find_parent("figure") if element.name == "figcaption" else None
-        target = figure["id"] if figure else element["id"]
-        name = f"Link to {element.find(class_='figure-number').get_text() if figure else element.get_text()}"
-        element.append(
-            page.new_tag("a", string="#", attrs={"class": "anchor", "href": f"#{target}", "aria-label": name})
-        )
+    for element in page.select(
+        "h2[id], h3[id], h4[id], h5[id], h6[id], figure[id] figcaption, tr[id] > th:first-of-type"
+    ):
+        target = element if element.has_attr("id") else element.find_parent(id=True)
+        name = f"Link to {(element.find(class_='figure-number') or element).get_text()}"
+        attributes = {"class": "anchor", "href": f"#{target['id']}", "aria-label": name}
+        element.append(page.new_tag("a", string="#", attrs=attributes))
 
 
 def _slug(text: str) -> str:

@@ -23,8 +23,10 @@ from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
 from studylib import provenance
-from studylib.data.datasets import check_name
+from studylib.data import datasets
 from studylib.errors import StudyError, nearest
+from studylib.grid import count_cells, filter_log
+from studylib.notebook import count
 from studylib.params import StudyParams, project_root, reports_root
 from studylib.progress import CHANNEL
 from studylib.report import write_report
@@ -48,6 +50,10 @@ SECTIONS = {
 """The sections of the params that a notebook's results depend on."""
 
 TITLE = "Which recurrent recommender?"
+QUESTION = (
+    "Which recurrent network predicts the next page or item of a session best, do the claims of two papers about it hold, "
+    "and how sure is that?"
+)
 
 
 def run_study(params: StudyParams, only: str | None = None, reports: Path | None = None, fresh: bool = False) -> Path:
@@ -72,6 +78,7 @@ def run_study(params: StudyParams, only: str | None = None, reports: Path | None
     for number, folders in KEPT.items():
         for kept in folders if fresh and only in (None, number) else ():
             shutil.rmtree(folder / kept, ignore_errors=True)
+    sys.stderr.write(f"{params.name}: {what_to_train(params, only, folder)}\n")
     durations = _read_durations(folder)
     with _environment({"STUDYLIB_REPORTS": str(root)}):
         for number in [only] if only else NOTEBOOKS:
@@ -86,7 +93,24 @@ def run_study(params: StudyParams, only: str | None = None, reports: Path | None
     provenance.write(folder / "provenance.json", facts)
     pages = [executed / f"{name}.ipynb" for number, name in NOTEBOOKS.items() if _is_current(number, executed, params)]
     title = TITLE if params.name == "study" else f"{TITLE} ({params.name})"
-    return write_report(pages, root / f"{params.name}.html", title, facts)
+    return write_report(pages, root / f"{params.name}.html", title, QUESTION, facts)
+
+
+def what_to_train(params: StudyParams, only: str | None, folder: Path) -> str:
+    """What the study asks for and how much of its grid is kept already, as a sentence for the start of a run."""
+    parts = []
+    if only in (None, "02"):
+        with contextlib.suppress(StudyError):  # of the log; the notebook that needs it says what is wrong
+            log = filter_log(datasets.load(params.data, params.seed), params.data)
+            cells, kept = count_cells(log, params.data, params.grid, params.execution, folder / "cells")
+            parts.append(f"{count(cells, 'cell')} of the grid ({kept:,} kept)")
+    if only in (None, "03"):
+        ranking = params.ranking
+        trainings = len(ranking.datasets) * len(ranking.models) * len(ranking.seeds)
+        parts.append(f"{count(trainings, 'training')} of the ranking (those kept are not trained again)")
+    if not parts:
+        return "nothing to train."
+    return f"{' and '.join(parts)}. The bar says how long the rest takes, once the first are done."
 
 
 def _refuse_what_cannot_run(params: StudyParams, only: str | None, executed: Path) -> None:
@@ -95,7 +119,7 @@ def _refuse_what_cannot_run(params: StudyParams, only: str | None, executed: Pat
         raise StudyError(f"--only {only}: there is no such notebook{nearest(only, NOTEBOOKS)}")
     for log in (params.data, *params.ranking.datasets):
         if log.dataset is not None:
-            check_name(log.dataset)
+            datasets.check_name(log.dataset)
     backend, device = params.execution.keras_backend, params.execution.device
     if importlib.util.find_spec(backend) is None:
         raise StudyError(f"execution.keras_backend: {backend} is not installed; install it or use tensorflow.")

@@ -1,0 +1,70 @@
+"""The figure in which a reader picks a cell of the grid: its data, for `report_page/explorer.js` to draw."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+
+import numpy as np
+import pandas as pd
+
+from studylib.evaluation.cells import case_hits
+from studylib.evaluation.statistics import bootstrap_means, interval
+from studylib.figures import colours
+from studylib.grid import KEYS
+
+
+def explorer(cells: pd.DataFrame, chosen: pd.Series, floor: pd.DataFrame) -> str:
+    """HTML for the ``live`` of `studylib.notebook.Study.show`; without the script of the page nothing of it is seen.
+
+    Accuracies are kept with five digits and losses with four, which is more than a drawing shows.
+
+    Args:
+        cells: of `grid.run_grid`, those that failed too.
+        chosen: the cell to begin with.
+        floor: baselines (`grid.floor_measures`).
+    """
+    levels = {key: list(dict.fromkeys(cells[key].tolist())) for key in KEYS}
+    by_settings = {tuple(cell[key] for key in KEYS): cell for _, cell in cells.iterrows()}
+    intervals = _intervals(cells)
+    curves: dict[tuple, list] = {}
+    packed = []
+    for settings in itertools.product(*levels.values()):
+        cell = by_settings[settings]
+        training = tuple(value for key, value in zip(KEYS, settings, strict=True) if key != "epochs")
+        curves[training] = max(curves.get(training, []), cell["curve"], key=len)
+        packed.append(
+            {
+                "accuracy": [_rounded(value) for value in (cell["accuracy"], *intervals[cell.name])],
+                "cases": len(cell["above"]),
+                "curve": list(curves).index(training),
+                **({} if cell["status"] == "ok" else {"trouble": cell["reason"]}),
+            }
+        )
+    data = {
+        "factors": [[key.replace("_", " "), values] for key, values in levels.items()],
+        "start": [levels[key].index(chosen[key]) for key in KEYS],
+        "cells": packed,
+        "curves": [[_rounded(loss, significant=4) for loss in curve] for curve in curves.values()],
+        "floor": {name: _rounded(value) for name, value in floor["accuracy"].items()},
+        "colours": colours([*levels["architecture"], *floor.index]),
+    }
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    return f'<div class="explorer" hidden><script type="application/json">{text}</script></div>'
+
+
+def _intervals(cells: pd.DataFrame) -> pd.DataFrame:
+    """The 95 % interval of each cell's accuracy over its test cases: a column a cell."""
+    found = {}
+    for _, own in cells[cells["status"] != "failed"].groupby("split"):
+        low, high = interval(bootstrap_means(np.column_stack([case_hits(cell) for _, cell in own.iterrows()])))
+        found |= dict(zip(own.index, zip(low, high, strict=True), strict=True))
+    return pd.DataFrame(found).reindex(columns=cells.index)
+
+
+def _rounded(value: float, significant: int | None = None) -> float | None:
+    """A number with the digits that are needed; None (which JSON knows) for what is none."""
+    if not math.isfinite(value):
+        return None
+    return float(f"{value:.{significant}g}") if significant else round(float(value), 5)
