@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from studylib.evaluation.ranking_claims import PROTOCOL
+from studylib.evaluation.ranking_claims import PROTOCOL, gru4rec_labels
 from studylib.params import Ranking, StudyParams
 
 NOT_MEASURED = "not measured"
@@ -138,7 +138,11 @@ def decisions(
         (
             "items already visited",
             "not mentioned",
-            "left out of the lists" if params.ranking.exclude_visited else "stay in the lists",
+            {
+                True: "left out of the lists",
+                False: "stay in the lists",
+                None: "left out where no training session visits an item twice",
+            }[params.ranking.exclude_visited],
             NOT_MEASURED,
         ),
         (
@@ -216,7 +220,7 @@ def _above(cells: pd.DataFrame, floors: pd.DataFrame) -> int:
 
 def _labels_with(ranking: Ranking, measured: pd.DataFrame, setting: str, *values: str) -> str:
     """What the GRU4Rec models with one of the other values reach, beside the study's first."""
-    models = [model for model in ranking.models if model.model == "gru4rec"]
+    models = [model for model in ranking.models if model.label in gru4rec_labels(ranking)]
     others = [model for model in models[1:] if getattr(model, setting) in values]
     some = measured[(measured["protocol"] == PROTOCOL) & (measured["metric"] == "ndcg@10")]
     means = some.set_index(["dataset", "model"])["mean"]
