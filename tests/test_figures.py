@@ -65,6 +65,7 @@ PAGES = pd.DataFrame({"visits": [1, 2, 5, 400], "pages": [900, 300, 40, 1]})
 USERS = pd.DataFrame({"visits": [2, 3, 40], "users": [500, 100, 2]})
 LONG = pd.DataFrame({"visits": [2, 3, 4000], "users": [500, 100, 2]})
 FLOOR = pd.DataFrame({metric: [0.05, 0.3] for metric in figures.CLASS_METRICS}, index=["popularity", "markov"])
+SHARES = pd.DataFrame({"gru": [0.5, 0.1], "lstm": [0.3, 0.1], "draw": [0.2, 0.8]}, index=["accuracy", "f1"])
 ONE = {"architectures": ["gru"], "activations": ["softmax"], "epochs": [5]}
 
 DRAWINGS = {
@@ -84,6 +85,11 @@ DRAWINGS = {
     "one cell": lambda: figures.one_cell(make_cells(), make_cells().iloc[3], FLOOR),
     "ranking": lambda: figures.ranking_dots(make_measured(["grocery", "synthetic"]), "hr@10", {"synthetic": 0.7}),
     "ranking of one": lambda: figures.ranking_dots(make_measured(["shop"], ["gru4rec"]), "mrr"),
+    "batch by optimizer": lambda: figures.grid_panels(make_cells(), "batch_size", "optimizer", FLOOR),
+    "epochs of one": lambda: figures.grid_panels(make_cells(**ONE), "epochs", "activation"),
+    "combinations": lambda: figures.combinations(make_cells(), FLOOR),
+    "combinations of one": lambda: figures.combinations(make_cells(**ONE)),
+    "scenarios": lambda: figures.scenarios(SHARES),
     "verdicts": lambda: figures.verdicts(
         pd.DataFrame({"paper": ["a", "a", "b"], "verdict": ["holds", "undecided", "does not hold"]})
     ),
@@ -162,6 +168,28 @@ def test_figures_show_the_numbers():
     assert panel.get_title(loc="left") == "shop, 99 negatives"
     assert [line.get_xdata()[0] for line in panel.lines if line.get_marker() == "o"] == row["mean"].tolist()
     assert [list(line.get_xdata()) for line in panel.lines[::2]] == row[["low", "high"]].to_numpy().tolist()
+
+
+def test_figures_of_the_claims_show_the_means():
+    cells = make_cells()
+    for panel, optimizer in zip(figures.grid_panels(cells, "epochs", "optimizer").axes, ("adam", "sgd"), strict=True):
+        means = (
+            cells[cells["optimizer"] == optimizer].groupby(["architecture", "epochs"], sort=False)["accuracy"].mean()
+        )
+        drawn = [line.get_ydata() for line in panel.lines if line.get_marker() == "o"]
+        assert panel.get_title(loc="left") == optimizer
+        assert np.concatenate(drawn) == pytest.approx(means.to_numpy())
+
+    (panel,) = figures.combinations(cells).axes
+    means = cells.groupby(["optimizer", "activation", "architecture"])["accuracy"].mean()
+    assert sorted(line.get_xdata()[0] for line in panel.lines if line.get_marker() == "o") == pytest.approx(
+        sorted(means)
+    )
+    assert panel.get_yticklabels()[0].get_text() == ", ".join(means.idxmax()[:2]), "the best is above"
+
+    (panel,) = figures.scenarios(SHARES).axes
+    assert [bar.get_width() for bar in panel.patches] == pytest.approx([0.5, 0.3, 0.2, 0.1, 0.1, 0.8])
+    assert [label.get_text() for label in panel.get_yticklabels()] == ["Accuracy", "F1"]
 
 
 def test_a_name_has_its_colour_everywhere():

@@ -336,6 +336,75 @@ def beside_paper(table: pd.DataFrame) -> Figure:
     return figure
 
 
+def grid_panels(cells: pd.DataFrame, x: str, panel: str, floor: pd.DataFrame | None = None) -> Figure:
+    """Mean accuracy by one factor: a panel for each level of another, a line an architecture.
+
+    The line through a mean spans all cells behind it. ``floor`` draws baselines as dashed lines (`grid.floor_measures`).
+    """
+    _theme()
+    levels, architectures = list(dict.fromkeys(cells[panel])), list(dict.fromkeys(cells["architecture"]))
+    size = (max(4.5, 2.5 * len(levels)), 3.0)
+    figure, panels = plt.subplots(1, len(levels), figsize=size, layout="constrained", squeeze=False, sharey=True)
+    for axes, level in zip(panels[0], levels, strict=True):
+        sns.pointplot(
+            cells[cells[panel] == level], x=x, y="accuracy", hue="architecture", hue_order=architectures,
+            palette=colours(architectures), errorbar=("pi", 100), dodge=0.35 if len(architectures) > 1 else False,
+            markersize=5, err_kws={"linewidth": 1}, linewidth=1.2, legend=False, ax=axes,
+        )  # fmt: skip
+        axes.set(title=str(level), xlabel=x.replace("_", " "), ylabel="accuracy")
+        _draw_floor(axes, floor, "accuracy")
+        axes.set_ylim(bottom=0)
+    handles = [plt.Line2D([], [], color=COLOURS[a], marker="o", linestyle="none", label=a) for a in architectures]
+    panels[0][-1].legend(handles=handles + _floor_handles(floor), loc="center left", bbox_to_anchor=(1.02, 0.5))
+    return figure
+
+
+def combinations(cells: pd.DataFrame, floor: pd.DataFrame | None = None) -> Figure:
+    """Mean accuracy of each optimizer with each activation, a dot an architecture, the best above."""
+    _theme()
+    means = cells.groupby(["optimizer", "activation", "architecture"])["accuracy"].mean()
+    order = means.groupby(["optimizer", "activation"]).max().sort_values(ascending=False).index
+    architectures = list(dict.fromkeys(cells["architecture"]))
+    figure, panel = plt.subplots(figsize=(6.5, 1.0 + 0.3 * len(order)), layout="constrained")
+    for y, setting in enumerate(order):
+        own = means[setting]
+        panel.plot([own.min(), own.max()], [y, y], color=INK, alpha=0.25, linewidth=1)
+        for architecture, value in own.items():
+            panel.plot(value, y, "o", color=COLOURS[architecture], markersize=6)
+    for name, value in ({} if floor is None else floor["accuracy"]).items():
+        panel.axvline(value, color=COLOURS[name], linewidth=1, linestyle=_FLOOR_DASH)
+    panel.set_yticks(range(len(order)), [", ".join(setting) for setting in order])
+    panel.set_ylim(len(order) - 0.5, -0.5)
+    panel.set_xlim(left=0)
+    panel.set(xlabel="mean accuracy over batch sizes and epochs")
+    handles = [plt.Line2D([], [], color=COLOURS[a], marker="o", linestyle="none", label=a) for a in architectures]
+    panel.legend(handles=handles + _floor_handles(floor), loc="center left", bbox_to_anchor=(1.02, 0.5))
+    return figure
+
+
+def scenarios(shares: pd.DataFrame) -> Figure:
+    """The share of scenarios that each architecture wins, a bar a measure (`evaluation.grid_claims.shares_won`)."""
+    _theme()
+    figure, panel = plt.subplots(figsize=(6.5, 0.9 + 0.45 * len(shares)), layout="constrained")
+    names = {name: COLOURS.get(name, SCENARIO_DRAWN) for name in shares.columns}
+    for y, (_, row) in enumerate(shares.iterrows()):
+        left = 0.0
+        for name, share in row.items():
+            panel.barh(y, share, left=left, height=0.6, color=names[name], edgecolor="none")
+            if share > 0.06:
+                panel.text(left + share / 2, y, f"{share:.0%}", ha="center", va="center", fontsize=8)
+            left += share
+    panel.set_yticks(range(len(shares)), [CLASS_METRICS.get(measure, measure) for measure in shares.index])
+    panel.set_ylim(len(shares) - 0.5, -0.5)
+    panel.set(xlabel="share of the scenarios", xlim=(0, 1))
+    handles = [plt.Rectangle((0, 0), 1, 1, color=colour, label=name) for name, colour in names.items()]
+    panel.legend(handles=handles, loc="center left", bbox_to_anchor=(1.02, 0.5))
+    return figure
+
+
+SCENARIO_DRAWN = COLOURS["popularity"]
+"""Grey, of the scenarios that no architecture wins alone."""
+
 VERDICTS = {"holds": "#009E73", "undecided": "#8C8C8C", "does not hold": "#D55E00"}
 
 

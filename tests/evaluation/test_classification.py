@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import precision_recall_fscore_support
 
-from studylib.evaluation.classification import macro_average, micro_average
+from studylib.evaluation.classification import case_shares, macro_average, micro_average
 from studylib.evaluation.ranking import rank_scores
 
 
@@ -24,6 +24,14 @@ def test_macro_average_by_hand():
     # Page 1: precision 1/2, recall 1, F1 2/3. Page 2: never predicted. Page 3: never a target.
     measured = macro_average(np.array([1, 2, 2]), np.array([1, 1, 3]))
     assert measured == pytest.approx({"precision": 1 / 6, "recall": 1 / 3, "f1": 2 / 9})
+
+
+def test_the_shares_of_the_cases_add_up_to_the_macro_average():
+    random = np.random.default_rng(1)
+    targets, predicted = random.integers(0, 30, 300), random.integers(10, 45, 300)
+    shares = case_shares(targets, predicted)
+    assert {name: share.mean() for name, share in shares.items()} == pytest.approx(macro_average(targets, predicted))
+    assert all((share[targets != predicted] == 0).all() and len(share) == 300 for share in shares.values())
 
 
 @pytest.mark.parametrize("highest", [0.4, 0.6, 1.0])

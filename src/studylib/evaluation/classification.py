@@ -29,6 +29,23 @@ def macro_average(targets: np.ndarray, predicted: np.ndarray) -> dict[str, float
     return {"precision": precision.mean(), "recall": recall.mean(), "f1": f1.mean()}
 
 
+def case_shares(targets: np.ndarray, predicted: np.ndarray) -> dict[str, np.ndarray]:
+    """What each case adds to `macro_average`, times the number of cases, so that the means over the cases are its values.
+
+    How often a page is a target or a prediction is taken as given. Drawing cases again then moves the mean as it moves an
+    accuracy, where counting the pages of each draw anew would give fewer pages, and with that another measure.
+
+    Returns:
+        ``precision, recall, f1``, each float64 (n_cases,); zero for a case that is not predicted.
+    """
+    pages, codes = np.unique(np.concatenate([targets, predicted]), return_inverse=True)
+    target, guess = codes[: len(targets)], codes[len(targets) :]
+    hits = (target == guess) * (len(targets) / len(pages))
+    n_target = np.bincount(target, minlength=len(pages))[target]
+    n_guess = np.bincount(guess, minlength=len(pages))[guess]
+    return {"precision": hits / n_guess, "recall": hits / n_target, "f1": 2 * hits / (n_target + n_guess)}
+
+
 def micro_average(positives: np.ndarray) -> dict[str, float]:
     """Precision, recall and F1 over all outputs of all cases together, where an output above one half is a prediction.
 

@@ -1,0 +1,473 @@
+"""The claims of Toledo & Rezende 2020, measured on the cells of the grid.
+
+They are statements about means over cells. The test cases are drawn again, with the same draw for all cells of a split, and
+each statement is computed anew from every draw, so that its interval says what other users of the same site could have
+given. With one seed it says nothing of what other initial weights could have.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from studylib.evaluation.cells import FACTORS, MARGIN, case_hits
+from studylib.evaluation.claims import NEVER, SOMEWHERE, TOLEDO, Part, Rule, above, inside, outside, row, together
+from studylib.evaluation.classification import case_shares
+from studylib.evaluation.statistics import bootstrap_means
+from studylib.grid import KEYS
+
+Parts = dict[str, Callable[[np.ndarray], np.ndarray]]
+"""By name: from a measure of the cells, (draws, n_cells), to one number a draw."""
+
+Statement = Callable[[pd.DataFrame, np.ndarray], Parts]
+"""From the cells, and a mask of those that are meant, to its parts: none where the cells lack its levels."""
+
+_ALL_FOUR = ("accuracy", "precision", "recall", "f1")
+
+RELATIVE_MARGIN = 0.1
+"""Of times, and of measures on a scale without a natural unit of interest: a tenth."""
+
+ABOVE = above()
+ALIKE = inside(-MARGIN, MARGIN)
+HARDLY = inside(-RELATIVE_MARGIN, RELATIVE_MARGIN)
+
+
+@dataclass(frozen=True)
+class GridClaim:
+    """A statement about the grid, where it stands, and the rule that judges it."""
+
+    claim: str
+    where: str
+    figure: str
+    statement: Statement
+    test: str
+    rule: Rule = ABOVE
+    measures: tuple[str, ...] = ("accuracy",)
+
+
+def _at(cells: pd.DataFrame, levels: dict) -> np.ndarray:
+    """The mask of the cells that have all the levels."""
+    return np.logical_and.reduce([cells[factor] == level for factor, level in levels.items()])
+
+
+def _contrast(more: np.ndarray, less: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """The mean over some cells less that over others."""
+    weights = more / more.sum() - less / less.sum()
+    return lambda means: means @ weights
+
+
+def within(levels: dict, statement: Statement) -> Statement:
+    """The statement about the cells with these levels alone."""
+
+    def parts(cells: pd.DataFrame, mask: np.ndarray) -> Parts:
+        mask = mask & _at(cells, levels)
+        return statement(cells, mask) if mask.any() else {}
+
+    return parts
+
+
+def each(factor: str, statement: Statement) -> Statement:
+    """The statement about the cells of each level of a factor."""
+
+    def parts(cells: pd.DataFrame, mask: np.ndarray) -> Parts:
+        return {
+            f"{level}: {name}": part
+            for level in cells.loc[mask, factor].unique()
+            for name, part in within({factor: level}, statement)(cells, mask).items()
+        }
+
+    return parts
+
+
+def ahead(own: dict) -> Statement:
+    """The mean over the cells with the levels ``own`` less that of each other combination of the same factors."""
+
+    def parts(cells: pd.DataFrame, mask: np.ndarray) -> Parts:
+        combinations = cells.loc[mask, list(own)].drop_duplicates().to_dict("records")
+        if own not in combinations:
+            return {}
+        here = mask & _at(cells, own)
+        return {
+            f"less {', '.join(map(str, other.values()))}": _contrast(here, mask & _at(cells, other))
+            for other in combinations
+            if other != own
+        }
+
+    return parts
+
+
+def behind(own: dict) -> Statement:
+    """The mean of each other combination less that over the cells with the levels ``own``."""
+
+    def parts(cells: pd.DataFrame, mask: np.ndarray) -> Parts:
+        return {
+            name.removeprefix("less "): lambda means, part=part: -part(means)
+            for name, part in ahead(own)(cells, mask).items()
+        }
+
+    return parts
+
+
+def change(factor: str) -> Statement:
+    """The mean over the cells of the largest level less that of the smallest."""
+
+    def parts(cells: pd.DataFrame, mask: np.ndarray) -> Parts:
+        least, most = cells.loc[mask, factor].min(), cells.loc[mask, factor].max()
+        if least == most:
+            return {}
+        return {f"{most} less {least}": _contrast(*(mask & _at(cells, {factor: level}) for level in (most, least)))}
+
+    return parts
+
+
+def fall(factor: str) -> Statement:
+    """The mean over the cells of the smallest level less that of the largest."""
+
+    def parts(cells: pd.DataFrame, mask: np.ndarray) -> Parts:
+        return {f"minus {n}": lambda means, p=p: -p(means) for n, p in change(factor)(cells, mask).items()}
+
+    return parts
+
+
+def pairs(factor: str) -> Statement:
+    """The difference of the means of each two levels."""
+
+    def parts(cells: pd.DataFrame, mask: np.ndarray) -> Parts:
+        levels = cells.loc[mask, factor].unique()
+        return {
+            f"{one} less {other}": _contrast(*(mask & _at(cells, {factor: level}) for level in (one, other)))
+            for one, other in itertools.combinations(levels, 2)
+        }
+
+    return parts
+
+
+def relative(statement: Statement) -> Statement:
+    """The statement in units of the mean over all cells."""
+
+    def parts(cells: pd.DataFrame, mask: np.ndarray) -> Parts:
+        found = statement(cells, mask)
+        return {name: lambda means, part=part: part(means) / means[:, mask].mean(1) for name, part in found.items()}
+
+    return parts
+
+
+def whatever_else(factor: str, statement: Statement) -> Statement:
+    """The statement at each level of each other factor."""
+
+    def parts(cells: pd.DataFrame, mask: np.ndarray) -> Parts:
+        others = [other for other in FACTORS if other != factor]
+        return {n: part for other in others for n, part in each(other, statement)(cells, mask).items()}
+
+    return parts
+
+
+def same_response(factor: str, of: str = "architecture") -> Statement:
+    """How the change with one factor differs between each two levels of another."""
+
+    def parts(cells: pd.DataFrame, mask: np.ndarray) -> Parts:
+        changes = each(of, change(factor))(cells, mask)
+        return {
+            f"{one.split(':')[0]} against {other}": lambda means, a=changes[one], b=changes[other]: a(means) - b(means)
+            for one, other in itertools.combinations(changes, 2)
+        }
+
+    return parts
+
+
+def matters_more(factor: str) -> Statement:
+    """The range of the means of a factor's levels less that of each other factor."""
+
+    def spread(means: np.ndarray, levels: list[np.ndarray]) -> np.ndarray:
+        return np.ptp([means[:, level].mean(1) for level in levels], axis=0)
+
+    def parts(cells: pd.DataFrame, mask: np.ndarray) -> Parts:
+        levels = {f: [mask & _at(cells, {f: level}) for level in cells.loc[mask, f].unique()] for f in FACTORS}
+        varying = {f: some for f, some in levels.items() if len(some) > 1}
+        own = varying.pop(factor, None)
+        if own is None:
+            return {}
+        return {
+            f"less {other.replace('_', ' ')}": lambda means, some=some: spread(means, own) - spread(means, some)
+            for other, some in varying.items()
+        }
+
+    return parts
+
+
+def _scenarios(cells: pd.DataFrame, mask: np.ndarray) -> pd.DataFrame:
+    """The positions of the cells that are alike but for the architecture: a row a scenario, a column an architecture.
+
+    A scenario in which a network failed is left out.
+    """
+    rest = [key for key in KEYS if key != "architecture"]
+    positions = cells.assign(position=range(len(cells)))[mask]
+    return positions.pivot(index=rest, columns="architecture", values="position").dropna().astype(int)
+
+
+def _in_words(scenario: tuple) -> str:
+    activation, optimizer, batch_size, epochs, seed = scenario
+    return f"{activation}, {optimizer}, batch size {batch_size}, {epochs} epochs, seed {seed}"
+
+
+def _share_won(scenarios: pd.DataFrame, architecture: str) -> Callable[[np.ndarray], np.ndarray]:
+    """The share of the scenarios in which an architecture has the highest value, alone."""
+    own, others = scenarios[architecture].to_numpy(), scenarios.drop(columns=architecture).to_numpy()
+    return lambda means: (means[:, own] > means[:, others].max(2)).mean(1)
+
+
+def shares_won(cells: pd.DataFrame, measures: tuple[str, ...] = _ALL_FOUR) -> pd.DataFrame:
+    """The share of the scenarios in which each architecture has the highest value, alone, and of those with a draw.
+
+    Returns:
+        A row a measure, a column an architecture, and ``draw``.
+    """
+    scenarios = _scenarios(cells, np.ones(len(cells), bool))
+    shares = {
+        measure: {a: float(_share_won(scenarios, a)(cells[[measure]].to_numpy().T)[0]) for a in scenarios}
+        for measure in measures
+    }
+    table = pd.DataFrame.from_dict(shares, orient="index")
+    return table.assign(draw=(1 - table.sum(axis=1)).clip(lower=0))
+
+
+def wins(architecture: str) -> Statement:
+    """The share of the scenarios in which the architecture has the highest value, alone."""
+
+    def parts(cells: pd.DataFrame, mask: np.ndarray) -> Parts:
+        scenarios = _scenarios(cells, mask)
+        if architecture not in scenarios or scenarios.empty or scenarios.shape[1] < 2:
+            return {}
+        return {"share won": _share_won(scenarios, architecture)}
+
+    return parts
+
+
+def wins_more(architecture: str, sign: int = 1) -> Statement:
+    """The share of the scenarios that it wins less the share of each other (``sign`` -1: the others' less its own)."""
+
+    def parts(cells: pd.DataFrame, mask: np.ndarray) -> Parts:
+        scenarios = _scenarios(cells, mask)
+        if architecture not in scenarios or scenarios.empty:
+            return {}
+        won = {name: _share_won(scenarios, name) for name in scenarios}
+        own = won.pop(architecture)
+        return {name: lambda means, other=other: sign * (own(means) - other(means)) for name, other in won.items()}
+
+    return parts
+
+
+def leads(architecture: str) -> Statement:
+    """In each scenario, its value less that of the best other."""
+
+    def parts(cells: pd.DataFrame, mask: np.ndarray) -> Parts:
+        scenarios = _scenarios(cells, mask)
+        if architecture not in scenarios or scenarios.shape[1] < 2:
+            return {}
+        own, others = scenarios[architecture], scenarios.drop(columns=architecture)
+        return {
+            _in_words(scenario): lambda means, one=one, rest=rest: means[:, one] - means[:, rest].max(1)
+            for scenario, one, rest in zip(scenarios.index, own, others.to_numpy(), strict=True)
+        }
+
+    return parts
+
+
+_GRU_RMSPROP = {"architecture": "gru", "optimizer": "rmsprop"}
+_LSTM_RMSPROP = {"architecture": "lstm", "optimizer": "rmsprop"}
+
+GRID_CLAIMS = [
+    GridClaim("GRU is the best architecture in most scenarios", "section 4", "scenarios",
+              wins("gru"), "share of the scenarios in which it alone has the highest accuracy", above(0.5)),
+    GridClaim("GRU does well in more scenarios than the others", "section 3, Figure 2", "scenarios",
+              wins_more("gru"), "share of the scenarios with the highest accuracy, less that of each other"),
+    GridClaim("GRU has the highest accuracy and F1 more often than the others", "section 3", "scenarios",
+              wins_more("gru"), "share of the scenarios with the highest value, less that of each other",
+              measures=("accuracy", "f1")),
+    GridClaim("the hybrid does well in fewer scenarios than the others", "section 3, Figure 2", "scenarios",
+              wins_more("hybrid", -1), "share of the scenarios with the highest accuracy of each other, less its own"),
+    GridClaim("the hybrid is superior in no case", "section 3", "scenarios",
+              leads("hybrid"), "in each scenario, its accuracy less that of the best other", NEVER),
+    GridClaim("LSTM is superior in specific cases", "section 3", "scenarios",
+              leads("lstm"), "in each scenario, its accuracy less that of the best other", SOMEWHERE),
+    GridClaim("accuracy is higher with GRU", "section 4, Figure 2", "grid-overall",
+              ahead({"architecture": "gru"}), "mean accuracy less that of each other architecture"),
+    GridClaim("precision is higher with GRU", "section 4, Figure 2", "grid-overall",
+              ahead({"architecture": "gru"}), "mean precision less that of each other architecture",
+              measures=("precision",)),
+    GridClaim("F1 is higher with GRU", "section 4, Figure 2", "grid-overall",
+              ahead({"architecture": "gru"}), "mean F1 less that of each other architecture", measures=("f1",)),
+    GridClaim("recall is similar for the three architectures", "section 4, Figure 2", "grid-overall",
+              relative(pairs("architecture")), "difference of mean recall of each two, as a share of the mean over all cells",
+              HARDLY, ("recall",)),
+    GridClaim("the hybrid is lower than the others in all four measures", "section 4, Figure 2", "grid-overall",
+              behind({"architecture": "hybrid"}), "mean of each other architecture less its own, each measure",
+              measures=_ALL_FOUR),
+    GridClaim("a hybrid is more accurate than LSTM and GRU (of its reference [13])", "section 1", "grid-overall",
+              ahead({"architecture": "hybrid"}), "mean accuracy less that of each other architecture"),
+    GridClaim("softmax is the best activation", "section 3, Figure 3", "grid-activation",
+              ahead({"activation": "softmax"}), "mean accuracy less that of each other"),
+    GridClaim("softmax gives high accuracy and precision", "section 4, Figure 3", "grid-activation",
+              ahead({"activation": "softmax"}), "mean less that of each other", measures=("accuracy", "precision")),
+    GridClaim("tanh is the worst activation", "section 3, section 4, Figure 3", "grid-activation",
+              behind({"activation": "tanh"}), "mean accuracy of each other less its own"),
+    GridClaim("more epochs are better", "section 3, section 4, Figure 4", "grid-epochs",
+              change("epochs"), "mean accuracy of the most epochs less that of the fewest"),
+    GridClaim("more epochs are better whatever the other settings", "section 3", "grid-epochs",
+              whatever_else("epochs", change("epochs")),
+              "mean accuracy of the most epochs less that of the fewest, at each level of each other factor"),
+    GridClaim("the number of epochs has little influence", "section 3, Figure 4", "grid-epochs",
+              pairs("epochs"), "difference of mean accuracies of each two", ALIKE),
+    GridClaim("the optimizer matters most", "section 3, Figure 5", "grid-optimizer",
+              matters_more("optimizer"), "range of the mean accuracies of its levels less that of each other factor"),
+    GridClaim("RMSprop is the best optimizer", "section 3, section 4, Figure 5", "grid-optimizer",
+              ahead({"optimizer": "rmsprop"}), "mean accuracy less that of each other"),
+    GridClaim("RMSprop is best of all together with GRU", "section 3, Figure 5", "grid-optimizer",
+              ahead(_GRU_RMSPROP), "mean accuracy less that of each other optimizer and architecture"),
+    GridClaim("SGD is the worst optimizer", "section 4, Figure 5", "grid-optimizer",
+              behind({"optimizer": "sgd"}), "mean accuracy of each other less its own"),
+    GridClaim("SGD is the worst optimizer whatever the architecture", "section 3, Figure 5", "grid-optimizer",
+              each("architecture", behind({"optimizer": "sgd"})),
+              "mean accuracy of each other less its own, in each architecture"),
+    GridClaim("Adam is better than Adagrad", "section 3, Figure 5", "grid-optimizer",
+              lambda cells, mask: ahead({"optimizer": "adam"})(
+                  cells, mask & cells["optimizer"].isin(["adam", "adagrad"]).to_numpy()
+              ), "difference of mean accuracies"),
+    GridClaim("Adam gains from more epochs", "section 3", "epochs-by-optimizer",
+              within({"optimizer": "adam"}, change("epochs")), "mean accuracy of the most epochs less that of the fewest"),
+    GridClaim("Adagrad gains from more epochs", "section 3", "epochs-by-optimizer",
+              within({"optimizer": "adagrad"}, change("epochs")),
+              "mean accuracy of the most epochs less that of the fewest"),
+    GridClaim("the batch size has little influence", "section 4, Figure 6", "grid-batch-size",
+              pairs("batch_size"), "difference of mean accuracies of each two", ALIKE),
+    GridClaim("LSTM with RMSprop falls as batches grow", "section 3, Figure 6", "batch-by-optimizer",
+              within(_LSTM_RMSPROP, fall("batch_size")), "mean accuracy of the smallest batch less that of the largest"),
+    GridClaim("the batch size has little effect on GRU with RMSprop", "section 3, Figure 6", "batch-by-optimizer",
+              within(_GRU_RMSPROP, pairs("batch_size")), "difference of mean accuracies of each two", ALIKE),
+    GridClaim("GRU with RMSprop is the better the larger the batch", "section 3", "batch-by-optimizer",
+              within(_GRU_RMSPROP, change("batch_size")), "mean accuracy of the largest batch less that of the smallest"),
+    GridClaim("GRU with RMSprop and softmax gains from larger batches", "section 3", "batch-with-rmsprop",
+              within(_GRU_RMSPROP | {"activation": "softmax"}, change("batch_size")),
+              "mean of the largest batch less that of the smallest", measures=("accuracy", "f1")),
+    GridClaim("optimizers other than RMSprop respond to the batch alike in all architectures", "section 3, Figure 6",
+              "batch-by-optimizer",
+              lambda cells, mask: each("optimizer", same_response("batch_size"))(
+                  cells, mask & (cells["optimizer"] != "rmsprop").to_numpy()
+              ),
+              "mean accuracy of the largest batch less that of the smallest, difference between each two architectures",
+              ALIKE),
+    GridClaim("LSTM with sigmoid and RMSprop beats the other architectures at any batch size", "section 3",
+              "batch-with-rmsprop",
+              within({"optimizer": "rmsprop", "activation": "sigmoid"}, each("batch_size", ahead({"architecture": "lstm"}))),
+              "mean accuracy less that of each other architecture, at each batch size"),
+    GridClaim("of the GRUs, the one with RMSprop and softmax is best", "section 3", "combinations",
+              within({"architecture": "gru"}, ahead({"optimizer": "rmsprop", "activation": "softmax"})),
+              "mean less that of each other optimizer and activation", measures=("accuracy", "f1")),
+    GridClaim("GRU, RMSprop and softmax together are the best of all", "section 4", "combinations",
+              ahead(_GRU_RMSPROP | {"activation": "softmax"}),
+              "mean accuracy less that of each other architecture, optimizer and activation"),
+]  # fmt: skip
+
+
+def grid_claims(cells: pd.DataFrame, targets: dict[str, np.ndarray], resamples: int = 2000) -> list[dict]:
+    """Rows of ``claims.csv`` for those claims of Toledo & Rezende that the cells can speak of, but for those about time.
+
+    Args:
+        cells: of `studylib.grid.run_grid`.
+        targets: for each split of the cells (its checksum), the page that truly came next in each test case.
+    """
+    cells = cells[cells["status"] != "failed"].reset_index(drop=True)
+    if cells.empty:
+        return []
+    measures = {measure for claim in GRID_CLAIMS for measure in claim.measures}
+    observed = {measure: np.empty((1, len(cells))) for measure in measures}
+    draws = {measure: np.empty((resamples, len(cells))) for measure in measures}
+    for number, (split, own) in enumerate(cells.groupby("split", sort=False)):
+        some = [
+            {"accuracy": case_hits(c), **case_shares(targets[split], np.asarray(c["top"]))} for _, c in own.iterrows()
+        ]
+        for measure in measures:
+            values = np.column_stack([cell[measure] for cell in some])
+            observed[measure][:, own.index] = values.mean(0)
+            draws[measure][:, own.index] = bootstrap_means(values, resamples, number)
+    n_cases = sum(len(targets[split]) for split in cells["split"].unique())
+    everything = np.ones(len(cells), bool)
+    rows = []
+    for claim in GRID_CLAIMS:
+        statement = claim.statement(cells, everything)
+        named = {
+            (f"{measure}: {name}" if len(claim.measures) > 1 else name): (measure, part)
+            for measure in claim.measures
+            for name, part in statement.items()
+        }
+        if not named:
+            continue
+        parts = together(
+            {name: part(observed[measure])[0] for name, (measure, part) in named.items()},
+            {name: part(draws[measure]) for name, (measure, part) in named.items()},
+        )
+        test = f"{claim.test}; bootstrap over test cases"
+        rows.append(row(TOLEDO, claim.claim, claim.where, parts, n_cases, test, claim.rule, claim.figure))
+    return rows
+
+
+@dataclass(frozen=True)
+class TimeClaim:
+    """A statement about how long an epoch of one level of a factor takes, compared with another."""
+
+    claim: str
+    where: str
+    factors: tuple[str, ...]
+    ratios: tuple[tuple[str, str], ...]
+    """The levels that are compared; none: each two."""
+    rule: Rule
+
+
+TIME_CLAIMS = [
+    TimeClaim("LSTM and GRU train equally fast", "section 2", ("architecture",), (("gru", "lstm"),), HARDLY),
+    TimeClaim("GRU trains in 20 to 30 % less time than LSTM (of its reference [8])", "section 1", ("architecture",),
+              (("gru", "lstm"),), inside(-0.3, -0.2)),
+    TimeClaim("the hybrid takes longer", "section 2", ("architecture",), (("hybrid", "lstm"), ("hybrid", "gru")), ABOVE),
+    TimeClaim("a hybrid takes less time than LSTM and GRU (of its reference [13])", "section 1", ("architecture",),
+              (("lstm", "hybrid"), ("gru", "hybrid")), ABOVE),
+    TimeClaim("the batch size changes the time", "section 2", ("batch_size",), (),
+              outside(-RELATIVE_MARGIN, RELATIVE_MARGIN)),
+    TimeClaim("activation and optimizer hardly change the time", "section 2", ("activation", "optimizer"), (), HARDLY),
+]  # fmt: skip
+
+
+def time_claims(times: pd.DataFrame, resamples: int = 2000) -> list[dict]:
+    """Rows for the claims about time. Not the same from run to run, as nothing about time is.
+
+    Two levels are compared by the ratio of the times of an epoch, less 1: the geometric mean over the trainings alike in all
+    else, which are drawn again.
+
+    Args:
+        times: of `studylib.grid.seconds_an_epoch`.
+    """
+    rows = []
+    for claim in TIME_CLAIMS:
+        observed: dict[str, float] = {}
+        draws: dict[str, np.ndarray] = {}
+        n_trainings = 0
+        for factor in claim.factors:
+            rest = [column for column in times.columns if column not in (factor, "seconds")]
+            logs = np.log(times.pivot(index=rest, columns=factor, values="seconds").dropna())
+            compared = [pair for pair in claim.ratios or itertools.combinations(logs, 2) if set(pair) <= set(logs)]
+            if not compared or logs.empty:
+                continue
+            n_trainings += logs.size
+            resampled = dict(zip(logs, bootstrap_means(logs.to_numpy(), resamples).T, strict=True))
+            for more, less in compared:
+                name = f"{more} against {less}"
+                observed[name] = np.expm1(logs[more].mean() - logs[less].mean())
+                draws[name] = np.expm1(resampled[more] - resampled[less])
+        if observed:
+            test = "ratio of the seconds of an epoch, less 1; bootstrap over trainings alike in all else"
+            parts: list[Part] = together(observed, draws)
+            rows.append(row(TOLEDO, claim.claim, claim.where, parts, n_trainings, test, claim.rule, "training-times"))
+    return rows

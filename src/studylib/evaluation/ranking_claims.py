@@ -1,0 +1,234 @@
+"""The claims of Shrimal & Patil 2024: the numbers of their Tables 3 and 4, and how they compare with other models.
+
+All of them are about the paper's protocol, the true next item among 99 random ones. What stands in `measured` and
+`differences` are the tables of notebook 03, whose intervals are of bootstraps over the test cases.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from studylib.evaluation.claims import SHRIMAL, Part, above, row, row_not_run
+from studylib.params import Ranking
+
+PROTOCOL = "sampled-99"
+MARGIN = 0.01
+"""A difference of NDCG@10 that is of no interest, as in `studylib.evaluation.comparison.pairs`."""
+
+
+@dataclass(frozen=True)
+class Reported:
+    """What Tables 3 and 4 say of a data set, and which data sets stand for it here.
+
+    Attributes:
+        metrics: by name, as printed.
+        versions: the data sets by their name in the registry (or of their own), and what they are to the paper's.
+        command: what runs the paper's own data set.
+    """
+
+    metrics: dict[str, float]
+    versions: dict[str, str]
+    command: str
+
+
+REPORTED = {
+    "Amazon Grocery": Reported(
+        {"hr@5": 0.34, "hr@10": 0.44, "ndcg@5": 0.25, "ndcg@10": 0.28},
+        {"grocery": "the same"},
+        "studylib run params/study.yaml",
+    ),
+    "MovieLens": Reported(
+        {"hr@5": 0.70, "hr@10": 0.81, "ndcg@5": 0.55, "ndcg@10": 0.58},
+        {"ml-1m": "the same", "ml-100k": "a smaller version"},
+        "studylib run params/ml-1m.yaml",
+    ),
+    "Yelp 2022": Reported(
+        {"hr@5": 0.65, "hr@10": 0.77, "ndcg@5": 0.48, "ndcg@10": 0.52},
+        {"yelp-2022": "the same", "yelp": "another version"},
+        "studylib run params/yelp-2022.yaml",
+    ),
+}
+"""Shrimal & Patil 2024. The sizes in its Table 2 fit none of the public data sets exactly."""
+
+PUBLISHED_BEST = ("ContraRec", {"hr@5": 0.4251, "ndcg@5": 0.3285})
+"""The best model without item metadata in the table for Amazon Grocery in the documentation of ReChorus, the framework
+that the paper uses; its GRU4Rec has 0.3659 and 0.2614 there."""
+
+TRADITIONAL = ("popularity", "markov", "item-knn", "session-knn", "bpr-mf")
+"""Models of this study without a neural network, for what the paper calls traditional methods."""
+
+
+def beside_the_paper(measured: pd.DataFrame, ranking: Ranking) -> pd.DataFrame:
+    """Tables 3 and 4 of Shrimal & Patil with this study's GRU4Rec beside them, among 99 negatives.
+
+    Args:
+        measured: columns ``dataset, model, protocol, metric, mean, low, high, n``.
+        ranking: which of the labels are which data sets, and which are a GRU4Rec.
+
+    Returns:
+        Columns ``reported on, metric, reported, dataset, version, model, mean, low, high, n``.
+    """
+    labels, models = _dataset_labels(ranking), gru4rec_labels(ranking)
+    sampled = measured[(measured["protocol"] == PROTOCOL) & measured["model"].isin(models)]
+    rows = [
+        (reported_on, metric, printed, r.dataset, version, r.model, r.mean, r.low, r.high, r.n)
+        for reported_on, reported in REPORTED.items()
+        for name, version in reported.versions.items()
+        for metric, printed in reported.metrics.items()
+        for r in sampled[(sampled["dataset"] == labels.get(name)) & (sampled["metric"] == metric)].itertuples(name="R")
+    ]
+    columns = ["reported on", "metric", "reported", "dataset", "version", "model", "mean", "low", "high", "n"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def ranking_claims(
+    measured: pd.DataFrame, differences: pd.DataFrame, order: pd.DataFrame, ranking: Ranking
+) -> list[dict]:
+    """Rows of ``claims.csv`` for the claims of Shrimal & Patil.
+
+    Args:
+        measured: columns ``dataset, model, protocol, metric, mean, low, high, n`` (``intervals.csv``).
+        differences: of NDCG@10, columns ``dataset, protocol, more, less, difference, low, high`` (``pairs.csv``).
+        order: what shuffled prefixes cost, columns ``dataset, model, lost, low, high`` (``order.csv``).
+        ranking: which of the labels are which data sets, and which are a GRU4Rec.
+    """
+    beside = beside_the_paper(measured, ranking)
+    return [
+        *_numbers(beside),
+        *_against_models(measured, differences, ranking),
+        *_against_published(beside),
+        *_worth_of_order(measured, order, ranking),
+    ]
+
+
+def _dataset_labels(ranking: Ranking) -> dict[str, str]:
+    """How the tables call a data set, by its name in the registry or its own; a split by time is another protocol."""
+    return {
+        dataset.dataset or dataset.label: dataset.label for dataset in ranking.datasets if dataset.split != "temporal"
+    }
+
+
+def gru4rec_labels(ranking: Ranking) -> list[str]:
+    """The models that are the paper's: a GRU4Rec whose cell is a GRU. The first is the one that claims are about."""
+    return [model.label for model in ranking.models if model.model == "gru4rec" and model.cell == "gru"]
+
+
+def _on(ranking: Ranking) -> dict[str, str]:
+    """The data sets of the paper that the study has, by label: what a claim calls them."""
+    labels = _dataset_labels(ranking)
+    return {
+        labels[name]: reported_on if version == "the same" else f"{reported_on} (here {name}, {version})"
+        for reported_on, reported in REPORTED.items()
+        for name, version in reported.versions.items()
+        if name in labels
+    }
+
+
+def _numbers(beside: pd.DataFrame) -> list[dict]:
+    """Each printed number, reached where the whole interval is above what is rounded to it."""
+    rows = []
+    for reported_on, reported in REPORTED.items():
+        some = beside[beside["reported on"] == reported_on]
+        for _, r in some.iterrows():
+            table, figure = (3, "ranking-hr") if r["metric"].startswith("hr") else (4, "ranking-ndcg")
+            claim = f"GRU4Rec reaches {r['metric'].upper()} {r['reported']:.2f} on {reported_on}"
+            claim += "" if r["version"] == "the same" else f" (here {r['dataset']}, {r['version']})"
+            claim += "" if r["model"] == "gru4rec" else f" (as {r['model']})"
+            part = Part("", r["mean"], r["low"], r["high"])
+            rule = above(round(r["reported"] - 0.005, 3))  # what is printed with two digits
+            test = f"{r['metric'].upper()} among 99 negatives; bootstrap over test cases"
+            rows.append(row(SHRIMAL, claim, f"Table {table}", [part], r["n"], test, rule, figure))
+        if "the same" not in set(some["version"]):
+            numbers = ", ".join(f"{metric.upper()} {printed:.2f}" for metric, printed in reported.metrics.items())
+            claim = f"GRU4Rec reaches {numbers} on {reported_on}"
+            rows.append(row_not_run(SHRIMAL, claim, "Tables 3 and 4", reported.command))
+    return rows
+
+
+_MATCHES = above(-MARGIN)
+
+
+def _against_models(measured: pd.DataFrame, differences: pd.DataFrame, ranking: Ranking) -> list[dict]:
+    """The study's GRU4Rec against the best of its other models, and the best of those without a network."""
+    own = next(iter(gru4rec_labels(ranking)), None)
+    others = [model.label for model in ranking.models if model.model != "gru4rec"]
+    rows = []
+    for dataset, on in _on(ranking).items() if own is not None else ():
+        some = measured[
+            (measured["dataset"] == dataset) & (measured["protocol"] == PROTOCOL) & (measured["metric"] == "ndcg@10")
+        ].set_index("model")
+        for claim, where, rule, rivals in (
+            ("matches the state of the art", "abstract", _MATCHES, others),
+            ("surpasses the state of the art", "section 4.4", above(), others),
+            ("is a marked improvement over traditional methods", "abstract", above(),
+             [model.label for model in ranking.models if model.model in TRADITIONAL]),
+        ):  # fmt: skip
+            rivals = [rival for rival in rivals if rival in some.index]
+            if own not in some.index or not rivals:
+                continue
+            best = some.loc[rivals, "mean"].idxmax()
+            part = _difference(differences, dataset, own, best)
+            test = f"NDCG@10 less that of {best}, the best of the others ({len(rivals)}); bootstrap over test cases"
+            n = some.loc[own, "n"]
+            rows.append(row(SHRIMAL, f"GRU4Rec {claim} on {on}", where, [part], n, test, rule, "ranking-ndcg"))
+    return rows
+
+
+def _difference(differences: pd.DataFrame, dataset: str, own: str, other: str) -> Part:
+    """The difference of two models as `comparison.pairs` has it, whichever of them it puts first."""
+    some = differences[(differences["dataset"] == dataset) & (differences["protocol"] == PROTOCOL)]
+    forth = some[(some["more"] == own) & (some["less"] == other)]
+    if len(forth):
+        r = forth.iloc[0]
+        return Part("", r["difference"], r["low"], r["high"])
+    r = some[(some["more"] == other) & (some["less"] == own)].iloc[0]
+    return Part("", -r["difference"], -r["high"], -r["low"])
+
+
+def _against_published(beside: pd.DataFrame) -> list[dict]:
+    """The printed numbers, and the study's GRU4Rec, against the best of the table of ReChorus."""
+    name, published = PUBLISHED_BEST
+    printed = {metric: REPORTED["Amazon Grocery"].metrics[metric] for metric in published}
+    rounded = pd.DataFrame(
+        [(metric, value, value - 0.005, value + 0.005, 0) for metric, value in printed.items()],
+        columns=["metric", "mean", "low", "high", "n"],
+    )
+    own = beside[(beside["reported on"] == "Amazon Grocery") & beside["metric"].isin(published)]
+    own = own[own["model"] == own["model"].iloc[0]] if len(own) else own
+    rows = []
+    for source, some, test in (
+        ("its printed numbers", rounded, "the interval is what rounds to them"),
+        ("this study's GRU4Rec", own, "bootstrap over test cases"),
+    ):
+        if some.empty:
+            continue
+        parts = [
+            Part(r["metric"].upper(), *(r[value] - published[r["metric"]] for value in ("mean", "low", "high")))
+            for _, r in some.iterrows()
+        ]
+        for claim, where, rule in (
+            ("matches the best model", "abstract", _MATCHES),
+            ("surpasses the best model", "section 4.4", above()),
+        ):
+            claim = f"GRU4Rec {claim} in ReChorus's own table for Amazon Grocery: {source}"
+            less = f"HR@5 and NDCG@5 less those of {name} there; {test}"
+            figure = "tables-3-and-4" if len(beside) else ""
+            rows.append(row(SHRIMAL, claim, where, parts, some["n"].iloc[0], less, rule, figure))
+    return rows
+
+
+def _worth_of_order(measured: pd.DataFrame, order: pd.DataFrame, ranking: Ranking) -> list[dict]:
+    """Whether GRU4Rec makes anything of the order of the visits: what it loses when they are shuffled."""
+    own = next(iter(gru4rec_labels(ranking)), None)
+    rows = []
+    for _, r in order[order["model"] == own].iterrows():
+        if r["dataset"] not in _on(ranking):
+            continue
+        n = measured.loc[measured["dataset"] == r["dataset"], "n"].iloc[0]
+        claim = f"GRU4Rec captures temporal patterns on {_on(ranking)[r['dataset']]}"
+        test = "NDCG@10 against the whole catalogue, less that after shuffled prefixes; bootstrap over test cases"
+        part = Part("", r["lost"], r["low"], r["high"])
+        rows.append(row(SHRIMAL, claim, "section 2", [part], n, test, above(), ""))
+    return rows
