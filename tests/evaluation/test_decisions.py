@@ -21,8 +21,8 @@ def make_trained(accuracy, **levels):
     return cells
 
 
-def decided(cells, other=None, measured=MEASURED, **sections):
-    table = decisions(study_params(sections), cells, other, FLOORS, measured)
+def decided(cells, other=None, measured=MEASURED, ablation=None, **sections):
+    table = decisions(study_params(sections), cells, other, FLOORS, measured, ablation)
     assert list(table.columns) == COLUMNS and not table.isna().any().any() and (table != "").all().all()
     assert table["decision"].is_unique
     return {row["decision"].split(": ")[1]: row for _, row in table[table["decision"].str.startswith("Toledo")].iterrows()} | {
@@ -73,15 +73,18 @@ def test_ties_choice_floor_and_averages_are_computed():
 
 
 def test_what_the_ranking_measured():
-    ranking = {
-        "models": [
-            "popularity",
-            "gru4rec",
-            {"model": "gru4rec", "label": "printed", "loss": "algorithm-1"},
-            {"model": "gru4rec", "label": "lanes", "batches": "session-parallel"},
-        ]
-    }
-    means = {"popularity": (0.3, 0.25), "gru4rec": (0.4, 0.2), "printed": (0.1, 0.05), "lanes": (0.35, 0.1)}
+    steps = [
+        {"label": "printed", "loss": "algorithm-1"},
+        {"label": "BPR", "loss": "bpr"},
+        {"label": "rows", "hidden": 8},
+    ]
+    ranking = {"models": ["popularity", "gru4rec"], "ablation": {"datasets": ["synthetic"], "steps": steps}}
+    means = {"popularity": (0.3, 0.25), "gru4rec": (0.4, 0.2)}
+    after = {"printed": 0.1, "BPR": 0.25, "rows": 0.4}
+    ablation = pd.DataFrame(
+        [("synthetic", label, "sampled-99", mean + by) for label, mean in after.items() for by in (-0.05, 0.05)],
+        columns=["dataset", "model", "protocol", "ndcg@10"],
+    )
     measured = pd.DataFrame(
         [
             ("shop", model, protocol, "ndcg@10", mean)
@@ -91,11 +94,13 @@ def test_what_the_ranking_measured():
         columns=MEASURED.columns,
     )
     cells = make_trained(lambda cell: 0.2)
-    found = {name: row["the other choice"] for name, row in decided(cells, None, measured, ranking=ranking).items()}
-    printed = "NDCG@10 among 99 negatives on shop: 0.100 (printed) in place of 0.400"
-    assert found["Shrimal & Patil: the positive item of Algorithm 1"] == printed
-    assert found["Shrimal & Patil: loss"] == printed
-    assert "0.350 (lanes) in place of 0.400" in found["Shrimal & Patil: mini-batches"]
+    found = {
+        name: row["the other choice"] for name, row in decided(cells, None, measured, ablation, ranking=ranking).items()
+    }
+    assert found["Shrimal & Patil: loss"] == (
+        "in the ablation, NDCG@10 among 99 negatives on synthetic: algorithm-1 0.100 → bpr 0.250"
+    )
+    assert found["Shrimal & Patil: mini-batches"] == NOT_MEASURED
     assert found["Shrimal & Patil: what the true item is ranked among"] == (
         "shop: NDCG@10 of the best 0.400 → 0.250, gru4rec is best among the 99, popularity in the whole catalogue"
     )

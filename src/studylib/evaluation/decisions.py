@@ -6,6 +6,8 @@ says so.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 
@@ -19,7 +21,12 @@ COLUMNS = ["decision", "the paper", "here", "the other choice"]
 
 
 def decisions(
-    params: StudyParams, cells: pd.DataFrame, other: pd.DataFrame | None, floors: pd.DataFrame, measured: pd.DataFrame
+    params: StudyParams,
+    cells: pd.DataFrame,
+    other: pd.DataFrame | None,
+    floors: pd.DataFrame,
+    measured: pd.DataFrame,
+    ablation: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """The decisions on both papers.
 
@@ -28,6 +35,7 @@ def decisions(
         other: cells with the other optimizer settings (`studylib.grid.other_settings`), where the study has them.
         floors: of `studylib.grid.floor_measures`.
         measured: columns ``dataset, model, protocol, metric, mean`` (``intervals.csv``).
+        ablation: columns ``dataset, model, protocol, ndcg@10`` (``ablation.csv``), where the study has one.
 
     Returns:
         `COLUMNS`, the papers' names before each decision.
@@ -115,19 +123,19 @@ def decisions(
             "the positive item of Algorithm 1",
             "line 11 scores the current item, which the network has just seen",
             "the next item",
-            _labels_with(params.ranking, measured, "loss", "algorithm-1"),
+            NOT_MEASURED,
         ),
         (
             "loss",
             "lines 17 and 18: negatives normalised within the softmax, no logarithm; N is not given",
             "cross-entropy over sampled negatives, the number chosen on validation; `loss: algorithm-1` is the printed one",
-            _labels_with(params.ranking, measured, "loss", "algorithm-1", "bpr", "bpr-max"),
+            _step(params.ranking, ablation, "loss"),
         ),
         (
             "mini-batches",
             "session-parallel (section 2.2); its framework trains on prefixes",
             "whole sequences, every position in one pass",
-            _labels_with(params.ranking, measured, "batches", "session-parallel", "prefixes"),
+            _step(params.ranking, ablation, "batches"),
         ),
         (
             "what the true item is ranked among",
@@ -218,18 +226,19 @@ def _above(cells: pd.DataFrame, floors: pd.DataFrame) -> int:
     return int((cells["accuracy"] > floors["accuracy"].max()).sum())
 
 
-def _labels_with(ranking: Ranking, measured: pd.DataFrame, setting: str, *values: str) -> str:
-    """What the GRU4Rec models with one of the other values reach, beside the study's first."""
-    models = [model for model in ranking.models if model.label in gru4rec_labels(ranking)]
-    others = [model for model in models[1:] if getattr(model, setting) in values]
-    some = measured[(measured["protocol"] == PROTOCOL) & (measured["metric"] == "ndcg@10")]
-    means = some.set_index(["dataset", "model"])["mean"]
+def _step(ranking: Ranking, ablation: pd.DataFrame | None, setting: str) -> str:
+    """What the steps of the ablation that change a setting do to NDCG@10."""
+    if ablation is None or ranking.ablation is None:
+        return NOT_MEASURED
+    means = ablation[ablation["protocol"] == PROTOCOL].groupby(["dataset", "model"])["ndcg@10"].mean()
     found = [
-        f"{dataset}: {means[dataset, other.label]:.3f} ({other.label}) in place of {means[dataset, models[0].label]:.3f}"
-        for dataset in some["dataset"].unique()
-        for other in others
+        f"{dataset}: {getattr(before, setting)} {means[dataset, before.label]:.3f} → "
+        f"{getattr(after, setting)} {means[dataset, after.label]:.3f}"
+        for dataset in ranking.ablation.datasets
+        for before, after in pairwise(ranking.ablation.steps)
+        if getattr(before, setting) != getattr(after, setting)
     ]
-    return f"NDCG@10 among 99 negatives on {'; '.join(found)}" if found else NOT_MEASURED
+    return f"in the ablation, NDCG@10 among 99 negatives on {'; '.join(found)}" if found else NOT_MEASURED
 
 
 def _whole_catalogue(ranking: Ranking, measured: pd.DataFrame) -> str:
