@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from studylib.evaluation.ranking_claims import PROTOCOL, gru4rec_labels
+from studylib.evaluation.ranking_claims import PROTOCOL
 from studylib.params import Ranking, StudyParams
 
 NOT_MEASURED = "not measured"
