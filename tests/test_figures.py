@@ -124,7 +124,8 @@ def test_every_figure_is_an_svg_for_a_page(drawing):
     assert {one or other for one, other in targets} <= set(ids)
 
     assert "currentColor" in svg and INK not in svg
-    fixed = {colour.lower() for colour in re.findall(r"(?:fill|stroke|color): ?(#[0-9a-fA-F]{3,6})", svg)}
+    assert svg.count(figures._ALONE) == 1  # the ink of an image that has no page
+    fixed = {colour.lower() for colour in re.findall(r"(?<!root\{)(?:fill|stroke|color): ?(#[0-9a-fA-F]{3,6})", svg)}
     assert fixed <= {colour.lower() for colour in [*figures.COLOURS.values(), *figures.SPARE_COLOURS]}
     written = [element for element in root.iter() if element.tag.endswith(("}text", "}tspan")) and element.text.strip()]
     assert len(written) > 4

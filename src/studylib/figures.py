@@ -81,7 +81,12 @@ def to_svg(figure: Figure, name: str, alt: str) -> str:
         f'<svg role="img" aria-labelledby="{name}-title" style="width:100%;max-width:{width * 4 / 3:.0f}px;height:auto"'
     )
     svg = svg.replace("<svg", opening, 1)
-    return svg.replace(">", f'><title id="{name}-title">{escape(alt)}</title>', 1).strip() + "\n"
+    head = f'<title id="{name}-title">{escape(alt)}</title><style>{_ALONE}</style>'
+    return svg.replace(">", f">{head}", 1).strip() + "\n"
+
+
+_ALONE = "svg:root{color:#767676}"
+"""As a file of its own (an image of the README) a figure has no page to take its ink from: a grey for light and dark."""
 
 
 def visit_distributions(pages: pd.DataFrame, users: pd.DataFrame) -> Figure:
