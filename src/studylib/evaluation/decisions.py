@@ -115,7 +115,7 @@ def decisions(
             "the positive item of Algorithm 1",
             "line 11 scores the current item, which the network has just seen",
             "the next item",
-            _labels_with(params.ranking, measured, "loss", "algorithm-1"),
+            NOT_MEASURED,
         ),
         (
             "loss",
@@ -229,7 +229,11 @@ def _labels_with(ranking: Ranking, measured: pd.DataFrame, setting: str, *values
         for dataset in some["dataset"].unique()
         for other in others
     ]
-    return f"NDCG@10 among 99 negatives on {'; '.join(found)}" if found else NOT_MEASURED
+    return (
+        f"NDCG@10 among 99 negatives, of models that set it and what else they set; {'; '.join(found)}"
+        if found
+        else NOT_MEASURED
+    )
 
 
 def _whole_catalogue(ranking: Ranking, measured: pd.DataFrame) -> str:
