@@ -135,7 +135,7 @@ def _numbers(beside: pd.DataFrame) -> list[dict]:
             table, figure = (3, "ranking-hr") if r["metric"].startswith("hr") else (4, "ranking-ndcg")
             claim = f"GRU4Rec reaches {r['metric'].upper()} {r['reported']:.2f} on {reported_on}"
             claim += "" if r["version"] == "the same" else f" (here {r['dataset']}, {r['version']})"
-            claim += "" if r["model"] == "gru4rec" else f" (as {r['model']})"
+            claim += "" if r["model"] == "gru4rec" else f" ({r['model']})"
             part = Part("", r["mean"], r["low"], r["high"])
             rule = above(round(r["reported"] - 0.005, 3))  # what is printed with two digits
             test = f"{r['metric'].upper()} among 99 negatives; bootstrap over test cases"
