@@ -457,7 +457,7 @@ def by_group(curves: pd.DataFrame, metric: str, column: str, meaning: str) -> Fi
             x = [labels.index(v) for v in line[column]]
             panel.plot(x, line["mean"], "o-", color=palette[model], markersize=4, linewidth=1.4, label=model)
             panel.fill_between(x, line["low"], line["high"], color=palette[model], alpha=0.15, linewidth=0)
-        panel.set_xticks(range(len(labels)), labels)
+        panel.set_xticks(range(len(labels)), labels, rotation=40 if len(labels) > 6 else 0)
         panel.set(title=dataset, xlabel=meaning, ylabel=metric.upper())
         panel.set_ylim(bottom=0)
     panels[0][-1].legend(loc="center left", bbox_to_anchor=(1.02, 0.5))
