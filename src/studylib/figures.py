@@ -428,12 +428,14 @@ def verdicts(claims: pd.DataFrame) -> Figure:
             number = int(((claims["paper"] == paper) & (claims["verdict"] == verdict)).sum())
             if number:
                 panel.barh(y, number, left=left, height=0.6, color=colour, edgecolor="none")
-                panel.text(left + number / 2, y, f"{verdict}\n{number}", ha="center", va="center", fontsize=8)
+                panel.text(left + number / 2, y, number, ha="center", va="center", fontsize=9)
             left += number
     panel.set_yticks(range(len(papers)), papers)
     panel.set_ylim(len(papers) - 0.5, -0.5)
     panel.set(xlabel="claims")
     panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+    handles = [plt.Rectangle((0, 0), 1, 1, color=colour, label=verdict) for verdict, colour in VERDICTS.items()]
+    panel.legend(handles=handles, loc="center left", bbox_to_anchor=(1.02, 0.5))
     return figure
 
 

@@ -44,7 +44,7 @@ def decisions(
         (
             "order of the hybrid's layers",
             "the text (section 2): LSTM, then GRU; Table 3: GRU, then LSTM",
-            "the text's is `hybrid`, Table 3's is `hybrid-gru-lstm`",
+            "the text's is hybrid, Table 3's is hybrid-gru-lstm",
             _hybrid_order(cells),
         ),
         (
@@ -128,7 +128,7 @@ def decisions(
         (
             "loss",
             "lines 17 and 18: negatives normalised within the softmax, no logarithm; N is not given",
-            "cross-entropy over sampled negatives, the number chosen on validation; `loss: algorithm-1` is the printed one",
+            "cross-entropy over sampled negatives, the number chosen on validation; loss: algorithm-1 is the printed one",
             _step(params.ranking, ablation, "loss"),
         ),
         (
@@ -180,14 +180,14 @@ def decisions(
 def _hybrid_order(cells: pd.DataFrame) -> str:
     names = ["hybrid", "hybrid-gru-lstm"]
     if not set(names) <= set(cells["architecture"]):
-        return f"{NOT_MEASURED} (`architectures: [hybrid, hybrid-gru-lstm]` measures it)"
+        return f"{NOT_MEASURED} (architectures: [hybrid, hybrid-gru-lstm] measures it)"
     means = cells.groupby("architecture")["accuracy"].mean()
     return f"mean accuracy {means[names[1]]:.3f} in place of {means[names[0]]:.3f}"
 
 
 def _optimizer_settings(params: StudyParams, cells: pd.DataFrame, other: pd.DataFrame | None) -> str:
     if other is None:
-        return f"{NOT_MEASURED} (`grid: {{compare_settings: true}}` measures it)"
+        return f"{NOT_MEASURED} (grid: {{compare_settings: true}} measures it)"
     settings = ["architecture", "activation", "optimizer", "batch_size", "epochs", "seed"]
     same = cells.merge(other[settings], on=settings)
     ours, theirs = (some.groupby("optimizer")["accuracy"].mean() for some in (same, other))
