@@ -296,7 +296,7 @@ def judge(model: Recommender, cases: Cases) -> dict:
 
     The page predicted for a case is the one with the highest output. Outputs that tie count at their mean position.
     """
-    ranks: Ranks = rank_cases(model, cases, threshold=0.5)["full"]
+    ranks: Ranks = rank_cases(model, cases, exclude_visited=False, threshold=0.5)["full"]
     measures = {
         "accuracy": ranks.metric("accuracy").mean(),
         **macro_average(cases.targets, ranks.top[:, 0]),
@@ -311,7 +311,7 @@ def judge(model: Recommender, cases: Cases) -> dict:
 
 
 def _accuracy(model, cases: Cases) -> float:
-    return float(rank_cases(model, cases)["full"].metric("accuracy").mean())
+    return float(rank_cases(model, cases, exclude_visited=False)["full"].metric("accuracy").mean())
 
 
 def to_csv(cells: pd.DataFrame, path: Path) -> None:

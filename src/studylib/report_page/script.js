@@ -34,7 +34,7 @@
     if (event.target.closest("a") && !wide.matches) fold.open = false;
   });
 
-  // The band reaches from far above the window to a third of its height, so a heading is "in" once it has been read past,
+  // The band reaches from far above the window to a seventh of its height, so a heading is "in" once it has been read past,
   // however fast the reader scrolled; the last one that is in is the current one.
   const links = new Map(all("a", nav).map((link) => [decodeURIComponent(link.hash.slice(1)), link]));
   const headings = all("h2[id], h3[id]").filter((heading) => links.has(heading.id));
@@ -59,7 +59,7 @@
     }, { rootMargin: margin });
     for (const element of elements) observer.observe(element);
   };
-  watch(headings, "1000000px 0px -66% 0px");
+  watch(headings, "1000000px 0px -85% 0px");
   watch([bottom], "0px");
 
   // Tables: sort by a click on the header, filter where there are many rows.
