@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from studylib import grid as grids
-from studylib.data.sessions import Sessions
+from studylib.data.sessions import Cases, Sessions
 from studylib.evaluation.classification import macro_average
 from studylib.evaluation.ranking import Ranks
 from studylib.execution import WorkerDied, fan_out
@@ -22,6 +22,7 @@ from studylib.grid import (
     expand,
     floor,
     floor_measures,
+    judge,
     other_settings,
     run_grid,
     seconds_an_epoch,
@@ -320,3 +321,15 @@ def test_seconds_an_epoch_leave_out_what_comes_before_the_first_checkpoint():
     assert time_ratio(times, "gru").tolist() == pytest.approx([0.8])
     one = seconds_an_epoch(cells[cells["epochs"] == 100])
     assert dict(one[["architecture", "seconds"]].to_numpy()) == {"lstm": 0.9, "gru": 0.62}
+
+
+def test_what_a_visitor_has_seen_stays_in_the_lists():
+    class Again:
+        revisits = False  # no training session visits a page twice
+
+        def score(self, prefixes):
+            return np.eye(prefixes.n_items)[prefixes.items[prefixes.offsets[1:] - 1]]
+
+    sessions = Sessions.from_lists([["a", "b", "c"], ["c", "a", "b"]])
+    cases = Cases(sessions, sessions.offsets[1:] - 1)
+    assert judge(Again(), cases)["top"] == sessions.items[cases.events - 1].tolist()
