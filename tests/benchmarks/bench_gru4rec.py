@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-STUDIES = {"grocery": ("gru4rec", "gru4rec-sampled"), "rsc15-100k": ("gru4rec-quick", "gru4rec-quick")}
+STUDIES = {"grocery": ("sampled", "gru4rec-sampled"), "rsc15-100k": ("gru4rec-quick", "gru4rec-quick")}
 """The study, and the model in it, whose settings a data set is trained with: those chosen for the protocol of its peer."""
 
 TIE = {"grocery": "conservative", "rsc15-100k": "standard"}
