@@ -253,7 +253,7 @@ def ranking_dots(measured: pd.DataFrame, metric: str, ceilings: dict[str, float]
     measured = measured[measured["metric"] == metric]
     datasets, models = list(dict.fromkeys(measured["dataset"])), list(dict.fromkeys(measured["model"]))
     protocols = list(dict.fromkeys(measured["protocol"]))
-    size = (max(5.5, 3.3 * len(datasets)), len(protocols) * (0.9 + 0.32 * len(models)))
+    size = (max(5.5, 1.5 + 2.8 * len(datasets)), len(protocols) * (0.9 + 0.32 * len(models)))
     figure, panels = plt.subplots(
         len(protocols), len(datasets), figsize=size, layout="constrained", squeeze=False, sharey=True
     )
@@ -309,6 +309,33 @@ def order_by_protocol(measured: pd.DataFrame, metric: str) -> Figure:
         panel.set_xticks(range(len(protocols)), [_PROTOCOLS.get(p, p).replace(" ", "\n") for p in protocols])
         panel.set(title=dataset, xlim=(-1.6, len(protocols) - 0.5), ylim=(len(models) + 0.5, 0.5), yticks=[])
         panel.spines["left"].set_visible(False)
+    return figure
+
+
+def worth_of_order(order: pd.DataFrame, metric: str) -> Figure:
+    """A metric after prefixes in order (dots) and shuffled (rings): a panel a data set, a line a model.
+
+    Args:
+        order: columns ``dataset, model, ordered, shuffled``.
+        metric: what they are of.
+    """
+    _theme()
+    datasets, models = list(dict.fromkeys(order["dataset"])), list(dict.fromkeys(order["model"]))
+    size = (max(5.5, 1.5 + 2.8 * len(datasets)), 1.0 + 0.3 * len(models))
+    figure, panels = plt.subplots(1, len(datasets), figsize=size, layout="constrained", squeeze=False, sharey=True)
+    palette = colours(models)
+    for panel, dataset in zip(panels[0], datasets, strict=True):
+        for r in order[order["dataset"] == dataset].itertuples():
+            y = models.index(r.model)
+            panel.plot([r.ordered, r.shuffled], [y, y], color=palette[r.model], linewidth=1.4)
+            panel.plot(r.shuffled, y, "o", color=palette[r.model], markerfacecolor="white", markersize=6)
+            panel.plot(r.ordered, y, "o", color=palette[r.model], markersize=6)
+        panel.set_yticks(range(len(models)), models)
+        panel.set_ylim(len(models) - 0.5, -0.5)
+        panel.set(title=dataset, xlabel=metric.upper())
+        panel.set_xlim(left=0)
+        panel.xaxis.set_major_locator(MaxNLocator(4))
+        panel.grid(axis="x", color=INK, alpha=0.12, linewidth=0.6)
     return figure
 
 
@@ -448,7 +475,7 @@ def by_group(curves: pd.DataFrame, metric: str, column: str, meaning: str) -> Fi
     """
     _theme()
     datasets, models = list(dict.fromkeys(curves["dataset"])), list(dict.fromkeys(curves["model"]))
-    width = max(5.5, 3.6 * len(datasets))
+    width = max(5.5, 1.5 + 3.0 * len(datasets))
     figure, panels = plt.subplots(1, len(datasets), figsize=(width, 3.2), layout="constrained", squeeze=False)
     palette = colours(models)
     for panel, dataset in zip(panels[0], datasets, strict=True):

@@ -16,7 +16,6 @@ from studylib.evaluation.comparison import (
     COLUMNS,
     KEYS,
     METRICS,
-    SHUFFLED,
     Comparison,
     by_training_visits,
     by_visits,
@@ -26,6 +25,7 @@ from studylib.evaluation.comparison import (
     overturned,
     pairs,
     popularity_of_lists,
+    split_in_time,
     to_csv,
     worth_of_order,
 )
@@ -277,12 +277,19 @@ def test_the_pairs_that_the_other_protocol_turns_over():
         ("shop", "sampled-9", "b", "a", 0.01),
         ("shop", "sampled-9", "c", "a", 0.2),
         ("shop", "sampled-9", "c", "b", 0.001),
-        ("shop", SHUFFLED, "c", "a", 0.001),
         ("other", "sampled-9", "c", "a", 0.001),
     ]
     differences = pd.DataFrame(rows, columns=["dataset", "protocol", "more", "less", "p"])
-    assert overturned(differences).to_numpy().tolist() == [["shop", "a", "b"]]
-    assert overturned(differences, alpha=0.3)["sampled"].tolist() == ["b", "c", "c"]
+    full, sampled = (differences[differences["protocol"] == protocol] for protocol in ("full", "sampled-9"))
+    assert overturned(full, sampled).to_numpy().tolist() == [["shop", "a", "b"]]
+    assert overturned(full, sampled, alpha=0.3)["below"].tolist() == ["b", "c", "c"]
+
+
+def test_a_data_set_under_one_split_in_time_as_well():
+    later = {"dataset": "grocery", "name": "later", "split": "temporal"}
+    filtered = {"dataset": "grocery", "name": "filtered", "split": "temporal", "k_core": 5}
+    assert split_in_time(Ranking(datasets=["yelp", later, "grocery", filtered])) == {"grocery": "later"}
+    assert split_in_time(Ranking(datasets=["yelp", later])) == {}
 
 
 def test_visited_items_are_left_out_where_no_training_session_visits_twice():

@@ -282,21 +282,34 @@ def pairs(comparison: Comparison, ranking: Ranking, seed: int, metric: str, marg
     return pd.DataFrame(rows, columns=columns)
 
 
-def overturned(differences: pd.DataFrame, alpha: float = 0.05) -> pd.DataFrame:
-    """Pairs of models whose order is surely the opposite among the sampled candidates of what it is in the whole catalogue.
+def overturned(some: pd.DataFrame, others: pd.DataFrame, alpha: float = 0.05) -> pd.DataFrame:
+    """Pairs of models whose order is surely the opposite in ``others`` of what it is in ``some``.
 
     Args:
-        differences: what `pairs` gives.
-        alpha: the most that ``p`` may be under both protocols.
+        some, others: rows of what `pairs` gives, at most one for a data set and two models: those of two protocols, say.
+        alpha: the most that ``p`` may be in both.
 
     Returns:
-        Columns ``dataset, full, sampled``: the model that is above under each protocol.
+        Columns ``dataset, above, below``: the models as they stand in ``some``.
     """
-    sure = differences[(differences["p"] < alpha) & (differences["protocol"] != SHUFFLED)]
-    full, sampled = (sure[(sure["protocol"] == "full") == whole] for whole in (True, False))
-    opposite = full.merge(sampled, left_on=["dataset", "more", "less"], right_on=["dataset", "less", "more"])
-    columns = {"dataset": "dataset", "more_x": "full", "less_x": "sampled"}
+    opposite = some[some["p"] < alpha].merge(
+        others[others["p"] < alpha], left_on=["dataset", "more", "less"], right_on=["dataset", "less", "more"]
+    )
+    columns = {"dataset": "dataset", "more_x": "above", "less_x": "below"}
     return opposite[list(columns)].rename(columns=columns)
+
+
+def split_in_time(ranking: Ranking) -> dict[str, str]:
+    """The data sets that are judged under one split in time as well, and how they are called there, by their labels."""
+
+    def log(dataset: RankingDataset) -> dict:
+        return dataset.model_dump(exclude={"name", "split", "test_fraction"})
+
+    return {
+        dataset.label: later.label
+        for dataset, later in itertools.permutations(ranking.datasets, 2)
+        if later.split == "temporal" != dataset.split and log(dataset) == log(later)
+    }
 
 
 def worth_of_order(comparison: Comparison, ranking: Ranking, seed: int, metric: str) -> pd.DataFrame:

@@ -230,5 +230,5 @@ def _worth_of_order(measured: pd.DataFrame, order: pd.DataFrame, ranking: Rankin
         claim = f"GRU4Rec captures temporal patterns on {_on(ranking)[r['dataset']]}"
         test = "NDCG@10 against the whole catalogue, less that after shuffled prefixes; bootstrap over test cases"
         part = Part("", r["lost"], r["low"], r["high"])
-        rows.append(row(SHRIMAL, claim, "section 2", [part], n, test, above(), ""))
+        rows.append(row(SHRIMAL, claim, "section 2", [part], n, test, above(), "worth-of-order"))
     return rows
