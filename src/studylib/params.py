@@ -492,7 +492,7 @@ def load_params(path: str | Path) -> StudyParams:
     except (OSError, UnicodeDecodeError) as error:
         raise StudyError(f"{path}: cannot be read as text ({error}).") from None
     try:
-        sections = yaml.safe_load(text) or {}
+        sections = yaml.load(text, _EachKeyOnce) or {}
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" (line {mark.line + 1})" if mark else ""
@@ -500,6 +500,20 @@ def load_params(path: str | Path) -> StudyParams:
     if not isinstance(sections, dict):
         raise StudyError(f"{path}: must hold sections such as 'data:' and 'grid:', not a {type(sections).__name__}.")
     return study_params({"name": path.stem, **sections}, source=str(path))
+
+
+class _EachKeyOnce(yaml.SafeLoader):
+    """YAML takes the last of two equal keys in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key {key.value!r} stands there twice", problem_mark=key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def study_params(sections: dict[str, Any], source: str = "params") -> StudyParams:

@@ -109,6 +109,25 @@ def test_what_the_ranking_measured():
         assert nothing[f"Shrimal & Patil: {name}"] == NOT_MEASURED
 
 
+def test_what_is_best_after_one_date_is_read_from_the_results():
+    later = {"dataset": "grocery", "name": "later", "split": "temporal"}
+    rows = [
+        ("grocery", "markov", 0.3),
+        ("grocery", "gru4rec", 0.2),
+        ("later", "markov", 0.1),
+        ("later", "gru4rec", 0.2),
+    ]
+    measured = pd.DataFrame(
+        [(dataset, model, "full", "ndcg@10", mean) for dataset, model, mean in rows], columns=MEASURED.columns
+    )
+    for some, words in (
+        (measured, "grocery: best in the whole catalogue is markov, after one date gru4rec"),
+        (measured[measured["dataset"] == "grocery"], NOT_MEASURED),
+    ):
+        found = decided(make_trained(lambda cell: 0.2), measured=some, ranking={"datasets": ["grocery", later]})
+        assert found["Shrimal & Patil: which visits are the test cases"]["the other choice"] == words
+
+
 @pytest.mark.parametrize(("visited", "words"), [(True, "left out of the lists"), (False, "stay in the lists")])
 def test_what_is_chosen_is_read_from_the_parameters(visited, words):
     found = decided(make_trained(lambda cell: 0.2), ranking={"exclude_visited": visited, "history": 7})

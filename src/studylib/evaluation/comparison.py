@@ -24,7 +24,7 @@ from studylib.models import build, files
 from studylib.params import Execution, Model, Ranking, RankingDataset, slug, tuned
 from studylib.progress import track
 
-TRAINING_VERSION = 4
+TRAINING_VERSION = 5
 """Raised whenever the code of a model changes its numbers, so that kept ranks of before are not taken for new ones."""
 
 KEYS = ["dataset", "model", "seed", "protocol"]

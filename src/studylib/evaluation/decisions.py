@@ -11,6 +11,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
+from studylib.evaluation.comparison import split_in_time
 from studylib.evaluation.ranking_claims import PROTOCOL
 from studylib.params import Ranking, StudyParams
 
@@ -144,6 +145,12 @@ def decisions(
             _whole_catalogue(params.ranking, measured),
         ),
         (
+            "which visits are the test cases",
+            "the last of each user (section 4.1): a model has seen what others visited after it",
+            "the same; a data set can be judged on what came after one date as well",
+            _one_split_in_time(params.ranking, measured),
+        ),
+        (
             "items already visited",
             "not mentioned",
             {
@@ -253,4 +260,15 @@ def _whole_catalogue(ranking: Ranking, measured: pd.DataFrame) -> str:
             f"{best[PROTOCOL]} is best among the 99, {best['full']} in the whole catalogue"
         )  # fmt: skip
         words.append(f"{dataset}: NDCG@10 of the best {means[PROTOCOL].max():.3f} → {means['full'].max():.3f}, {first}")
+    return "; ".join(words) or NOT_MEASURED
+
+
+def _one_split_in_time(ranking: Ranking, measured: pd.DataFrame) -> str:
+    some = measured[(measured["metric"] == "ndcg@10") & (measured["protocol"] == "full")]
+    best = {dataset: own.loc[own["mean"].idxmax(), "model"] for dataset, own in some.groupby("dataset")}
+    words = [
+        f"{dataset}: best in the whole catalogue is {best[dataset]}, after one date {best[later]}"
+        for dataset, later in split_in_time(ranking).items()
+        if {dataset, later} <= set(best)
+    ]
     return "; ".join(words) or NOT_MEASURED
