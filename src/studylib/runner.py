@@ -105,8 +105,8 @@ def what_to_train(params: StudyParams, only: str | None, folder: Path) -> str:
             cells, kept = count_cells(log, params.data, params.grid, params.execution, folder / "cells")
             parts.append(f"{count(cells, 'cell')} of the grid ({kept:,} kept)")
     if only in (None, "03"):
-        ranking = params.ranking
-        trainings = len(ranking.datasets) * len(ranking.models) * len(ranking.seeds)
+        rankings = [params.ranking, *([params.ranking.ablated] if params.ranking.ablation else [])]
+        trainings = sum(len(r.datasets) * len(r.models) * len(r.seeds) for r in rankings)
         parts.append(f"{count(trainings, 'training')} of the ranking (those kept are not trained again)")
     if not parts:
         return "nothing to train."
