@@ -198,6 +198,8 @@ def test_a_tab_may_be_written_with_or_without_quotes(load):
 
 def test_options_of_the_generated_log_go_with_it_alone(message):
     assert "goes with 'dataset: synthetic' alone" in message("data: {dataset: yelp, synthetic: {items: 20}}")
+    models = "ranking: {models: [{model: gru4rec, score_activation: elu}]}"
+    assert "'score_activation: elu' goes with 'loss: bpr-max'" in message(models)
 
 
 def test_the_steps_of_an_ablation_add_up(load):

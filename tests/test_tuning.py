@@ -58,6 +58,35 @@ def test_a_search_that_was_stopped_goes_on(study, tried, tmp_path):
         tune(study, "synthetic", "gru4rec", 5, 0, tmp_path / "elsewhere")
 
 
+def test_a_search_that_was_killed_in_its_first_trial_begins_with_the_defaults_again(
+    study, tried, tmp_path, monkeypatch
+):
+    attempt = tuning._attempt
+
+    def killed(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tuning, "_attempt", killed)
+    with pytest.raises(KeyboardInterrupt):
+        tune(study, "synthetic", "gru4rec", 2, None, tmp_path / "kept")
+    monkeypatch.setattr(tuning, "_attempt", attempt)
+    tune(study, "synthetic", "gru4rec", 2, None, tmp_path / "kept")
+    defaults = Gru4Rec(hidden=16, embedding=8, max_epochs=2, tuned="gru4rec")
+    assert len(tried) == 2 and tried[0][0] == defaults != tried[1][0]
+
+
+def test_trials_with_other_fixed_settings_do_not_count(study, tried, tmp_path):
+    tune(study, "synthetic", "gru4rec", 2, None, tmp_path / "kept")
+    entry = {"model": "gru4rec", "tuned": "gru4rec", "hidden": 16, "embedding": 8}
+    for changed in ({"max_epochs": 3}, {"max_epochs": 2, "validation": "sampled"}):
+        ranking = {"datasets": [TINY], "models": [entry | changed]}
+        path = tune(study_params({"ranking": ranking}), "synthetic", "gru4rec", 1, None, tmp_path / "kept")
+        assert changed.items() <= yaml.safe_load(path.read_text()).items()
+    longer = {"ranking": {"datasets": [TINY], "models": [entry | {"max_epochs": 2}], "history": 5}}
+    tune(study_params(longer), "synthetic", "gru4rec", 1, None, tmp_path / "kept")
+    assert len(tried) == 5
+
+
 def test_the_same_search_tries_the_same(study, tried, tmp_path):
     for folder in ("one", "two"):
         tune(study, "synthetic", "gru4rec", 4, None, tmp_path / folder)

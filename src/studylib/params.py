@@ -256,7 +256,7 @@ class Trained(Tunable):
 
     loss: Literal["cross-entropy", "bpr-max", "bpr", "algorithm-1"] = "cross-entropy"
     score_activation: Literal["linear", "elu"] = "linear"
-    """Of the scores in training; it does not change their order."""
+    """`bpr-max` only: of the scores in training; it does not change their order."""
     regularisation: float = Field(1.0, ge=0)
     """`bpr-max` only: the weight of the negatives' squared scores."""
     negatives: int = Field(512, ge=0)
@@ -293,6 +293,8 @@ class Trained(Tunable):
     def _training_agrees(self) -> Trained:
         if self.batch_negatives and self.negatives_of == "case":
             raise ValueError("'batch_negatives' goes with 'negatives_of: batch'")
+        if self.score_activation == "elu" and self.loss != "bpr-max":
+            raise ValueError("'score_activation: elu' goes with 'loss: bpr-max'")
         return self
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import get_args
@@ -14,6 +15,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
+from studylib.data.sessions import checksum
 from studylib.data.splits import Split
 from studylib.errors import StudyError, nearest
 from studylib.evaluation.comparison import prepare
@@ -64,7 +66,8 @@ WARM_UP = 4
 def tune(params: StudyParams, dataset: str, label: str, trials: int, minutes: float | None, kept: Path) -> Path:
     """Search until ``trials`` are done or the time is over, and write the best settings to ``params/tuned/``.
 
-    What an earlier call has tried counts, so that a search that was stopped goes on. The first trial is the defaults.
+    What an earlier call has tried with the same fixed settings on the same cases counts, so that a search that was stopped
+    goes on. The first trial is the defaults.
 
     Args:
         params: a study that has the data set and the model.
@@ -89,8 +92,17 @@ def tune(params: StudyParams, dataset: str, label: str, trials: int, minutes: fl
     if not len(split.validation):
         raise StudyError(f"{dataset}: the split has no validation cases to choose on.")
 
-    study = _open(kept / f"{slug(dataset)}-{slug(label)}.journal", f"{model.model} {split.checksum}", params.seed)
-    if not study.trials:
+    fixed = {key: value for key, value in model.settings.items() if key not in space}
+    comparable = [
+        fixed,
+        ranking.history,
+        ranking.exclude_visited,
+        split.checksum,
+        checksum(split.validation.candidates),
+    ]
+    name = f"{model.model} {checksum(json.dumps(comparable).encode())[:12]}"
+    study = _open(kept / f"{slug(dataset)}-{slug(label)}.journal", name, params.seed)
+    if not study.get_trials(states=(TrialState.COMPLETE, TrialState.WAITING)):
         study.enqueue_trial({key: model.settings[key] for key in space})
     configure(params.execution)
     deadline = time.monotonic() + 60 * minutes if minutes is not None else np.inf
@@ -101,7 +113,10 @@ def tune(params: StudyParams, dataset: str, label: str, trials: int, minutes: fl
         trial = study.ask(space)
         tried = with_settings(model, _rounded(trial.params))
         curve = _attempt(
-            build(tried, ranking.history, params.seed, params.execution.device), split, ranking, _medians(study)
+            build(tried, ranking.history, params.seed, params.execution.device, ranking.exclude_visited),
+            split,
+            ranking,
+            _medians(study),
         )
         for epoch, value in enumerate(np.maximum.accumulate(curve), 1):
             trial.report(value, epoch)

@@ -153,7 +153,7 @@ N_ITEMS = 12
 class Table:
     """A model whose scores depend on the last visit and on how many visits it sees; many tie."""
 
-    revisits = True
+    revisits, exclude_visited = True, None
 
     def __init__(self):
         self.scores = np.random.default_rng(5).integers(0, 6, (N_ITEMS, 4, N_ITEMS)).astype(np.float32)
@@ -252,6 +252,13 @@ def test_the_validation_value_is_that_of_its_protocol(cases):
     ranks = rank_cases(Table(), some, 2, False)
     full, sampled = (float(r.metric("ndcg@10").mean()) for r in ranks.values())
     assert validation_ndcg(Table(), some, 2, "full") == full != sampled == validation_ndcg(Table(), some, 2, "sampled")
+    chosen = Table()
+    chosen.exclude_visited = True
+    assert (
+        validation_ndcg(chosen, some, 2, "full")
+        == rank_cases(Table(), some, 2, True)["full"].metric("ndcg@10").mean()
+        > full
+    )
     with pytest.raises(StudyError, match="needs validation cases with candidates"):
         validation_ndcg(Table(), Cases(cases.sessions, cases.events[:5]), 2, "sampled")
 

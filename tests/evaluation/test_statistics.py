@@ -117,6 +117,34 @@ def test_all_pairs_at_once_are_the_pairs_one_by_one():
     assert paired_differences(values, [], 0.05) == []
 
 
+def test_cases_of_one_session_are_drawn_together():
+    random = np.random.default_rng(5)
+    each = random.random((60, 2))
+    copies = random.integers(1, 6, 60)  # the cases of a session are all the same
+    session = np.repeat(np.arange(60), copies)
+    shuffled = random.permutation(len(session))
+    values = each[session]
+    means = bootstrap_means(values, seed=1, sessions=session)
+    np.testing.assert_allclose(bootstrap_means(values[shuffled], seed=1, sessions=session[shuffled]), means)
+    deviation = (values - values.mean(0)).T @ np.eye(60)[session]  # of the sums of the sessions
+    np.testing.assert_allclose(means.std(0), np.sqrt((deviation**2).sum(1)) / len(session), rtol=0.08)
+    np.testing.assert_allclose(means.mean(0), values.mean(0), rtol=0.02)
+    assert (means.std(0) > 1.3 * bootstrap_means(values, seed=1).std(0)).all()
+    alone = np.arange(len(values)) * 3
+    np.testing.assert_array_equal(bootstrap_means(values, seed=1, sessions=alone), bootstrap_means(values, seed=1))
+
+
+def test_the_permutation_test_keeps_its_level_with_sessions_of_many_cases():
+    random = np.random.default_rng(6)
+    session = np.repeat(np.arange(40), 5)
+    p, naive = [], []
+    for seed in range(200):
+        values = np.column_stack([random.normal(size=40)[session], random.normal(size=40)[session]])
+        p.append(paired_differences(values, [(0, 1)], 0.1, 300, seed, session)[0].p)
+        naive.append(paired_differences(values, [(0, 1)], 0.1, 300, seed)[0].p)
+    assert 0.015 < np.mean(np.array(p) < 0.05) < 0.1 < 0.2 < np.mean(np.array(naive) < 0.05)
+
+
 def test_holm_by_hand():
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
 

@@ -30,6 +30,11 @@ class Split:
     checksum: str
     final: Sessions | None = None
 
+    @property
+    def learnt(self) -> Sessions:
+        """What a model that is judged on the test cases has learnt from."""
+        return self.train if self.final is None else self.final
+
 
 def split_by_parts(kind: str, sessions: Sessions, parts: np.ndarray) -> Split:
     """Build the split that ``parts`` (uint8, (n_events,)) describes.

@@ -6,7 +6,7 @@ import functools
 import itertools
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -54,11 +54,13 @@ class Comparison:
         table: one row a data set, model, seed and protocol: `COLUMNS`.
         ranks: the `Ranks` behind each row, by (dataset, model, seed, protocol).
         splits: the split of each data set.
+        models: the model file of each data set and model, where it is kept.
     """
 
     table: pd.DataFrame
     ranks: dict[tuple[str, str, int, str], Ranks]
     splits: dict[str, Split]
+    models: dict[tuple[str, str], Path] = field(default_factory=dict)
 
 
 def prepare(dataset: RankingDataset, ranking: Ranking, seed: int) -> Split:
@@ -76,7 +78,7 @@ def prepare(dataset: RankingDataset, ranking: Ranking, seed: int) -> Split:
 
 def excludes_visited(ranking: Ranking, split: Split) -> bool:
     """Whether the items that a visitor has seen are taken out of the lists: the study's choice, or what the data say."""
-    return split.train.revisits == 0 if ranking.exclude_visited is None else ranking.exclude_visited
+    return split.learnt.revisits == 0 if ranking.exclude_visited is None else ranking.exclude_visited
 
 
 def compare(ranking: Ranking, execution: Execution, seed: int, folder: Path) -> Comparison:
@@ -109,7 +111,7 @@ def compare(ranking: Ranking, execution: Execution, seed: int, folder: Path) -> 
             )
         ranks, facts, file = result
         if file is not None:
-            files.write(folder / "models" / f"{names[run]}.safetensors", file)
+            files.write(_model_file(folder, names[run]), file)
         for protocol, some in ranks.items():
             some.save(kept / f"{names[run]}.{protocol}.npz")
         (kept / f"{names[run]}.json").write_text(json.dumps({**facts, "protocols": list(ranks)}), encoding="utf-8")
@@ -125,7 +127,6 @@ def compare(ranking: Ranking, execution: Execution, seed: int, folder: Path) -> 
                     "dataset": run.dataset,
                     "model": run.model,
                     "seed": run.seed,
-                    "shuffle": seed,
                     "protocol": protocol,
                     "exclude_visited": excludes_visited(ranking, splits[run.dataset]),
                     **{metric: ranks.metric(metric, ranking.ties).mean() for metric in METRICS},
@@ -135,7 +136,13 @@ def compare(ranking: Ranking, execution: Execution, seed: int, folder: Path) -> 
                 }
             )
     table = pd.DataFrame(rows)[COLUMNS].sort_values(KEYS, ignore_index=True)
-    return Comparison(table, every, splits)
+    of_first = {(run.dataset, run.model): _model_file(folder, name) for run, name in names.items()
+                if run.seed == ranking.seeds[0]}  # fmt: skip
+    return Comparison(table, every, splits, {key: file for key, file in of_first.items() if file.exists()})
+
+
+def _model_file(folder: Path, name: str) -> Path:
+    return folder / "models" / f"{name}.safetensors"
 
 
 def _judge(splits: dict, models: dict, ranking: Ranking, execution: Execution, seed: int, run: Run) -> tuple:
@@ -145,8 +152,9 @@ def _judge(splits: dict, models: dict, ranking: Ranking, execution: Execution, s
     """
     configure(execution)
     split = splits[run.dataset]
-    model = build(models[run.dataset, run.model], ranking.history, run.seed, execution.device)
-    model.fit(*((split.train, split.validation) if split.final is None else (split.final,)))
+    chosen = models[run.dataset, run.model]
+    model = build(chosen, ranking.history, run.seed, execution.device, ranking.exclude_visited)
+    model.fit(split.learnt, split.validation if split.final is None else None)
     ranks = rank_cases(model, split.test, ranking.history, ranking.exclude_visited)
     shuffled = split.test.shuffled(ranking.history, seed)
     ranks[SHUFFLED] = rank_cases(model, shuffled, ranking.history, ranking.exclude_visited)["full"]
@@ -179,6 +187,7 @@ def _name(run: Run, split: Split, model: Model, ranking: Ranking, execution: Exe
 def intervals(comparison: Comparison, ranking: Ranking, seed: int, metrics: list[str] = METRICS) -> pd.DataFrame:
     """Every metric with its 95 % bootstrap interval over the test cases; a case counts with its mean over the seeds.
 
+    The cases of a session are drawn together (`bootstrap_means`), as in all that is said here of how sure something is.
     All models of a data set share the draws, so that their differences can be read from them too.
 
     Returns:
@@ -191,7 +200,7 @@ def intervals(comparison: Comparison, ranking: Ranking, seed: int, metrics: list
         values = np.column_stack(
             [_case_values(comparison, ranking, (dataset, label, protocol), metric) for label, metric in names]
         )
-        low, high = interval(bootstrap_means(values, seed=seed))
+        low, high = interval(bootstrap_means(values, seed=seed, sessions=comparison.splits[dataset].test.session))
         for (label, metric), mean, bottom, top in zip(names, values.mean(0), low, high, strict=True):
             rows.append((dataset, label, protocol, metric, mean, bottom, top, len(values)))
     return pd.DataFrame(rows, columns=["dataset", "model", "protocol", "metric", "mean", "low", "high", "n"])
@@ -220,7 +229,7 @@ def by_training_visits(
     """
 
     def seen(split: Split) -> np.ndarray:
-        return np.bincount(split.train.items, minlength=split.train.n_items)[split.test.targets]
+        return np.bincount(split.learnt.items, minlength=split.train.n_items)[split.test.targets]
 
     return _by_group("seen", seen, SEEN_GROUPS, 50, comparison, ranking, seed, metric, protocol)
 
@@ -245,13 +254,14 @@ def _by_group(
     rows = []
     for dataset, split in comparison.splits.items():
         values = np.column_stack([_case_values(comparison, ranking, (dataset, m, protocol), metric) for m in labels])
-        numbers = number(split)
+        numbers, session = number(split), split.test.session
         for first, last in groups:
-            group = values[(numbers >= first) & (numbers <= last)]
+            inside = (numbers >= first) & (numbers <= last)
+            group = values[inside]
             if len(group) < 20:
                 continue
-            low, high = interval(bootstrap_means(group, seed=seed))
-            name = str(first) if first == last else f"{first}+" if last >= most else f"{first}-{last}"
+            low, high = interval(bootstrap_means(group, seed=seed, sessions=session[inside]))
+            name = f"{first}+" if last >= most else str(first) if first == last else f"{first}-{last}"
             for k, label in enumerate(labels):
                 rows.append((dataset, label, name, group[:, k].mean(), low[k], high[k], len(group)))
     return pd.DataFrame(rows, columns=["dataset", "model", column, "mean", "low", "high", "n"])
@@ -274,7 +284,8 @@ def pairs(comparison: Comparison, ranking: Ranking, seed: int, metric: str, marg
         values = np.column_stack([_case_values(comparison, ranking, (dataset, m, protocol), metric) for m in labels])
         order = np.argsort(-values.mean(0), kind="stable").tolist()
         compared = list(itertools.combinations(order, 2))
-        found = paired_differences(values, compared, margin, seed=seed)
+        sessions = comparison.splits[dataset].test.session
+        found = paired_differences(values, compared, margin, seed=seed, sessions=sessions)
         corrected = holm([d.p for d in found]) if found else []
         for (more, less), d, p in zip(compared, found, corrected, strict=True):
             rows.append((dataset, protocol, labels[more], labels[less], d.mean, d.low, d.high, p, d.alike))
@@ -326,7 +337,8 @@ def worth_of_order(comparison: Comparison, ranking: Ranking, seed: int, metric: 
             np.column_stack([_case_values(comparison, ranking, (dataset, m, protocol), metric) for m in labels])
             for protocol in ("full", SHUFFLED)
         )
-        low, high = interval(bootstrap_means(ordered - shuffled, seed=seed))
+        sessions = comparison.splits[dataset].test.session
+        low, high = interval(bootstrap_means(ordered - shuffled, seed=seed, sessions=sessions))
         for k, label in enumerate(labels):
             before, after = ordered[:, k].mean(), shuffled[:, k].mean()
             share = (before - after) / before if before else 0.0
@@ -345,7 +357,7 @@ def popularity_of_lists(comparison: Comparison, ranking: Ranking) -> pd.DataFram
     """
     rows = []
     for dataset, split in comparison.splits.items():
-        visits = np.bincount(split.train.items, minlength=split.train.n_items)
+        visits = np.bincount(split.learnt.items, minlength=split.train.n_items)
         percentile = (rankdata(visits) - 0.5) / len(visits)
         hits = np.zeros(len(visits), dtype=bool)
         hits[np.argsort(-visits, kind="stable")[: max(1, len(visits) // 100)]] = True

@@ -176,7 +176,7 @@ def validation_ndcg(model: Recommender, cases: Cases, history: int, protocol: Pr
     """
     if protocol == "sampled" and cases.candidates is None:
         raise StudyError("'validation: sampled' needs validation cases with candidates (`with_candidates`).")
-    ranks = rank_cases(model, cases, history)
+    ranks = rank_cases(model, cases, history, model.exclude_visited)
     chosen = ranks["full"] if protocol == "full" else ranks[f"sampled-{cases.candidates.shape[1]}"]
     return float(chosen.metric("ndcg@10").mean())
 

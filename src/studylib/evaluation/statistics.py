@@ -11,18 +11,23 @@ from scipy.stats import norm
 from statsmodels.stats.multitest import multipletests
 
 
-def bootstrap_means(values: np.ndarray, resamples: int = 2000, seed: int | list[int] = 0) -> np.ndarray:
+def bootstrap_means(
+    values: np.ndarray, resamples: int = 2000, seed: int | list[int] = 0, sessions: np.ndarray | None = None
+) -> np.ndarray:
     """Means of the columns over cases drawn again with replacement; the columns share the draws.
 
     The draws are the weights of a multinomial over the cases, in blocks, so that one matrix product serves all columns.
 
     Args:
         values: float (n_cases, n_columns).
+        sessions: int (n_cases,), the session of each case: those of one are alike and are drawn together. None: each case is
+            of a session of its own.
 
     Returns:
         float64 (resamples, n_columns).
     """
     random = np.random.default_rng(seed)
+    values, sizes = _sums(values, sessions)
     n_cases = len(values)
     block = max(1, 4_000_000 // n_cases)
     means = np.empty((resamples, values.shape[1]))
@@ -30,8 +35,17 @@ def bootstrap_means(values: np.ndarray, resamples: int = 2000, seed: int | list[
         size = min(block, resamples - start)
         drawn = random.integers(0, n_cases, (size, n_cases)) + np.arange(size)[:, None] * n_cases
         weights = np.bincount(drawn.ravel(), minlength=size * n_cases).reshape(size, n_cases)
-        means[start : start + size] = weights @ values / n_cases
+        means[start : start + size] = weights @ values / (weights @ sizes)[:, None]
     return means
+
+
+def _sums(values: np.ndarray, sessions: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """The sums of the cases of each session, float (n_sessions, n_columns), and how many they are, int (n_sessions,)."""
+    if sessions is None:
+        return values, np.ones(len(values), np.int64)
+    order = np.argsort(sessions, kind="stable")
+    begins = np.flatnonzero(np.diff(sessions[order], prepend=-1))
+    return np.add.reduceat(values[order], begins), np.diff(begins, append=len(order))
 
 
 def bootstrap_seeds(values: list[np.ndarray], shared: bool = False, resamples: int = 2000, seed: int = 0) -> np.ndarray:
@@ -147,7 +161,12 @@ def paired_difference(
 
 
 def paired_differences(
-    values: np.ndarray, pairs: list[tuple[int, int]], margin: float, resamples: int = 2000, seed: int = 0
+    values: np.ndarray,
+    pairs: list[tuple[int, int]],
+    margin: float,
+    resamples: int = 2000,
+    seed: int = 0,
+    sessions: np.ndarray | None = None,
 ) -> list[Difference]:
     """Compare models case by case, all pairs with the same draws and the same signs.
 
@@ -155,18 +174,19 @@ def paired_differences(
         values: float (n_cases, n_columns), a measure of each case.
         pairs: the columns to be compared, the first of a pair less the second.
         margin: differences smaller than this are of no interest.
+        sessions: as for `bootstrap_means`; the signs of the cases of one are flipped together.
     """
     first, second = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
-    n_cases = len(values)
-    mean = values.mean(0)
+    mean, n_cases = values.mean(0), len(values)
     difference = mean[first] - mean[second]
-    means = bootstrap_means(values, resamples, seed)
+    means = bootstrap_means(values, resamples, seed, sessions)
+    sums, _ = _sums(values, sessions)
     low, high = interval(means[:, first] - means[:, second])
     inner_low, inner_high = interval(means[:, first] - means[:, second], 0.9)
-    random, block = np.random.default_rng(seed), max(1, 4_000_000 // n_cases)
+    random, block = np.random.default_rng(seed), max(1, 4_000_000 // len(sums))
     sizes = [min(block, resamples - start) for start in range(0, resamples, block)]
-    signs = (2.0 * random.integers(0, 2, (size, n_cases), np.int8) - 1 for size in sizes)
-    flipped = np.concatenate([some @ values for some in signs]) / n_cases
+    signs = (2.0 * random.integers(0, 2, (size, len(sums)), np.int8) - 1 for size in sizes)
+    flipped = np.concatenate([some @ sums for some in signs]) / n_cases
     flipped = flipped[:, first] - flipped[:, second]  # flipping a difference is flipping both of its terms
     p = (1 + np.sum(np.abs(flipped) >= np.abs(difference) - 1e-12, axis=0)) / (resamples + 1)
     alike = (-margin < inner_low) & (inner_high < margin)

@@ -14,7 +14,7 @@ WITHOUT_CHANCE = {"popularity": Popularity, "markov": Markov, "item-knn": ItemKN
 """Models that nothing random goes into, and that choose for themselves how far back they look."""
 
 
-def build(model: Model, history: int, seed: int, device: str) -> Recommender:
+def build(model: Model, history: int, seed: int, device: str, exclude_visited: bool | None = None) -> Recommender:
     """The model, not fitted.
 
     Args:
@@ -22,6 +22,7 @@ def build(model: Model, history: int, seed: int, device: str) -> Recommender:
         history: the last visits that a prediction is based on.
         seed: of everything random in the training.
         device: ``auto``, ``cpu`` or ``cuda``.
+        exclude_visited: as in ``ranking``.
     """
     if model.model in WITHOUT_CHANCE:
         built = WITHOUT_CHANCE[model.model](**model.settings)
@@ -32,4 +33,5 @@ def build(model: Model, history: int, seed: int, device: str) -> Recommender:
             **model.settings, history=history, seed=seed, device=device
         )
     built.settings = model  # with its label
+    built.exclude_visited = exclude_visited
     return built

@@ -24,6 +24,8 @@ class Recommender(ABC):
         settings: the entry of ``ranking.models`` that it was built from.
         history: the last visits that a prediction is based on.
         seed: of everything random in the training.
+        exclude_visited: whether the items of a prefix are taken out of the list when validation cases are ranked; None: where
+            no training session visits an item twice.
 
     Attributes after `fit`:
         vocabulary: (n_items,), the ids of the source.
@@ -38,6 +40,7 @@ class Recommender(ABC):
     settings: ModelParams
     history: int = 1
     seed: int = 0
+    exclude_visited: bool | None = None
     vocabulary: np.ndarray
     popularity: np.ndarray
     revisits: bool = True
