@@ -328,7 +328,7 @@ def worth_of_order(order: pd.DataFrame, metric: str) -> Figure:
         for r in order[order["dataset"] == dataset].itertuples():
             y = models.index(r.model)
             panel.plot([r.ordered, r.shuffled], [y, y], color=palette[r.model], linewidth=1.4)
-            panel.plot(r.shuffled, y, "o", color=palette[r.model], markerfacecolor="white", markersize=6)
+            panel.plot(r.shuffled, y, "o", color=palette[r.model], markerfacecolor="none", markersize=6)
             panel.plot(r.ordered, y, "o", color=palette[r.model], markersize=6)
         panel.set_yticks(range(len(models)), models)
         panel.set_ylim(len(models) - 0.5, -0.5)
@@ -470,10 +470,12 @@ def by_group(curves: pd.DataFrame, metric: str, column: str, meaning: str) -> Fi
     """A metric by groups of cases, a line a model, a panel a data set.
 
     Args:
-        curves: columns ``dataset, model, mean, low, high`` and ``column``, a label such as ``1`` or ``5-8``, in order.
+        curves: columns ``dataset, model, metric, mean, low, high`` and ``column``, a label such as ``1`` or ``5-8``, in order.
+        metric: which of them is drawn.
         meaning: of the column, below the axis.
     """
     _theme()
+    curves = curves[curves["metric"] == metric]
     datasets, models = list(dict.fromkeys(curves["dataset"])), list(dict.fromkeys(curves["model"]))
     width = max(5.5, 1.5 + 3.0 * len(datasets))
     figure, panels = plt.subplots(1, len(datasets), figsize=(width, 3.2), layout="constrained", squeeze=False)

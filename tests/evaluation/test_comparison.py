@@ -17,6 +17,7 @@ from studylib.evaluation.comparison import (
     KEYS,
     METRICS,
     Comparison,
+    best_of_groups,
     by_training_visits,
     by_visits,
     compare,
@@ -215,19 +216,34 @@ def test_intervals_are_over_cases_that_count_with_their_mean_over_seeds(first):
 
 def test_groups_of_visits_by_hand(first):
     ranking = Ranking(**SMALL | {"history": 6})
-    curves = by_visits(first[0], ranking, seed=0, metric="hr@10")
+    curves = by_visits(first[0], ranking, 0, ["hr@10", "mrr"])
     lengths = first[0].splits["synthetic"].test.prefix_lengths
     sizes = {"1": (lengths == 1).sum(), "2": (lengths == 2).sum(), "3": (lengths == 3).sum(), "4": (lengths == 4).sum()}
     sizes["5+"] = (lengths >= 5).sum()
     enough = {name: n for name, n in sizes.items() if n >= 20}
     assert 2 <= len(enough) < len(sizes) and "5+" in enough
     assert curves["visits"].unique().tolist() == list(enough)
-    markov = curves[curves["model"] == "markov"].set_index("visits")
+    assert curves["metric"].unique().tolist() == ["hr@10", "mrr"]
+    markov = curves[(curves["model"] == "markov") & (curves["metric"] == "hr@10")].set_index("visits")
     assert markov["n"].to_dict() == enough
     hits = first[0].ranks["synthetic", "markov", 0, "full"].metric("hr@10")
     assert markov.loc["1", "mean"] == pytest.approx(hits[lengths == 1].mean())
     assert markov.loc["5+", "mean"] == pytest.approx(hits[lengths >= 5].mean())
     assert (curves["low"] <= curves["mean"]).all() and (curves["mean"] <= curves["high"]).all()
+
+
+def test_the_best_of_the_first_and_the_last_group_in_words():
+    rows = [
+        ("shop", model, "hr@10", visits, mean, mean - 0.01, mean + 0.01)
+        for model, means in {"markov": (0.3, 0.2, 0.1), "gru4rec": (0.2, 0.9, 0.5)}.items()
+        for visits, mean in zip(("1", "2", "3+"), means, strict=True)
+    ]
+    columns = ["dataset", "model", "metric", "visits", "mean", "low", "high"]
+    curves = pd.DataFrame(rows, columns=columns).sort_values("visits", kind="stable")
+    assert best_of_groups(curves, "visits", "with a prefix of {}") == (
+        "On **shop** the best HR@10 is with a prefix of 1 markov (0.300 [0.290, 0.310]) and with a prefix of 3+ gru4rec "
+        "(0.500 [0.490, 0.510])."
+    )
 
 
 def made_up(positions, models, train=((0,), (1,)), targets=None):
@@ -343,7 +359,7 @@ def test_groups_by_how_often_the_true_item_was_seen():
     positions = [1] * 15 + [30] * 15 + [1] * 40 + [30] * 19
     train = [[1, 1], [1, 1], [2] * 60]
     every, ranking = made_up({("markov", 0, "full"): positions}, ["markov"], train, targets)
-    table = by_training_visits(every, ranking, 0, "hr@10")
+    table = by_training_visits(every, ranking, 0, ["hr@10"])
     assert table[["seen", "mean", "n"]].values.tolist() == [["1-4", 0.5, 30], ["50+", 1.0, 40]]
     assert table.loc[0, "low"] < 0.4 and table.loc[0, "high"] > 0.6
 

@@ -206,32 +206,51 @@ def intervals(comparison: Comparison, ranking: Ranking, seed: int, metrics: list
     return pd.DataFrame(rows, columns=["dataset", "model", "protocol", "metric", "mean", "low", "high", "n"])
 
 
-def by_visits(comparison: Comparison, ranking: Ranking, seed: int, metric: str, protocol: str = "full") -> pd.DataFrame:
-    """A metric with its interval by how many pages the model has seen of the session (at most ``history``).
+def by_visits(comparison: Comparison, ranking: Ranking, seed: int, metrics: list[str] = METRICS) -> pd.DataFrame:
+    """Metrics against the whole catalogue by how many pages the model has seen of the session (at most ``history``).
 
     Returns:
-        Columns ``dataset, model, visits, mean, low, high, n``; groups of fewer than 20 cases are left out.
+        Columns ``dataset, model, metric, visits, mean, low, high, n``; groups of fewer than 20 cases are left out.
     """
 
     def visits(split: Split) -> np.ndarray:
         return np.minimum(split.test.prefix_lengths, ranking.history)
 
-    return _by_group("visits", visits, VISIT_GROUPS, ranking.history, comparison, ranking, seed, metric, protocol)
+    return _by_group("visits", visits, VISIT_GROUPS, ranking.history, comparison, ranking, seed, metrics)
 
 
 def by_training_visits(
-    comparison: Comparison, ranking: Ranking, seed: int, metric: str, protocol: str = "full"
+    comparison: Comparison, ranking: Ranking, seed: int, metrics: list[str] = METRICS
 ) -> pd.DataFrame:
-    """A metric with its interval by how often the true next item was visited in training: new items, rare ones, frequent ones.
+    """Metrics against the whole catalogue by how often the true next item was visited in training: new, rare, frequent ones.
 
     Returns:
-        Columns ``dataset, model, seen, mean, low, high, n``; groups of fewer than 20 cases are left out.
+        Columns ``dataset, model, metric, seen, mean, low, high, n``; groups of fewer than 20 cases are left out.
     """
 
     def seen(split: Split) -> np.ndarray:
         return np.bincount(split.learnt.items, minlength=split.train.n_items)[split.test.targets]
 
-    return _by_group("seen", seen, SEEN_GROUPS, 50, comparison, ranking, seed, metric, protocol)
+    return _by_group("seen", seen, SEEN_GROUPS, 50, comparison, ranking, seed, metrics)
+
+
+def best_of_groups(curves: pd.DataFrame, column: str, words: str) -> str:
+    """The best model of the first and the last group of each data set, in words.
+
+    Args:
+        curves: of `by_visits` or `by_training_visits`, of one metric.
+        column: ``visits`` or ``seen``.
+        words: what a group is, with ``{}`` for its label.
+    """
+    sentences = []
+    for dataset, some in curves.groupby("dataset", sort=False):
+        groups = dict.fromkeys(some[column].iloc[[0, -1]])
+        best = [some.loc[some.loc[some[column] == group, "mean"].idxmax()] for group in groups]
+        found = [
+            f"{words.format(b[column])} {b['model']} ({b['mean']:.3f} [{b['low']:.3f}, {b['high']:.3f}])" for b in best
+        ]
+        sentences.append(f"On **{dataset}** the best {best[0]['metric'].upper()} is {' and '.join(found)}.")
+    return " ".join(sentences)
 
 
 VISIT_GROUPS = [(1, 1), (2, 2), (3, 3), (4, 4), (5, 7), (8, 12), (13, 19), (20, 10**9)]
@@ -246,14 +265,15 @@ def _by_group(
     comparison: Comparison,
     ranking: Ranking,
     seed: int,
-    metric: str,
-    protocol: str,
+    metrics: list[str],
 ) -> pd.DataFrame:
-    """A metric of the cases by a number that each case has; a group that reaches ``most`` is written with a plus sign."""
-    labels = [model.label for model in ranking.models]
+    """Metrics of the cases by a number that each case has; a group that reaches ``most`` is written with a plus sign."""
+    names = [(model.label, metric) for model in ranking.models for metric in metrics]
     rows = []
     for dataset, split in comparison.splits.items():
-        values = np.column_stack([_case_values(comparison, ranking, (dataset, m, protocol), metric) for m in labels])
+        values = np.column_stack(
+            [_case_values(comparison, ranking, (dataset, m, "full"), metric) for m, metric in names]
+        )
         numbers, session = number(split), split.test.session
         for first, last in groups:
             inside = (numbers >= first) & (numbers <= last)
@@ -262,9 +282,9 @@ def _by_group(
                 continue
             low, high = interval(bootstrap_means(group, seed=seed, sessions=session[inside]))
             name = f"{first}+" if last >= most else str(first) if first == last else f"{first}-{last}"
-            for k, label in enumerate(labels):
-                rows.append((dataset, label, name, group[:, k].mean(), low[k], high[k], len(group)))
-    return pd.DataFrame(rows, columns=["dataset", "model", column, "mean", "low", "high", "n"])
+            for k, (label, metric) in enumerate(names):
+                rows.append((dataset, label, metric, name, group[:, k].mean(), low[k], high[k], len(group)))
+    return pd.DataFrame(rows, columns=["dataset", "model", "metric", column, "mean", "low", "high", "n"])
 
 
 def pairs(comparison: Comparison, ranking: Ranking, seed: int, metric: str, margin: float = 0.01) -> pd.DataFrame:

@@ -1,0 +1,58 @@
+"""A log of one's own with times, by `--only 03`: one split in time as well, an ablation, and one model with no other."""
+
+import json
+
+import nbformat
+import numpy as np
+import pandas as pd
+import yaml
+
+from tests.end_to_end.conftest import studylib
+
+TINY = {"model": "gru4rec", "embedding": 8, "hidden": 8, "max_epochs": 1, "negatives": 20}
+
+
+def write_study(folder, **ranking):
+    random = np.random.default_rng(0)
+    visitors = np.repeat(np.arange(300), 6)
+    clicks = {"visitor": visitors, "page": random.integers(0, 40, 1800), "at": random.integers(0, 10**6, 1800)}
+    pd.DataFrame(clicks).to_csv(folder / "clicks.csv", index=False)
+    log = {"reader": "events", "path": str(folder / "clicks.csv"), "user": "visitor", "item": "page", "time": "at"}
+    datasets = [{"name": "shop", **log}, {"name": "later", "split": "temporal", **log}]
+    ranking = {"datasets": datasets, "candidates": 20, "history": 5, **ranking}
+    (folder / "own.yaml").write_text(yaml.safe_dump({"name": "own", "ranking": ranking}))
+    return folder / "own.yaml"
+
+
+def said(reports):
+    notebook = nbformat.read(reports / "own" / "notebooks" / "03_ranking_evaluation.ipynb", 4)
+    texts = [o["data"].get("text/markdown", "") for c in notebook.cells for o in c.get("outputs", []) if "data" in o]
+    return "\n".join(texts)
+
+
+def test_both_splits_and_an_ablation(tmp_path):
+    plain = {key: value for key, value in TINY.items() if key != "model"}
+    steps = [{"label": "plain", "loss": "bpr", **plain}, {"label": "cross-entropy", "loss": "cross-entropy"}]
+    params = write_study(
+        tmp_path,
+        models=["popularity", "markov", TINY],
+        seeds=[0, 1],
+        ablation={"datasets": ["shop"], "steps": steps},
+    )
+    done = studylib(params, "--only", "03", "--reports", tmp_path)
+    assert done.code == 0, done.err
+    assert "14 trainings of the ranking" in done.err
+    text = said(tmp_path)
+    for words in (" after one date (", "the step that adds most is", "a standard deviation of", "with a prefix of 5+"):
+        assert words in text, words
+    folder = tmp_path / "own"
+    assert (folder / "figures" / "split-in-time-shop.svg").exists()
+    assert len(pd.read_csv(folder / "ranking.csv")) == 2 * 3 * 2 * 3
+    assert set(pd.read_csv(folder / "by_visits.csv")["dataset"]) == {"shop", "later"}
+    assert json.loads((folder / "provenance.json").read_text())["seeds"]
+
+
+def test_one_model_alone(tmp_path):
+    done = studylib(write_study(tmp_path, models=["popularity"]), "--only", "03", "--reports", tmp_path)
+    assert done.code == 0, done.err
+    assert "There is one model alone." in said(tmp_path) and "How sure?" not in said(tmp_path)
