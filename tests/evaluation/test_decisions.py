@@ -133,3 +133,20 @@ def test_what_is_chosen_is_read_from_the_parameters(visited, words):
     found = decided(make_trained(lambda cell: 0.2), ranking={"exclude_visited": visited, "history": 7})
     assert found["Shrimal & Patil: items already visited"]["here"] == words
     assert found["Shrimal & Patil: history"]["here"] == "the last 7 items"
+
+
+def test_what_this_study_does_is_what_its_parameters_say():
+    cells = make_trained(lambda cell: 0.2, architecture=["lstm", "gru"], optimizer=["adam", "sgd"], epochs=[5])
+    models = ["markov", "gru4rec", {"model": "gru4rec", "label": "b", "loss": "bpr", "batches": "prefixes"}]
+    own = {"reader": "sequences", "path": "visits.csv"}
+    found = decided(cells, ranking={"models": models, "candidates": 20}, data=own)
+    each = len(cells) // 2 // cells["seed"].nunique()
+    assert found["number of networks"]["here"] == f"{each} of each architecture (2), {2 * each} in all for each seed"
+    assert found["sample of the log"]["here"] == "another log or sample: visits.csv"
+    paper = decided(cells, data={"dataset": "live-streaming", "max_sessions": 4117})
+    assert paper["sample of the log"]["here"].startswith("the first lines of the public part")
+    here = {name.removeprefix("Shrimal & Patil: "): row["here"] for name, row in found.items()}
+    assert here["mini-batches"] == "whole sequences, every position in one pass, prefixes"
+    assert here["what the true item is ranked among"].startswith("20 random items")
+    assert found["Shrimal & Patil: loss"]["here"].startswith("cross-entropy, bpr; ")
+    assert decided(cells, ranking={"models": ["markov"]})["Shrimal & Patil: mini-batches"]["here"] == "no GRU4Rec"

@@ -51,7 +51,7 @@ def decisions(
         (
             "number of networks",
             '"108 experiments" (section 2)',
-            "108 of each of three architectures: 324 for each seed",
+            _networks(cells),
             EXACT,
         ),
         (
@@ -84,7 +84,9 @@ def decisions(
             "sample of the log",
             "1,806,204 sessions are described; Tables 1 to 3 show 4,862 pages and 40 steps; which sample is not said",
             "the first lines of the public part whose vocabulary has 4,862 pages; their sessions have six visits, so that they "
-            "cannot be the ones with 40 steps",
+            "cannot be the ones with 40 steps"
+            if (params.data.dataset, params.data.max_sessions) == ("live-streaming", 4117)
+            else f"another log or sample: {params.data.dataset or params.data.path}",
             NOT_MEASURED,
         ),
         (
@@ -129,19 +131,19 @@ def decisions(
         (
             "loss",
             "lines 17 and 18: negatives normalised within the softmax, no logarithm; N is not given",
-            "cross-entropy over sampled negatives, the number chosen on validation; loss: algorithm-1 is the printed one",
+            f"{_of_gru4rec(params.ranking, 'loss')}; loss: algorithm-1 is the printed one",
             _step(params.ranking, ablation, "loss"),
         ),
         (
             "mini-batches",
             "session-parallel (section 2.2); its framework trains on prefixes",
-            "whole sequences, every position in one pass",
+            _of_gru4rec(params.ranking, "batches", _BATCHES),
             _step(params.ranking, ablation, "batches"),
         ),
         (
             "what the true item is ranked among",
             "99 random items (section 4.1)",
-            "99 random items, the same for all models, and the whole catalogue",
+            f"{params.ranking.candidates} random items, the same for all models, and the whole catalogue",
             _whole_catalogue(params.ranking, measured),
         ),
         (
@@ -182,6 +184,24 @@ def decisions(
     rows = [("Toledo & Rezende: " + name, *rest) for name, *rest in toledo]
     rows += [("Shrimal & Patil: " + name, *rest) for name, *rest in shrimal]
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _networks(cells: pd.DataFrame) -> str:
+    of_each, architectures = cells.groupby(["architecture", "seed"]).size().max(), cells["architecture"].nunique()
+    return f"{of_each} of each architecture ({architectures}), {of_each * architectures} in all for each seed"
+
+
+_BATCHES = {
+    "sequences": "whole sequences, every position in one pass",
+    "prefixes": "prefixes",
+    "session-parallel": "session-parallel",
+}
+
+
+def _of_gru4rec(ranking: Ranking, setting: str, words: dict[str, str] | None = None) -> str:
+    """What the study's GRU4Recs have, in the order of its models."""
+    values = dict.fromkeys(getattr(model, setting) for model in ranking.models if model.model == "gru4rec")
+    return ", ".join(words[value] if words else value for value in values) or "no GRU4Rec"
 
 
 def _hybrid_order(cells: pd.DataFrame) -> str:
