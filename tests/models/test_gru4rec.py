@@ -135,6 +135,22 @@ def test_a_loss_has_the_gradient_of_its_finite_differences(loss, scores):
     assert (negative.grad[same] == 0).all() and (negative.grad[~same] != 0).all()
 
 
+def test_cross_entropy_of_scores_whose_exponentials_overflow():
+    positive, negative = (
+        torch.tensor([500.0, -500.0, 88.0]),
+        torch.tensor([[499.0, -1e4], [300.0, 300.0], [90.0, 89.0]]),
+    )
+    same = torch.tensor([[False, False], [False, True], [True, True]])
+    losses = [np.log1p(np.exp(-1)), 800.0, 0.0]
+    for dtype in (torch.float32, torch.bfloat16):  # as of a product in bfloat16
+        values = [positive.clone().requires_grad_(), negative.detach().to(dtype, copy=True).requires_grad_()]
+        loss = cross_entropy(*values, same)
+        loss.backward()
+        assert loss.dtype == torch.float32 and values[1].grad.dtype == dtype
+        assert loss.item() == pytest.approx(np.mean(losses), rel=1e-2 if dtype == torch.bfloat16 else 1e-6)
+        assert all(value.grad.isfinite().all() for value in values) and values[0].grad[2] == 0
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("negatives_of", ["batch", "case"])
 def test_where_every_negative_is_the_target_nothing_is_learnt(loss, negatives_of):
@@ -536,7 +552,14 @@ def test_adam_by_rows_makes_up_for_the_steps_without_them():
     start = dense.detach().clone()
     optimizer, reference = Optimizer(network, Gru4Rec(learning_rate=0.01, l2=0)), torch.optim.Adam([dense], 0.01)
     random = np.random.default_rng(0)
-    for _ in range(400):
+    for step in range(500):
+        if step in (100, 200, 300):  # as at the end of an epoch
+            optimizer.flush()
+            optimizer.rate = reference.param_groups[0]["lr"] = {100: 0.02, 200: 0.005, 300: 0.01}[step]
+        if step == 300:  # the corrections for the start at zero have long faded
+            optimizer.steps += Optimizer.SETTLED
+            optimizer.last_step += Optimizer.SETTLED
+            reference.state[dense]["step"] += Optimizer.SETTLED
         rows = torch.from_numpy(np.unique(random.zipf(1.5, 6).clip(max=30) - 1))
         gradient = torch.randn(len(rows), 8, dtype=torch.float64)
         taken = optimizer.take(rows)["input"]
