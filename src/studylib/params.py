@@ -302,7 +302,7 @@ class Gru4Rec(Trained):
     """Sizes of Shrimal & Patil 2024, section 4.1.
 
     The other defaults were found on `grocery`, where test values stood beside the validation values that they were compared by.
-    Among the eight settings that `studylib tune` tries on every data set, they are the first.
+    `studylib tune` tries them first, and keeps them only where the validation cases of a data set prefer nothing else.
     """
 
     model: Literal["gru4rec"] = "gru4rec"

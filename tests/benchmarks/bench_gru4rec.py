@@ -2,7 +2,8 @@
 
 Needs the real data ($STUDYLIB_DATA). A peer runs in the same run where its checkout is named: $RECHORUS (ReChorus) and
 $GRU4REC_OFFICIAL (GRU4Rec_PyTorch_Official), both with a Python that has what they need ($PEER_PYTHON, else this one).
-Each measurement has a process of its own, with two threads.
+Each measurement has a process of its own, with two threads. Where there is a GPU, it trains there as well. Fails where a limit
+(`SECONDS_TO_JUDGE`, `GIGABYTES`) is passed.
 """
 
 import gzip
@@ -16,6 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import torch
+
 ROOT = Path(__file__).resolve().parents[2]
 STUDIES = {"grocery": ("sampled", "gru4rec-sampled"), "rsc15-100k": ("gru4rec-quick", "gru4rec-quick")}
 """The study, and the model in it, whose settings a data set is trained with: those chosen for the protocol of its peer."""
@@ -24,21 +27,27 @@ TIE = {"grocery": "conservative", "rsc15-100k": "standard"}
 """How the peer of a data set counts ties."""
 
 
-def ours(dataset: str) -> dict:
+SECONDS_TO_JUDGE, GIGABYTES = 2.0, 16.0
+"""Limits of judging all test cases of `grocery` on the CPU, and of an epoch of ten million events over a million items."""
+
+HIDDEN_ON_GPU = (100, 512)
+
+
+def ours(dataset: str, device: str = "cpu", hidden: str = "128") -> dict:
     """Train with the tuned settings; what the test cases say after each epoch and at the end."""
     import numpy as np
 
     from studylib.evaluation.comparison import prepare
     from studylib.evaluation.ranking import rank_cases
     from studylib.models import build
-    from studylib.params import load_params, tuned
+    from studylib.params import load_params, tuned, with_settings
 
     study, label = STUDIES[dataset]
     ranking = load_params(ROOT / "params" / f"{study}.yaml").ranking
     chosen = next(m for m in ranking.models if m.label == label)
     source = next(d for d in ranking.datasets if d.label == dataset)
     split = prepare(source, ranking, 0)
-    model = build(tuned(chosen, dataset), ranking.history, 0, "cpu")
+    model = build(with_settings(tuned(chosen, dataset), {"hidden": int(hidden)}), ranking.history, 0, device)
     reached, judging, started = [], [0.0], time.perf_counter()
 
     def judge(epoch: int, best: float) -> bool:
@@ -73,18 +82,19 @@ def ours(dataset: str) -> dict:
 MEASURES = ["hr@5", "ndcg@5", "hr@10", "ndcg@10", "recall@20", "mrr@20"]
 
 
-def large(n_items: int, n_events: int) -> dict:
+def large(items: str, events: str, device: str = "cpu", hidden: str = "128") -> dict:
     """One epoch over generated sessions of ten visits, items drawn from a Zipf law."""
     import numpy as np
 
     from studylib.data.sessions import Sessions
     from studylib.models.gru4rec import GRU4Rec
 
+    n_items, n_events = int(items), int(events)
     random = np.random.default_rng(0)
     share = 1 / np.arange(1, n_items + 1)
-    items = np.searchsorted(np.cumsum(share / share.sum()), random.random(n_events)).clip(max=n_items - 1)
-    sessions = Sessions(items.astype(np.int32), np.arange(0, n_events + 1, 10), np.arange(n_items))
-    model = GRU4Rec(negatives=2048, batch_size=256, max_epochs=1, device="cpu").fit(sessions)
+    visits = np.searchsorted(np.cumsum(share / share.sum()), random.random(n_events)).clip(max=n_items - 1)
+    sessions = Sessions(visits.astype(np.int32), np.arange(0, n_events + 1, 10), np.arange(n_items))
+    model = GRU4Rec(negatives=2048, batch_size=256, max_epochs=1, hidden=int(hidden), device=device).fit(sessions)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     return {
         "events_per_second": 0.9 * n_events / model.train_seconds,
@@ -150,12 +160,14 @@ def _last(text: str, begins: str) -> str:
 
 
 def main() -> None:
+    passed = []
     for name, peer in (("grocery", rechorus), ("rsc15-100k", official)):
         mine = _alone("ours", name)
         print(f"{name}: {mine['seconds']:.1f} s in {mine['epochs']} epochs, {mine['events_per_second']:,.0f} events/s")
         for protocol, measures in mine["measures"].items():
             print(f"  {protocol}: " + ", ".join(f"{m} {value:.4f}" for m, value in measures.items()))
         print(f"  {mine['cases']:,} cases judged in {mine['judged_in']:.2f} s", flush=True)
+        passed.append(mine["judged_in"] <= SECONDS_TO_JUDGE)
         theirs = peer()
         if theirs is None:
             print(f"  its peer was not run ({peer.__name__})")
@@ -167,6 +179,16 @@ def main() -> None:
             print(f"  its NDCG@5 of 0.2616 is reached after {at:.1f} s, 1/{theirs['seconds'] / at:.0f} of its training")
     million = _alone("large", "1000000", "10000000")
     print(f"a million items: {million['events_per_second']:,.0f} events/s, {million['gigabytes']:.1f} GB", flush=True)
+    passed.append(million["gigabytes"] <= GIGABYTES)
+    for hidden in HIDDEN_ON_GPU if torch.cuda.is_available() else ():
+        mine, million = (
+            _alone(*what, "cuda", str(hidden)) for what in (("ours", "grocery"), ("large", "1000000", "10000000"))
+        )
+        print(
+            f"GPU, hidden {hidden}: grocery {mine['events_per_second']:,.0f} events/s, {mine['seconds']:.1f} s in all"
+        )
+        print(f"  a million items: {million['events_per_second']:,.0f} events/s", flush=True)
+    sys.exit(not all(passed))
 
 
 def _alone(*arguments: str) -> dict:
@@ -185,4 +207,4 @@ if __name__ == "__main__":
 
         configure(Execution(threads_per_worker=2))
         what, *arguments = sys.argv[1:]
-        print(json.dumps(ours(*arguments) if what == "ours" else large(*map(int, arguments))))
+        print(json.dumps(ours(*arguments) if what == "ours" else large(*arguments)))
