@@ -305,7 +305,8 @@ def pairs(comparison: Comparison, ranking: Ranking, seed: int, metric: str, marg
         order = np.argsort(-values.mean(0), kind="stable").tolist()
         compared = list(itertools.combinations(order, 2))
         sessions = comparison.splits[dataset].test.session
-        found = paired_differences(values, compared, margin, seed=seed, sessions=sessions)
+        resamples = max(2000, 100 * len(compared))  # the least p that there can be is 0.01 after the correction
+        found = paired_differences(values, compared, margin, resamples, seed, sessions)
         corrected = holm([d.p for d in found]) if found else []
         for (more, less), d, p in zip(compared, found, corrected, strict=True):
             rows.append((dataset, protocol, labels[more], labels[less], d.mean, d.low, d.high, p, d.alike))
