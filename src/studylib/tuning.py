@@ -59,9 +59,6 @@ SPACES: dict[str, dict[str, BaseDistribution]] = {
 }
 """What is searched for each model. A setting that the study's own entry gives is not searched."""
 
-WARM_UP = 4
-"""Epochs after which a trial is given up if it is behind the median of the trials before it at the same epoch."""
-
 
 def tune(params: StudyParams, dataset: str, label: str, trials: int, minutes: float | None, kept: Path) -> Path:
     """Search until ``trials`` are done or the time is over, and write the best settings to ``params/tuned/``.
@@ -155,9 +152,14 @@ def _medians(study: optuna.Study) -> list[float]:
 
 
 def _attempt(model: Recommender, split: Split, ranking: Ranking, medians: list[float]) -> list[float]:
-    """The validation value after each epoch, or the only one of a model that is counted and not trained."""
+    """The validation value after each epoch, or the only one of a model that is counted and not trained.
+
+    From half of its epochs on a training is given up that is behind the median of the trials before it at the same epoch;
+    earlier that would be those with much dropout, which learn slowly and end well.
+    """
     if hasattr(model, "watch"):
-        model.watch = lambda epoch, best: WARM_UP <= epoch <= len(medians) and best < medians[epoch - 1]
+        halfway = model.settings.max_epochs // 2
+        model.watch = lambda epoch, best: halfway <= epoch <= len(medians) and best < medians[epoch - 1]
     model.fit(split.train, split.validation)
     if curve := [point["validation_ndcg@10"] for point in getattr(model, "curve", [])]:
         return curve
