@@ -101,6 +101,15 @@ def test_a_trial_behind_the_median_is_given_up(study, tried, tmp_path):
     assert tried[5][2] == pytest.approx([0.1, np.median(np.maximum(values[:5], 0.1))])
 
 
+def test_it_is_given_up_from_half_of_its_epochs_on(study):
+    ranking = study.ranking
+    split = tuning.prepare(ranking.datasets[0], ranking, 0)
+    model = tuning.with_settings(ranking.models[1], {"max_epochs": 6, "patience": 6})
+    for medians, epochs in (([2.0] * 6, 3), ([2.0] * 2, 6), ([0.0] * 6, 6)):
+        built = tuning.build(model, ranking.history, 0, "cpu")
+        assert len(tuning._attempt(built, split, ranking, medians)) == epochs
+
+
 def test_what_the_study_sets_is_not_searched_and_goes_before_what_was_chosen(study, tmp_path):
     path = tmp_path / "params" / "tuned" / "synthetic-gru4rec.yaml"
     path.parent.mkdir(parents=True)
