@@ -176,7 +176,7 @@ def _write(study: optuna.Study, model: Model, dataset: str, params: StudyParams)
     if not done:
         raise StudyError(f"{dataset}, {model.label}: no trial was finished; give it more minutes.")
     best = study.best_trial
-    given = {key: getattr(model, key) for key in model.model_fields_set - {"model", "label", "tuned"}}
+    given = {key: getattr(model, key) for key in sorted(model.model_fields_set - {"model", "label", "tuned"})}
     path = project_root() / tuned_path(dataset, model.tuned or model.label)
     path.parent.mkdir(parents=True, exist_ok=True)
     against = "against the whole catalogue" if model.validation == "full" else "among the candidates"
