@@ -247,7 +247,13 @@ def best_of_groups(curves: pd.DataFrame, column: str, words: str) -> str:
         groups = dict.fromkeys(some[column].iloc[[0, -1]])
         best = [some.loc[some.loc[some[column] == group, "mean"].idxmax()] for group in groups]
         found = [
-            f"{words.format(b[column])} {b['model']} ({b['mean']:.3f} [{b['low']:.3f}, {b['high']:.3f}])" for b in best
+            f"{words.format(b[column])} "
+            + (
+                f"{b['model']} ({b['mean']:.3f} [{b['low']:.3f}, {b['high']:.3f}])"
+                if b["mean"] > 0
+                else "0 with every model"
+            )
+            for b in best
         ]
         sentences.append(f"On **{dataset}** the best {best[0]['metric'].upper()} is {' and '.join(found)}.")
     return " ".join(sentences)
