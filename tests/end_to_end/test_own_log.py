@@ -43,7 +43,7 @@ def test_both_splits_and_an_ablation(tmp_path):
     assert done.code == 0, done.err
     assert "14 trainings of the ranking" in done.err
     text = said(tmp_path)
-    for words in (" after one date (", "the step that adds most is", "a standard deviation of", "with a prefix of 5+"):
+    for words in ("after one date ", "the step that adds most is", "a standard deviation of", "with a prefix of 5+"):
         assert words in text, words
     folder = tmp_path / "own"
     assert (folder / "figures" / "split-in-time-shop.svg").exists()
