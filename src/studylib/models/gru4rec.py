@@ -144,8 +144,11 @@ def cross_entropy(positive: Tensor, negative: Tensor, same: Tensor) -> Tensor:
 
 
 class _CrossEntropy(torch.autograd.Function):
-    """`cross_entropy` with one array of the negatives' size a pass: a chain of PyTorch's operations makes several, whose
-    coming and going costs a third of a step and, with glibc before 2.38, more and more memory."""
+    """`cross_entropy` with one array of the negatives' size a pass.
+
+    A chain of PyTorch's operations makes several. With 2,048 negatives their coming and going took a third of a step and, under
+    glibc 2.36, more and more memory.
+    """
 
     @staticmethod
     def forward(ctx, positive: Tensor, negative: Tensor, same: Tensor) -> Tensor:
