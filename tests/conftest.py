@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from studylib.execution import configure
-from studylib.params import Execution
+from studylib.params.study import Execution
 
 configure(Execution())
 

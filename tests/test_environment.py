@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import yaml
 
-from studylib.params import project_root
+from studylib.paths import project_root
 
 ROOT = project_root()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())

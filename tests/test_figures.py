@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from studylib import figures
 from studylib.figures import INK, colours, to_svg
-from studylib.grid import seconds_an_epoch
+from studylib.tables.grid import seconds_an_epoch
 
 
 def make_cells(architectures=("lstm", "gru", "hybrid"), activations=("softmax", "tanh"), epochs=(5, 15), seeds=(0,)):
@@ -100,7 +100,7 @@ DRAWINGS = {
         pd.DataFrame({"paper": ["a", "a", "b"], "verdict": ["holds", "undecided", "does not hold"]})
     ),
     "beside the paper": lambda: figures.beside_paper(make_reported()),
-    "worth of order": lambda: figures.worth_of_order(make_order(["grocery", "ml-1m"]), "ndcg@10"),
+    "worth of order": lambda: figures.order_sensitivity(make_order(["grocery", "ml-1m"]), "ndcg@10"),
     "prefixes": lambda: figures.by_group(make_curves(["grocery", "ml-1m"]), "hr@10", "visits", "pages seen so far"),
     "prefixes of one": lambda: figures.by_group(make_curves(["shop"], ["markov"]), "mrr", "visits", "seen"),
 }

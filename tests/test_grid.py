@@ -11,7 +11,9 @@ import pandas as pd
 import pytest
 
 from studylib import grid as grids
+from studylib import kept as keeping
 from studylib.data.sessions import Cases, Sessions
+from studylib.errors import StudyError
 from studylib.evaluation.classification import macro_average
 from studylib.evaluation.ranking import Ranks
 from studylib.execution import WorkerDied, fan_out
@@ -19,19 +21,18 @@ from studylib.grid import (
     COLUMNS,
     KEYS,
     Training,
+    baselines,
     expand,
-    floor,
-    floor_measures,
     judge,
     other_settings,
+    read_grid,
     run_grid,
-    seconds_an_epoch,
     split_log,
-    time_ratio,
     to_csv,
     train_cells,
 )
-from studylib.params import Data, Execution, Grid
+from studylib.params.study import Data, Execution, Grid
+from studylib.tables.grid import baseline_measures, seconds_an_epoch, time_ratio
 
 DATA = Data(max_length=1)
 TINY = {"architectures": ["gru"], "optimizers": ["adam"], "batch_sizes": [16], "epochs": [3, 1], "units": 3}
@@ -56,7 +57,7 @@ def trained(monkeypatch):
             trained.append(task)
             yield task, function(task)
 
-    monkeypatch.setattr(grids, "fan_out", here)
+    monkeypatch.setattr(keeping, "fan_out", here)
     return trained
 
 
@@ -65,17 +66,16 @@ def instant(monkeypatch):
     """Cells without a network, whose measures say where they come from."""
 
     def cells(training, epochs, split, data, grid):
-        rows = [
-            grids.failed_cell(training, e, "not trained") | {"loss": len(split.train) + grid.units, "status": "ok"}
-            for e in epochs
-        ]
-        return rows[::-1]
+        results = [grids.failed_cell(training, e, split, "not trained") for e in epochs]
+        for result in results:
+            result.facts.update(loss=len(split.train) + grid.units, status="ok")
+        return results[::-1]
 
     monkeypatch.setattr(grids, "train_cells", cells)
 
 
 def comparable(cells):
-    return json.dumps(cells.drop(columns="train_seconds").to_dict("records"))
+    return cells.drop(columns="train_seconds").to_json(orient="records")
 
 
 def test_the_grid_of_the_paper_has_324_cells():
@@ -99,7 +99,7 @@ def kept(log, tmp_path_factory):
     """The cells of two trainings in this process, and the folder where they are kept."""
     folder = tmp_path_factory.mktemp("cells")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(grids, "fan_out", lambda function, tasks, *_: ((t, function(t)) for t in tasks))
+        patch.setattr(keeping, "fan_out", lambda function, tasks, *_: ((t, function(t)) for t in tasks))
         return run_grid(log, DATA, GRID, EXECUTION, folder), folder
 
 
@@ -125,7 +125,7 @@ def test_a_row_for_each_cell_with_all_columns(log, kept, tmp_path):
         assert macro_average(targets, np.array(cell["top"]))["f1"] == pytest.approx(cell["f1"])
     # Input kernel 8 x 9 and bias 9, recurrent 3 x 9, dense 3 x 8 and 8.
     assert cells["parameters"][0] == 72 + 9 + 27 + 24 + 8
-    assert len(list(folder.iterdir())) == 4
+    assert len(list((folder / "cells").glob("*.json"))) == len(list((folder / "cells").glob("*.npz"))) == 4
 
     to_csv(cells, tmp_path / "grid.csv")
     written = pd.read_csv(tmp_path / "grid.csv")
@@ -135,15 +135,15 @@ def test_a_row_for_each_cell_with_all_columns(log, kept, tmp_path):
 def test_any_number_of_workers_gives_the_same_cells(log, kept, tmp_path):
     cells, folder = kept
     assert comparable(run_grid(log, DATA, GRID, Execution(workers=2), tmp_path)) == comparable(cells)
-    assert {path.name for path in folder.iterdir()} == {path.name for path in tmp_path.iterdir()}
+    assert {path.name for path in folder.rglob("*")} == {path.name for path in tmp_path.rglob("*")}
 
 
 def test_an_interrupted_grid_goes_on_with_what_is_missing(log, kept, trained, tmp_path):
     cells, folder = kept
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    of = {path: json.loads(path.read_text()) for path in tmp_path.iterdir()}
+    of = {path: json.loads(path.read_text()) for path in tmp_path.rglob("*.json")}
     (lost,) = [path for path, cell in of.items() if (cell["seed"], cell["epochs"]) == (1, 3)]
-    lost.rename(tmp_path / f"{lost.stem}.123.part")  # the process was stopped while it wrote
+    lost.rename(lost.with_suffix(".part"))  # the process was stopped while it wrote
     before = {path: path.stat().st_mtime_ns for path in of if path != lost}
     assert comparable(run_grid(log, DATA, GRID, EXECUTION, tmp_path)) == comparable(cells)
     assert [training.seed for training in trained] == [1]
@@ -197,14 +197,47 @@ def test_a_seed_is_another_split_unless_that_is_fixed(log):
 def test_trainings_that_lead_nowhere_are_cells_too(log, rate, status, reason):
     training = Training("gru", "softmax", "sgd", 16, 0)
     grid = Grid(**TINY | {"epochs": [2], "learning_rate": {"sgd": rate}})
-    (cell,) = train_cells(training, [2], split_log(log, DATA, 0), DATA, grid)
+    (result,) = train_cells(training, [2], split_log(log, DATA, 0), DATA, grid)
+    cell = result.facts
     assert cell["status"] == status and re.match(reason, cell["reason"])
     assert all(0 <= cell[measure] <= 1 for measure in [*grids.CLASS_METRICS, *grids.RANKING_METRICS])
     assert math.isfinite(cell["loss"]) == (status == "stuck")
 
 
+@pytest.mark.parametrize(
+    ("losses", "top", "status", "reason"),
+    [
+        ([2.0, 1.0], [3, 4, 3], "ok", "finished"),
+        ([2.0, 1.0], [3, 3, 3], "collapsed", "one page for every test case"),
+        ([2.0, 2.0], [3, 3, 3], "collapsed", "one page for every test case; the loss stays at 2 in epoch 2"),
+        ([2.0, 2.0], [3, 4, 3], "stuck", "the loss stays at 2 in epoch 2"),
+        ([2.0, math.nan], [3, 3, 3], "diverged", "the loss is nan after epoch 2"),
+        ([2.0, 1.0], [3], "ok", "finished"),
+    ],
+)
+def test_how_a_training_ended(losses, top, status, reason):
+    curve = [{"epoch": epoch, "loss": loss} for epoch, loss in enumerate(losses, 1)]
+    assert grids.status_of(curve, np.array(top)) == (status, reason)
+
+
+def test_reading_a_grid_trains_nothing(log, kept, trained, tmp_path):
+    cells, folder = kept
+    assert comparable(read_grid(log, DATA, GRID, EXECUTION, folder)) == comparable(cells) and trained == []
+    with pytest.raises(StudyError, match="is not there yet: run notebook 02_grid_training"):
+        read_grid(log, DATA, GRID, EXECUTION, tmp_path)
+    assert trained == [] and not list(tmp_path.iterdir())
+
+
+def test_a_failed_cell_is_read_and_not_trained_by_reading(log, monkeypatch, tmp_path):
+    monkeypatch.setattr(keeping, "fan_out", lambda f, tasks, *_: ((t, WorkerDied("it died")) for t in tasks))
+    cells = run_grid(log, DATA, Grid(**TINY), EXECUTION, tmp_path)
+    again = read_grid(log, DATA, Grid(**TINY), EXECUTION, tmp_path)
+    assert again["status"].tolist() == ["failed"] * 2 and comparable(again) == comparable(cells)
+
+
 def test_a_training_that_fails_keeps_what_it_had(log, monkeypatch):
     class Greedy:
+        revisits, version = False, 1
         parameters, curve = 140, [{"epoch": 1, "loss": 2.0}]
 
         def __init__(self, *settings, **more):
@@ -220,17 +253,19 @@ def test_a_training_that_fails_keeps_what_it_had(log, monkeypatch):
         def score(self, prefixes):
             return np.ones((len(prefixes), 8))
 
-    monkeypatch.setattr("studylib.models.keras_rnn.KerasRNN", Greedy)
+    monkeypatch.setattr("studylib.grid.KerasRNN", Greedy)
     training = Training("gru", "softmax", "adam", 16, 0)
-    first, second = train_cells(training, [3, 1], split_log(log, DATA, 0), DATA, Grid(**TINY))
-    assert (first["epochs"], first["status"], first["accuracy"]) == (1, "ok", 1 / 8)
+    results = train_cells(training, [3, 1], split_log(log, DATA, 0), DATA, Grid(**TINY))
+    first, second = (result.facts for result in results)
+    assert (first["epochs"], first["status"], first["accuracy"]) == (1, "collapsed", 1 / 8)
     assert (second["epochs"], second["status"]) == (3, "failed")
     assert second["reason"] == "MemoryError: no room"
     assert math.isnan(second["accuracy"]) and set(second) == set(first)
+    assert set(results[0].arrays) == set(results[1].arrays)
 
 
 def test_a_worker_that_died_is_a_failed_cell(log, monkeypatch, tmp_path):
-    monkeypatch.setattr(grids, "fan_out", lambda f, tasks, *_: ((t, WorkerDied("it died")) for t in tasks))
+    monkeypatch.setattr(keeping, "fan_out", lambda f, tasks, *_: ((t, WorkerDied("it died")) for t in tasks))
     cells = run_grid(log, DATA, Grid(**TINY), EXECUTION, tmp_path)
     assert cells["status"].tolist() == ["failed", "failed"] and set(cells["reason"]) == {"it died"}
     assert cells["epochs"].tolist() == [1, 3] and cells["accuracy"].isna().all()
@@ -298,17 +333,17 @@ def test_the_other_settings_are_a_part_of_the_grid_and_share_its_cells_where_the
     assert trained == [Training("gru", "softmax", "rmsprop", 16, 0)], "SGD is the same in both"
 
 
-def test_the_floor_is_judged_on_the_cases_of_the_cells(log, kept):
+def test_the_baselines_are_judged_on_the_cases_of_the_cells(log, kept):
     cells, _ = kept
-    baselines = floor(log, DATA, GRID)
-    assert baselines[["architecture", "seed"]].to_numpy().tolist() == [
+    counted = baselines(log, DATA, GRID)
+    assert counted[["architecture", "seed"]].to_numpy().tolist() == [
         [name, seed] for name in ("popularity", "markov") for seed in GRID.seeds
     ]
-    assert dict(baselines[["seed", "split"]].to_numpy()) == dict(cells[["seed", "split"]].to_numpy())
-    assert all(len(above) == 10 for above in baselines["above"])
-    means = floor_measures(baselines)
+    assert dict(counted[["seed", "split"]].to_numpy()) == dict(cells[["seed", "split"]].to_numpy())
+    assert all(len(above) == 10 for above in counted["above"])
+    means = baseline_measures(counted)
     assert list(means.index) == ["popularity", "markov"] and means.loc["markov", "accuracy"] > 0.5
-    assert means.loc["popularity", "mrr"] == pytest.approx(baselines["mrr"][:2].mean())
+    assert means.loc["popularity", "mrr"] == pytest.approx(counted["mrr"][:2].mean())
 
 
 def test_seconds_an_epoch_leave_out_what_comes_before_the_first_checkpoint():
@@ -332,4 +367,5 @@ def test_what_a_visitor_has_seen_stays_in_the_lists():
 
     sessions = Sessions.from_lists([["a", "b", "c"], ["c", "a", "b"]])
     cases = Cases(sessions, sessions.offsets[1:] - 1)
-    assert judge(Again(), cases)["top"] == sessions.items[cases.events - 1].tolist()
+    _, arrays = judge(Again(), cases)
+    assert arrays["top"].tolist() == sessions.items[cases.events - 1].tolist()

@@ -6,7 +6,7 @@ from bs4 import BeautifulSoup
 
 from studylib import notebook
 from studylib.notebook import Study
-from studylib.params import StudyParams
+from studylib.params.study import StudyParams
 
 
 @pytest.fixture

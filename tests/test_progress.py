@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from studylib import grid as grids
-from studylib import runner
+from studylib import kept, runner
 from studylib.data.sessions import Sessions
 from studylib.execution import fan_out
 from studylib.grid import run_grid
-from studylib.params import Data, Execution, Grid
+from studylib.params.study import Data, Execution, Grid
 from studylib.progress import CHANNEL, progress, track
 
 
@@ -77,8 +77,10 @@ def test_the_grid_counts_cells_and_goes_on_counting_from_what_is_kept(channel, m
     wide = {"optimizers": ["adam", "sgd"], "batch_sizes": [16], "epochs": [1, 2, 3], "units": 3}
 
     def cells(training, epochs, split, data, grid):
-        rows = [grids.failed_cell(training, e, "no memory") for e in epochs]
-        return [row if training.optimizer == "sgd" else row | {"status": "ok"} for row in rows]
+        results = [grids.failed_cell(training, e, split, "no memory") for e in epochs]
+        for result in results if training.optimizer == "adam" else []:
+            result.facts["status"] = "ok"
+        return results
 
     def here(function, tasks, execution, running):
         for left, task in zip(range(len(tasks), 0, -1), tasks, strict=True):
@@ -86,10 +88,10 @@ def test_the_grid_counts_cells_and_goes_on_counting_from_what_is_kept(channel, m
             yield task, function(task)
 
     monkeypatch.setattr(grids, "train_cells", cells)
-    monkeypatch.setattr(grids, "fan_out", here)
+    monkeypatch.setattr(kept, "fan_out", here)
     run_grid(log, Data(max_length=1), Grid(architectures=["gru"], **wide), Execution(), tmp_path)
     run_grid(log, Data(max_length=1), Grid(architectures=["gru", "lstm"], **wide), Execution(), tmp_path)
-    status = "trainings running: {}, cells failed: {}".format
+    status = "trainings running: {}, failed: {}".format
     first = [line for line in lines(channel) if line[2] == 6]
     assert first == [
         ["grid, cells", 0, 6, ""],

@@ -1,6 +1,6 @@
 """What a run says before it begins; the runs themselves are in `tests/end_to_end/`."""
 
-from studylib.params import study_params
+from studylib.params.files import study_params
 from studylib.runner import what_to_train
 
 

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import yaml
 
-from studylib import params as params_module
 from studylib import tuning
 from studylib.errors import StudyError
-from studylib.params import Gru4Rec, Ranking, study_params, tuned
+from studylib.params import files
+from studylib.params.files import study_params, tuned
+from studylib.params.models import Gru4Rec
+from studylib.params.study import Ranking
 from studylib.tuning import tune
 
 TINY = {"dataset": "synthetic", "synthetic": {"sessions": 200}}
@@ -16,7 +18,7 @@ TINY = {"dataset": "synthetic", "synthetic": {"sessions": 200}}
 @pytest.fixture
 def study(tmp_path, monkeypatch):
     """A small study, with params/tuned/ in a folder of its own."""
-    for module in (params_module, tuning):
+    for module in (files, tuning):
         monkeypatch.setattr(module, "project_root", lambda: tmp_path)
     entry = {"model": "gru4rec", "tuned": "gru4rec", "hidden": 16, "embedding": 8, "max_epochs": 2}
     return study_params({"name": "small", "ranking": {"datasets": [TINY], "models": ["markov", entry]}})

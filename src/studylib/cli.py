@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from studylib.errors import StudyError
-from studylib.params import load_params
+from studylib.params.files import load_params
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -51,7 +51,7 @@ def tune(
     minutes: Annotated[float | None, typer.Option(min=0, help="Begin no trial later than this.")] = None,
 ) -> None:
     """Search a model's settings on validation cases and write them to params/tuned/."""
-    from studylib.params import reports_root
+    from studylib.paths import reports_root
     from studylib.tuning import tune as search
 
     study = load_params(params)

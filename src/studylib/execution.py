@@ -11,7 +11,7 @@ import joblib
 from joblib.externals.loky.process_executor import ProcessPoolExecutor, TerminatedWorkerError
 
 from studylib.errors import StudyError
-from studylib.params import Execution
+from studylib.params.study import Execution
 
 
 def configure(execution: Execution) -> None:

@@ -108,7 +108,7 @@ def visit_distributions(pages: pd.DataFrame, users: pd.DataFrame) -> Figure:
 def grid_by(cells: pd.DataFrame, factor: str | None = None, floor: pd.DataFrame | None = None) -> Figure:
     """Toledo & Rezende 2020, Figures 2 (``factor`` None) and 3 to 6: the mean of each metric by architecture and factor.
 
-    The line through a mean spans all cells behind it. ``floor`` draws baselines as dashed lines (`grid.floor_measures`).
+    The line through a mean spans all cells behind it. ``floor`` draws baselines as dashed lines (`grid.baseline_measures`).
     """
     _theme()
     architectures = list(dict.fromkeys(cells["architecture"]))
@@ -150,7 +150,7 @@ def one_cell(cells: pd.DataFrame, cell: pd.Series, floor: pd.DataFrame | None = 
     Args:
         cells: of `grid.run_grid`.
         cell: one of them, ringed.
-        floor: baselines (`grid.floor_measures`), dashed.
+        floor: baselines (`grid.baseline_measures`), dashed.
     """
     _theme()
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
@@ -181,7 +181,7 @@ def best_among_all(cells: pd.DataFrame, judged: pd.DataFrame) -> Figure:
 
     Args:
         cells: of `grid.run_grid`.
-        judged: of `evaluation.cells.measure_contenders`: ``architecture`` (or a baseline), ``accuracy, low, high``.
+        judged: of `tables.grid.measure_contenders`: ``architecture`` (or a baseline), ``accuracy, low, high``.
     """
     _theme()
     names = list(judged["architecture"])
@@ -312,7 +312,7 @@ def order_by_protocol(measured: pd.DataFrame, metric: str) -> Figure:
     return figure
 
 
-def worth_of_order(order: pd.DataFrame, metric: str) -> Figure:
+def order_sensitivity(order: pd.DataFrame, metric: str) -> Figure:
     """A metric after prefixes in order (dots) and shuffled (rings): a panel a data set, a line a model.
 
     Args:
@@ -371,7 +371,7 @@ def beside_paper(table: pd.DataFrame) -> Figure:
 def grid_panels(cells: pd.DataFrame, x: str, panel: str, floor: pd.DataFrame | None = None) -> Figure:
     """Mean accuracy by one factor: a panel for each level of another, a line an architecture.
 
-    The line through a mean spans all cells behind it. ``floor`` draws baselines as dashed lines (`grid.floor_measures`).
+    The line through a mean spans all cells behind it. ``floor`` draws baselines as dashed lines (`grid.baseline_measures`).
     """
     _theme()
     levels, architectures = list(dict.fromkeys(cells[panel])), list(dict.fromkeys(cells["architecture"]))
@@ -415,7 +415,7 @@ def combinations(cells: pd.DataFrame, floor: pd.DataFrame | None = None) -> Figu
 
 
 def scenarios(shares: pd.DataFrame) -> Figure:
-    """The share of scenarios that each architecture wins, a bar a measure (`evaluation.grid_claims.shares_won`)."""
+    """The share of scenarios that each architecture wins, a bar a measure (`papers.toledo_rezende.shares_won`)."""
     _theme()
     figure, panel = plt.subplots(figsize=(6.5, 0.9 + 0.45 * len(shares)), layout="constrained")
     names = {name: COLOURS.get(name, SCENARIO_DRAWN) for name in shares.columns}

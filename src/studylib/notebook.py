@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -16,7 +15,10 @@ from matplotlib.figure import Figure
 from studylib.errors import StudyError
 from studylib.execution import configure
 from studylib.figures import to_svg
-from studylib.params import StudyParams, reports_root, slug, study_params
+from studylib.params.files import study_params
+from studylib.params.study import StudyParams
+from studylib.paths import reports_root, slug, write
+from studylib.provenance import note
 
 
 @dataclass(frozen=True)
@@ -53,20 +55,19 @@ class Study:
             )
         return path
 
-    def note_data(self, facts: dict) -> None:
-        """Keep what is known of the data sets for ``provenance.json``."""
-        (self.folder / "data.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    def note_data(self, facts: dict[str, dict]) -> None:
+        """Keep what is known of data sets, by name, for ``provenance.json`` (`studylib.provenance.note`)."""
+        note(self.folder, facts)
 
     def show(self, figure: Figure, name: str, caption: str, alt: str, live: str = "") -> None:
         """Keep the figure as ``figures/<name>.svg`` and display it with its caption (Markdown's `*emphasis*` allowed).
 
         Args:
-            live: HTML that the script of the page shows in place of the drawing (`studylib.explorer.explorer`).
+            live: HTML that the script of the page shows in place of the drawing (`studylib.report.explorer.explorer`).
         """
         svg = to_svg(figure, name, alt)
         path = self.folder / "figures" / f"{name}.svg"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(svg, encoding="utf-8")
+        write(path, svg)
         words = re.sub(r"\*(.+?)\*", r"<em>\1</em>", escape(caption, quote=False))
         html = f'<figure class="study-figure" id="fig-{name}">{svg}{live}<figcaption>{words}</figcaption></figure>'
         display(HTML(html))

@@ -10,7 +10,13 @@ from pathlib import Path
 
 import joblib
 
-from studylib.params import StudyParams, project_root
+from studylib.data.datasets import source_files
+from studylib.data.sessions import Sessions, checksum
+from studylib.data.splits import Split
+from studylib.params.study import Log, RankingDataset, StudyParams
+from studylib.paths import project_root, write
+
+LOG_OF_GRID = "log of the grid"
 
 PACKAGES = ["keras", "numpy", "pandas", "polars", "scikit-learn", "scipy", "tensorflow", "torch"]
 
@@ -39,9 +45,36 @@ def provenance(params: StudyParams, data: dict[str, dict], durations: dict[str, 
     }
 
 
-def write(path: Path, facts: dict) -> None:
-    """Write ``provenance.json``."""
-    path.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+def log_facts(log: Log, sessions: Sessions, splits: dict[int, Split]) -> dict:
+    """What is known of the log of the grid: its files, and the checksums of its sessions and of the split of each seed."""
+    return {
+        "source": log.dataset or log.path,
+        "files": source_files(log),
+        "sessions": sessions.checksum,
+        "splits": {f"seed {seed}": split.checksum for seed, split in splits.items()},
+    }
+
+
+def dataset_facts(dataset: RankingDataset, split: Split) -> dict:
+    """What is known of a data set of the ranking: its files, and the checksums of sessions, split and candidates."""
+    return {
+        "source": dataset.dataset or dataset.path,
+        "files": source_files(dataset),
+        "sessions": split.test.sessions.checksum,
+        "split": split.checksum,
+        "candidates": checksum(split.test.candidates),
+    }
+
+
+def note(folder: Path, facts: dict[str, dict]) -> None:
+    """Add what a notebook knows of data sets, by name, to ``data.json``."""
+    write(folder / "data.json", json.dumps(noted(folder) | facts, indent=2) + "\n")
+
+
+def noted(folder: Path) -> dict[str, dict]:
+    """What notebooks have noted of data sets so far."""
+    path = folder / "data.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def _commit() -> str:

@@ -27,9 +27,10 @@ from studylib.data import datasets
 from studylib.errors import StudyError, nearest
 from studylib.grid import count_cells, filter_log
 from studylib.notebook import count
-from studylib.params import StudyParams, project_root, reports_root
+from studylib.params.study import StudyParams
+from studylib.paths import project_root, reports_root, write
 from studylib.progress import CHANNEL
-from studylib.report import write_report
+from studylib.report.page import write_report
 
 NOTEBOOKS = {
     "01": "01_eda",
@@ -87,10 +88,10 @@ def run_study(params: StudyParams, only: str | None = None, reports: Path | None
             (executed / f"{name}.json").unlink(missing_ok=True)
             _execute(name, executed / f"{name}.ipynb", params)
             check_results(number, params, folder, started)
-            (executed / f"{name}.json").write_text(json.dumps(_sections(number, params)), encoding="utf-8")
+            write(executed / f"{name}.json", json.dumps(_sections(number, params)))
             durations[name] = round(time.time() - started, 1)
-    facts = provenance.provenance(params, _data_facts(folder), durations)
-    provenance.write(folder / "provenance.json", facts)
+    facts = provenance.provenance(params, _data_facts(params, folder), durations)
+    write(folder / "provenance.json", json.dumps(facts, indent=2) + "\n")
     pages = [executed / f"{name}.ipynb" for number, name in NOTEBOOKS.items() if _is_current(number, executed, params)]
     title = TITLE if params.name == "study" else f"{TITLE} ({params.name})"
     return write_report(pages, root / f"{params.name}.html", title, QUESTION, facts)
@@ -102,7 +103,7 @@ def what_to_train(params: StudyParams, only: str | None, folder: Path) -> str:
     if only in (None, "02"):
         with contextlib.suppress(StudyError):  # of the log; the notebook that needs it says what is wrong
             log = filter_log(datasets.load(params.data, params.seed), params.data)
-            cells, kept = count_cells(log, params.data, params.grid, params.execution, folder / "cells")
+            cells, kept = count_cells(log, params.data, params.grid, params.execution, folder)
             parts.append(f"{count(cells, 'cell')} of the grid ({kept:,} kept)")
     if only in (None, "03"):
         rankings = [params.ranking, *([params.ranking.ablated] if params.ranking.ablation else [])]
@@ -149,9 +150,11 @@ def _read_durations(folder: Path) -> dict[str, float]:
     return json.loads(path.read_text(encoding="utf-8"))["durations in seconds"] if path.exists() else {}
 
 
-def _data_facts(folder: Path) -> dict:
-    path = folder / "data.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+def _data_facts(params: StudyParams, folder: Path) -> dict:
+    """What the notebooks noted of the data sets that the study has."""
+    names = [provenance.LOG_OF_GRID, *(dataset.label for dataset in params.ranking.datasets)]
+    facts = provenance.noted(folder)
+    return {name: facts[name] for name in names if name in facts}
 
 
 def _execute(name: str, output: Path, params: StudyParams) -> None:

@@ -15,15 +15,18 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
+from studylib.comparison import prepare
 from studylib.data.sessions import checksum
 from studylib.data.splits import Split
 from studylib.errors import StudyError, nearest
-from studylib.evaluation.comparison import prepare
 from studylib.evaluation.ranking import validation_ndcg
 from studylib.execution import configure
 from studylib.models import build
 from studylib.models.base import Recommender
-from studylib.params import Model, Ranking, StudyParams, Weighting, project_root, slug, tuned_path, with_settings
+from studylib.params.files import tuned_path, with_settings
+from studylib.params.models import Model, Weighting
+from studylib.params.study import Ranking, StudyParams
+from studylib.paths import project_root, slug
 from studylib.progress import track
 
 _NEURAL: dict[str, BaseDistribution] = {

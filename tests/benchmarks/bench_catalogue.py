@@ -12,7 +12,7 @@ GIGABYTES = 24.0
 
 def main() -> None:
     from studylib.execution import configure
-    from studylib.params import Data, Execution
+    from studylib.params.study import Data, Execution
 
     configure(Execution(threads_per_worker=2))
     from studylib.data.datasets import load

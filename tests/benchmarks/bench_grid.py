@@ -72,7 +72,7 @@ def timed(epoch, count: int) -> list[float]:
 
 def measure(network: str) -> None:
     from studylib.execution import configure
-    from studylib.params import Execution
+    from studylib.params.study import Execution
 
     configure(Execution(threads_per_worker=CORES))
     epochs = NETWORKS[network]

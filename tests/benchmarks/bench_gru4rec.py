@@ -37,10 +37,10 @@ def ours(dataset: str, device: str = "cpu", hidden: str = "128") -> dict:
     """Train with the tuned settings; what the test cases say after each epoch and at the end."""
     import numpy as np
 
-    from studylib.evaluation.comparison import prepare
+    from studylib.comparison import prepare
     from studylib.evaluation.ranking import rank_cases
     from studylib.models import build
-    from studylib.params import load_params, tuned, with_settings
+    from studylib.params.files import load_params, tuned, with_settings
 
     study, label = STUDIES[dataset]
     ranking = load_params(ROOT / "params" / f"{study}.yaml").ranking
@@ -203,7 +203,7 @@ if __name__ == "__main__":
         main()
     else:
         from studylib.execution import configure
-        from studylib.params import Execution
+        from studylib.params.study import Execution
 
         configure(Execution(threads_per_worker=2))
         what, *arguments = sys.argv[1:]

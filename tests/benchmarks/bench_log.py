@@ -31,7 +31,7 @@ def main() -> None:
 
 def generate_log(path: str) -> None:
     from studylib.data.synthetic import generate, write_sequences
-    from studylib.params import Synthetic
+    from studylib.params.study import Synthetic
 
     options = Synthetic(
         sessions=SESSIONS,
@@ -50,7 +50,7 @@ def generate_log(path: str) -> None:
 def measure(path: str) -> None:
     from studylib.data.readers import read
     from studylib.data.summary import summarize, visits_per_page, visits_per_user
-    from studylib.params import Data
+    from studylib.params.study import Data
 
     clock = _Clock()
     sessions = read(Data(reader="sequences", path=path, separator="|"))

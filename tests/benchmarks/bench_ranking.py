@@ -19,10 +19,11 @@ def main() -> None:
     import pandas as pd
     import torch
 
-    from studylib.evaluation.comparison import METRICS, Comparison, intervals, pairs, prepare
+    from studylib.comparison import METRICS, Comparison, prepare
     from studylib.evaluation.ranking import rank_cases
     from studylib.models import build
-    from studylib.params import Ranking
+    from studylib.params.study import Ranking
+    from studylib.tables.ranking import intervals, pairs
 
     torch.set_num_threads(1)
     seconds, ranks = {}, {}

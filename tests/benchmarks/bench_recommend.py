@@ -10,11 +10,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from studylib.evaluation.comparison import prepare
+from studylib.comparison import prepare
 from studylib.execution import configure
 from studylib.models import files
 from studylib.models.gru4rec import GRU4Rec
-from studylib.params import Execution, Ranking, RankingDataset
+from studylib.params.study import Execution, Ranking, RankingDataset
 
 HISTORY, K, THREADS = 20, 10, 2
 MILLISECONDS, SESSIONS_A_SECOND = 5.0, 10_000

@@ -21,7 +21,7 @@ from studylib.data.readers import read
 from studylib.data.sessions import TEST, TRAIN, VALIDATION, Drop, Sessions, checksum
 from studylib.data.splits import leave_one_out, split_as_given, with_candidates
 from studylib.errors import StudyError
-from studylib.params import Log, Synthetic
+from studylib.params.study import Log, Synthetic
 
 
 @pytest.fixture(autouse=True)

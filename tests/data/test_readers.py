@@ -10,7 +10,7 @@ import pytest
 from studylib.data.readers import read
 from studylib.data.sessions import TEST, TRAIN, VALIDATION, Drop, Sessions, apply_filters
 from studylib.errors import StudyError
-from studylib.params import Log
+from studylib.params.study import Log
 
 
 def ids(sessions: Sessions) -> list[list]:
@@ -139,7 +139,7 @@ def test_a_date_is_seconds_since_1970(write):
 def test_jsonl_reads_three_fields_of_each_object(write, packed):
     reviews = [
         {"asin": "B2", "reviewerID": "A1", "unixReviewTime": 20, "reviewText": "l\nm", "helpful": [0, 1]},
-        {"reviewerID": "A1", "asin": "B1", "unixReviewTime": 10, "more": {"a": 1}},
+        {"reviewerID": "A1", "asin": "B1", "unixReviewTime": 10, "higher": {"a": 1}},
         {"reviewerID": "A0", "asin": "B2", "unixReviewTime": 30},
         {"reviewerID": "A2", "asin": None, "unixReviewTime": 30},
         {"reviewerID": "A1", "unixReviewTime": 30},

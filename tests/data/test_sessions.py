@@ -19,7 +19,7 @@ from studylib.data.sessions import (
     encode,
 )
 from studylib.errors import StudyError
-from studylib.params import Log
+from studylib.params.study import Log
 
 
 def ids(sessions: Sessions) -> list[list]:

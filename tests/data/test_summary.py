@@ -9,7 +9,7 @@ from studylib.data.readers import read
 from studylib.data.sessions import TEST, TRAIN, Sessions
 from studylib.data.splits import split_by_parts
 from studylib.data.summary import Extreme, summarize, unseen_targets, visits_per_page, visits_per_user
-from studylib.params import Data
+from studylib.params.study import Data
 
 LISTS = [["d", "b", "d", "d"], ["b", "c"], ["a"], ["b", "c", "b", "e"], ["c"]]
 """Visits: a 1, b 4, c 3, d 3, e 1. Users: a 1, b 3, c 3, d 1, e 1. Repeats: two of d, one of b."""

@@ -8,7 +8,7 @@ from studylib.data.sessions import Sessions, apply_filters
 from studylib.data.splits import leave_one_out
 from studylib.data.synthetic import generate, write_sequences
 from studylib.errors import StudyError
-from studylib.params import Data, Synthetic
+from studylib.params.study import Data, Synthetic
 
 SMALL = Synthetic(sessions=20_000, items=12, mean_length=10, max_session=60, successors=3)
 

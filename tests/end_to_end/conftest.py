@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from studylib.params import project_root
+from studylib.paths import project_root
 
 COMMAND = [str(Path(sys.executable).parent / "studylib"), "run"]
 

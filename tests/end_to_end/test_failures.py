@@ -12,7 +12,8 @@ import yaml
 
 from studylib import runner
 from studylib.errors import StudyError
-from studylib.params import StudyParams, project_root
+from studylib.params.study import StudyParams
+from studylib.paths import project_root
 from studylib.runner import check_results
 from tests.end_to_end.conftest import COMMAND, environment, studylib
 

@@ -48,7 +48,7 @@ def test_both_splits_and_an_ablation(tmp_path):
     folder = tmp_path / "own"
     assert (folder / "figures" / "split-in-time-shop.svg").exists()
     assert len(pd.read_csv(folder / "ranking.csv")) == 2 * 3 * 2 * 3
-    assert set(pd.read_csv(folder / "by_visits.csv")["dataset"]) == {"shop", "later"}
+    assert set(pd.read_csv(folder / "by_prefix_length.csv")["dataset"]) == {"shop", "later"}
     assert json.loads((folder / "provenance.json").read_text())["seeds"]
 
 

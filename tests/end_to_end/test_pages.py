@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from playwright.sync_api import expect
 
-from studylib.params import project_root
+from studylib.paths import project_root
 from tests.browser import links_into_nowhere, open_everything, too_wide, violations
 from tests.end_to_end.conftest import studylib
 

@@ -12,7 +12,7 @@ import pytest
 
 from studylib import grid
 from studylib.evaluation import claims, comparison
-from studylib.params import project_root
+from studylib.paths import project_root
 from tests.end_to_end.conftest import environment, studylib
 
 PAPERMILL = [sys.executable, "-m", "papermill"]

@@ -21,8 +21,8 @@ from studylib.evaluation.claims import (
     row_not_run,
     together,
 )
-from studylib.evaluation.grid_claims import GRID_CLAIMS
-from studylib.params import project_root
+from studylib.papers.toledo_rezende import GRID_CLAIMS
+from studylib.paths import project_root
 
 HOLDS, FAILS, OPEN = "holds", "does not hold", "undecided"
 
@@ -70,7 +70,7 @@ def test_the_part_that_is_shown_is_the_one_that_decides():
     sure, doubtful, against = ("sure", 0.2, 0.1, 0.3), ("doubtful", -0.2, -0.5, 0.1), ("against", -0.1, -0.15, -0.05)
     assert shown(above(), sure, doubtful, against) == "against"
     assert shown(above(), sure, doubtful) == "doubtful"
-    assert shown(above(), ("more", 0.4, 0.3, 0.5), sure) == "sure"
+    assert shown(above(), ("higher", 0.4, 0.3, 0.5), sure) == "sure"
     assert shown(SOMEWHERE, sure, doubtful, against) == "sure"
     assert shown(SOMEWHERE, against, doubtful, ("nearer", -0.1, -0.4, 0.2)) == "nearer"
     assert shown(NEVER, against, ("nearer", -0.05, -0.09, -0.01)) == "nearer"

@@ -88,11 +88,11 @@ def test_a_paired_difference_sees_what_is_there():
     better = np.maximum(base, random.binomial(1, 0.1, 4000))
     there = paired_difference(better, base, margin=0.01)
     assert there.mean == pytest.approx((better - base).mean()) and 0 < there.low < there.mean < there.high
-    assert there.p == pytest.approx(1 / 2001) and not there.alike
+    assert there.p == pytest.approx(1 / 2001) and not there.equivalent
     same = paired_difference(base, base, margin=0.01)
-    assert (same.mean, same.low, same.high, same.p, same.alike) == (0, 0, 0, 1, True)
+    assert (same.mean, same.low, same.high, same.p, same.equivalent) == (0, 0, 0, 1, True)
     few = paired_difference(random.permutation(base[:50]), base[:50], margin=0.01)
-    assert few.p > 0.05 and not few.alike, "too few cases show no difference, and no equivalence either"
+    assert few.p > 0.05 and not few.equivalent, "too few cases show no difference, and no equivalence either"
 
 
 def test_the_permutation_test_keeps_its_level():
@@ -113,7 +113,7 @@ def test_all_pairs_at_once_are_the_pairs_one_by_one():
         extreme = np.abs(signs @ difference) >= abs(difference.sum()) - 1e-9
         assert together.p == (1 + extreme.sum()) / 301
         inner = np.quantile(means, [0.05, 0.95])
-        assert together.alike == (inner[0] > -0.05 and inner[1] < 0.05)
+        assert together.equivalent == (inner[0] > -0.05 and inner[1] < 0.05)
     assert paired_differences(values, [], 0.05) == []
 
 

@@ -11,14 +11,14 @@ import pytest
 SCRIPT = """
 import json
 from studylib.execution import configure
-from studylib.params import Execution
+from studylib.params.study import Execution
 import sys
 configure(Execution(keras_backend=sys.argv[1]))
 import keras
 import numpy as np
 from studylib.data.sessions import Sessions
 from studylib.models.keras_rnn import KerasRNN
-from studylib.params import LAYERS
+from studylib.params.models import LAYERS
 assert keras.backend.backend() == sys.argv[1]
 sessions = Sessions.from_lists([[(s + step) % 9 for step in range(2 + s % 4)] for s in range(32)])
 losses = {}

@@ -9,27 +9,14 @@ from torch import nn
 
 from studylib.data.sessions import Cases, Sessions
 from studylib.errors import StudyError
-from studylib.models import gru4rec
+from studylib.models import batches, neural
 from studylib.models.baselines import Popularity
-from studylib.models.gru4rec import (
-    BATCHES,
-    Batch,
-    GatheredRecurrence,
-    GRU4Rec,
-    NegativeSampler,
-    Network,
-    Optimizer,
-    algorithm_1,
-    bpr,
-    bpr_max,
-    cross_entropy,
-    cut,
-    pad,
-    prefixes,
-    sequences,
-    session_parallel,
-)
-from studylib.params import Gru4Rec
+from studylib.models.batches import BATCHES, Batch, NegativeSampler, cut, pad, prefixes, sequences, session_parallel
+from studylib.models.cells import GatheredRecurrence
+from studylib.models.gru4rec import GRU4Rec, Network
+from studylib.models.losses import algorithm_1, bpr, bpr_max, cross_entropy
+from studylib.models.optimizer import Optimizer
+from studylib.params.models import Gru4Rec
 
 SMALL = {"embedding": 8, "hidden": 12, "negatives": 16, "batch_size": 8, "max_epochs": 2, "device": "cpu"}
 PLAIN = {"dropout_items": 0.0, "dropout_embedding": 0.0, "dropout_hidden": 0.0, "l2": 0.0}
@@ -614,7 +601,7 @@ def test_padding_takes_no_part_in_training(monkeypatch, negatives):
         padded += (lengths < items.shape[1]).sum()
         return np.where(np.arange(items.shape[1]) < lengths[:, None], items, items[:, :1]), lengths
 
-    monkeypatch.setattr(gru4rec, "pad", pad_with_another_item)
+    monkeypatch.setattr(batches, "pad", pad_with_another_item)
     other = GRU4Rec(**settings).fit(train)
     assert padded > 50
     np.testing.assert_allclose(other.score(some), plain.score(some), atol=1e-6)
@@ -670,7 +657,7 @@ def test_early_stopping_restores_the_best_epoch(monkeypatch):
         scores.append(model.score(some))
         return next(values)
 
-    monkeypatch.setattr(gru4rec, "validation_ndcg", judge)
+    monkeypatch.setattr(neural, "validation_ndcg", judge)
     model = GRU4Rec(**SMALL | {"max_epochs": 50}, patience=3).fit(train, last_cases(train))
     assert model.epochs == 5  # the second is the best, an equal one is no better
     assert [point["validation_ndcg@10"] for point in model.curve] == [0.1, 0.3, 0.2, 0.3, 0.1]
@@ -680,7 +667,7 @@ def test_early_stopping_restores_the_best_epoch(monkeypatch):
 
 def test_of_many_validation_cases_the_same_few_are_looked_at(monkeypatch):
     train, seen = rule_log(), []
-    monkeypatch.setattr(gru4rec, "validation_ndcg", lambda model, cases, *_: seen.append(cases.events.tolist()) or 0.1)
+    monkeypatch.setattr(neural, "validation_ndcg", lambda model, cases, *_: seen.append(cases.events.tolist()) or 0.1)
     for seed in (0, 1):
         GRU4Rec(**SMALL, validation_cases=20, seed=seed).fit(train, last_cases(train))
     assert len(seen) == 4 and all(events == seen[0] for events in seen)

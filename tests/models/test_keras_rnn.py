@@ -6,8 +6,9 @@ import pytest
 from keras import ops
 
 from studylib.data.sessions import Cases, Sessions
-from studylib.models import keras_rnn
-from studylib.models.keras_rnn import KerasRNN, build_network, cross_entropy, make_optimizer
+from studylib.models.keras_network import ACTIVATIONS, build_network, cross_entropy, make_optimizer
+from studylib.models.keras_rnn import KerasRNN
+from studylib.params.models import LAYERS
 
 N_ITEMS, UNITS, STEPS = 11, 6, 5
 # Pages repeat within and across sequences, lengths differ, and one sequence is full.
@@ -23,7 +24,7 @@ ITEMS = np.array(
     np.int32,
 )
 TARGETS = np.array([7, 3, 1, 0, 10, 7], np.int32)
-ARCHITECTURES = list(keras_rnn.LAYERS)
+ARCHITECTURES = list(LAYERS)
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def one_hot_network(architecture, activation):
         "lstm": lambda **kwargs: keras.layers.LSTM(UNITS, **kwargs),
         "gru": lambda **kwargs: keras.layers.GRU(UNITS, reset_after=False, **kwargs),
     }
-    first, *deeper = keras_rnn.LAYERS[architecture]
+    first, *deeper = LAYERS[architecture]
     network = keras.Sequential([keras.Input((STEPS, N_ITEMS)), keras.layers.Masking()])
     network.add(layers[first](return_sequences=bool(deeper)))
     for kind in deeper:
@@ -88,7 +89,7 @@ def both(architecture, activation, optimizer, eager=True):
 def test_one_step_is_that_of_the_one_hot_network(float64, architecture, activation, optimizer):
     ours, plain = both(architecture, activation, optimizer)
     before = ours.get_weights()
-    outputs = keras_rnn.ACTIVATIONS[activation](ours(ITEMS))
+    outputs = ACTIVATIONS[activation](ours(ITEMS))
     np.testing.assert_allclose(ops.convert_to_numpy(outputs), plain.predict_on_batch(one_hot(ITEMS)), atol=1e-12)
     loss = ours.train_on_batch(ITEMS, TARGETS)
     expected = plain.train_on_batch(one_hot(ITEMS), np.eye(N_ITEMS)[TARGETS])

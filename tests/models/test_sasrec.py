@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from studylib.data.sessions import Cases, Sessions
-from studylib.models.gru4rec import NegativeSampler, prefixes, sequences
+from studylib.models.batches import NegativeSampler, prefixes, sequences
 from studylib.models.sasrec import AttentionNetwork, SASRec
-from studylib.params import SasRec
+from studylib.params.models import SasRec
 
 SMALL = {"embedding": 8, "heads": 2, "dropout_items": 0.0, "dropout_embedding": 0.0, "dropout_hidden": 0.0}
 
@@ -52,7 +52,7 @@ def test_sequences_and_prefixes_are_the_same_training():
     model = SASRec(**SMALL, negatives=0, device="cpu")
     model.popularity = np.ones(sessions.n_items)
     model.sampler = NegativeSampler(model.popularity, 0, "cpu")
-    model.network = model._network(sessions.n_items).double()
+    model.network = model.build(sessions.n_items).double()
     tables = dict(model.network.tables)
     [one], [other] = (list(scheme(sessions, 1000, 20, np.random.default_rng(0))) for scheme in (sequences, prefixes))
     (loss, gradients, _), (loss_other, of_other, _) = (

@@ -26,7 +26,8 @@ from studylib.data.readers import own_path, read, read_table, rechorus_files
 from studylib.data.sessions import TEST, TRAIN, VALIDATION, Given, Sessions, checksum
 from studylib.data.splits import leave_one_out, with_candidates
 from studylib.errors import StudyError, nearest
-from studylib.params import Log, project_root
+from studylib.params.study import Log
+from studylib.paths import project_root
 
 RETRIES = 2
 """How often a download that failed is tried again."""

@@ -21,7 +21,8 @@ import polars as pl
 
 from studylib.data.sessions import TEST, TRAIN, VALIDATION, Drop, Given, Sessions, encode
 from studylib.errors import StudyError
-from studylib.params import Log, project_root
+from studylib.params.study import Log
+from studylib.paths import project_root
 
 RECHORUS_FILES = {TRAIN: "train.csv", VALIDATION: "dev.csv", TEST: "test.csv"}
 

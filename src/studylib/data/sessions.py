@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from studylib.errors import StudyError
-from studylib.params import Log
+from studylib.params.study import Log
 
 TRAIN, VALIDATION, TEST, CONTEXT = range(4)
 """The part of a split that a visit belongs to. A context visit is only ever part of a prefix."""
@@ -146,7 +146,7 @@ class Sessions:
             drops=(*self.drops, drop) if drop and (drop.sessions or drop.visits) else self.drops,
         )
 
-    def last_visits(self) -> Sessions:
+    def last_events(self) -> Sessions:
         """Sessions of one visit each: the last, which is the target of Toledo & Rezende 2020 (section 2)."""
         last = np.zeros(len(self.items), dtype=bool)
         last[self.offsets[1:] - 1] = True

@@ -18,7 +18,7 @@ from scipy.optimize import brentq
 
 from studylib.data.sessions import Sessions
 from studylib.errors import StudyError
-from studylib.params import Synthetic
+from studylib.params.study import Synthetic
 
 TAIL = 3.0
 """How fast long sessions become rare: P(length > x) falls as x**-TAIL. Lengths of real logs have such a long tail."""
@@ -60,13 +60,13 @@ class Chain:
         """
         lengths = prefixes.lengths
         by_popularity = np.ones(len(prefixes))
-        by_visits = np.zeros((len(prefixes), len(self.popularity)))
+        by_prefix_length = np.zeros((len(prefixes), len(self.popularity)))
         for lag, weight, successors in zip((1, 2), self.weights, self.successors, strict=True):
             rows = np.flatnonzero(lengths >= lag)
             visited = prefixes.vocabulary[prefixes.items[prefixes.offsets[1:][rows] - lag]]
             by_popularity[rows] -= weight
-            by_visits[rows[:, None], successors[visited]] += weight * self.shares
-        joint = (by_visits + by_popularity[:, None] * self.popularity)[:, prefixes.vocabulary]
+            by_prefix_length[rows[:, None], successors[visited]] += weight * self.shares
+        joint = (by_prefix_length + by_popularity[:, None] * self.popularity)[:, prefixes.vocabulary]
         return joint / joint.sum(axis=1, keepdims=True)
 
     def ceiling(self, prefixes: Sessions, ks: Sequence[int] = (5, 10)) -> dict[str, float]:

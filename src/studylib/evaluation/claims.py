@@ -2,7 +2,7 @@
 
 A claim has one part or several: that softmax is the best activation is that it is above each of the others. The intervals
 of all parts hold together with 95 %, so that a claim of many parts is no easier to refute by chance than one of a single part.
-What is measured for each claim is in `studylib.evaluation.grid_claims` and `studylib.evaluation.ranking_claims`.
+What is measured for each claim is in `studylib.papers.toledo_rezende` and `studylib.papers.shrimal_patil`.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def above(bound: float = 0.0) -> Rule:
 
 
 def inside(lowest: float, highest: float) -> Rule:
-    """Every part is between the two: an equivalence test, as `studylib.evaluation.cells` has it."""
+    """Every part is between the two: an equivalence test, as `studylib.tables.grid` has it."""
     words = f"holds where every interval is within {lowest:.3g} and {highest:.3g}; does not hold where one is wholly outside"
     middle = (lowest + highest) / 2
     return Rule(words, lambda low, high: _within(low, high, lowest, highest), lambda value: -abs(value - middle))

@@ -10,17 +10,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
 
-from studylib.data.sessions import Cases
+from studylib.data.sessions import Cases, Sessions
 from studylib.errors import StudyError
-from studylib.params import Protocol
-
-if TYPE_CHECKING:
-    from studylib.models.base import Recommender
 
 TOP = 10
 """How many items of the head of each list are kept, for coverage@10."""
@@ -39,6 +35,17 @@ METRICS = {
 the same and the ideal DCG is 1 (Shrimal & Patil 2024, section 4.1)."""
 
 Ties = Literal["mean", "conservative", "standard"]
+
+
+class Scorer(Protocol):
+    """What can be ranked: anything that scores every item as the next of a prefix."""
+
+    revisits: bool
+    """Whether a training session visits an item twice."""
+    exclude_visited: bool | None
+
+    def score(self, prefixes: Sessions) -> np.ndarray:
+        """float (n, n_items): the higher, the likelier the item comes next."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +137,7 @@ def rank_scores(
 
 
 def rank_cases(
-    model: Recommender,
+    model: Scorer,
     cases: Cases,
     history: int | None = None,
     exclude_visited: bool | None = None,
@@ -168,7 +175,7 @@ def rank_cases(
     return {protocol: _concatenate(ranks) for protocol, ranks in parts.items()}
 
 
-def validation_ndcg(model: Recommender, cases: Cases, history: int, protocol: Protocol) -> float:
+def validation_ndcg(model: Scorer, cases: Cases, history: int, protocol: str) -> float:
     """NDCG@10 of the validation cases under the protocol that a model's settings and its end of training are chosen by.
 
     Raises:

@@ -100,7 +100,8 @@ def variance_shares(cells: pd.DataFrame, measure: str, factors: list[str]) -> pd
 
     Type II sums of squares of the main effects and two-way interactions over the total; for a grid in which every
     combination occurs they add up to 1 with the rest. It describes the cells and tests nothing: cells of one training
-    are not independent.
+    are not independent. (statsmodels' `anova_lm` also tests, for which it divides by the degrees of freedom of the rest: a
+    grid of one cell a combination of two factors has none.)
 
     Returns:
         Columns ``effect`` (a factor, two factors joined by `` × ``, or ``rest``) and ``share``, the largest first.
@@ -138,14 +139,14 @@ class Difference:
     Attributes:
         mean, low, high: with its 95 % bootstrap interval.
         p: of the sign-flip permutation test that there is no difference; to be corrected for how many are made.
-        alike: whether the 90 % interval is within the margin, which is the equivalence test (two one-sided tests) at 5 %.
+        equivalent: whether the 90 % interval is within the margin, which is the equivalence test (two one-sided tests) at 5 %.
     """
 
     mean: float
     low: float
     high: float
     p: float
-    alike: bool
+    equivalent: bool
 
 
 def paired_difference(
@@ -189,10 +190,10 @@ def paired_differences(
     flipped = np.concatenate([some @ sums for some in signs]) / n_cases
     flipped = flipped[:, first] - flipped[:, second]  # flipping a difference is flipping both of its terms
     p = (1 + np.sum(np.abs(flipped) >= np.abs(difference) - 1e-12, axis=0)) / (resamples + 1)
-    alike = (-margin < inner_low) & (inner_high < margin)
+    equivalent = (-margin < inner_low) & (inner_high < margin)
     return [
         Difference(*map(float, numbers), bool(same))
-        for *numbers, same in zip(difference, low, high, p, alike, strict=True)
+        for *numbers, same in zip(difference, low, high, p, equivalent, strict=True)
     ]
 
 

@@ -1,37 +1,30 @@
-"""All models behind one interface: `build` makes the one that a params file names."""
+"""All models behind one interface: `build` makes the one that an entry of a params file names."""
 
 from __future__ import annotations
 
+import importlib
+
 from studylib.models.base import Recommender
-from studylib.models.baselines import Markov, Popularity
-from studylib.models.factors import BPR
-from studylib.models.gru4rec import GRU4Rec
-from studylib.models.neighbours import ItemKNN, SessionKNN
-from studylib.models.sasrec import SASRec
-from studylib.params import Model
-
-WITHOUT_CHANCE = {"popularity": Popularity, "markov": Markov, "item-knn": ItemKNN, "session-knn": SessionKNN}
-"""Models that nothing random goes into, and that choose for themselves how far back they look."""
+from studylib.params.models import ModelParams
 
 
-def build(model: Model, history: int, seed: int, device: str, exclude_visited: bool | None = None) -> Recommender:
+def implementation(entry: ModelParams) -> type[Recommender]:
+    """The class of a model; only its own module is imported."""
+    module, name = entry.implementation.split(".")
+    return getattr(importlib.import_module(f"studylib.models.{module}"), name)
+
+
+def build(entry: ModelParams, history: int, seed: int, device: str, exclude_visited: bool | None = None) -> Recommender:
     """The model, not fitted.
 
     Args:
-        model: an entry of ``ranking.models``.
-        history: the last visits that a prediction is based on.
+        entry: of ``ranking.models``.
+        history: the last events that a prediction is based on.
         seed: of everything random in the training.
         device: ``auto``, ``cpu`` or ``cuda``.
         exclude_visited: as in ``ranking``.
     """
-    if model.model in WITHOUT_CHANCE:
-        built = WITHOUT_CHANCE[model.model](**model.settings)
-    elif model.model == "bpr-mf":
-        built = BPR(**model.settings, history=history, seed=seed)
-    else:
-        built = {"gru4rec": GRU4Rec, "sasrec": SASRec}[model.model](
-            **model.settings, history=history, seed=seed, device=device
-        )
-    built.settings = model  # with its label
-    built.exclude_visited = exclude_visited
-    return built
+    model = implementation(entry)(history, seed, device, **entry.settings)
+    model.settings = entry  # with its label
+    model.exclude_visited = exclude_visited
+    return model

@@ -7,23 +7,29 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
 
 from studylib.data.sessions import Cases, Sessions
 from studylib.errors import StudyError
-from studylib.params import ModelParams
+from studylib.params.models import ModelParams
 
 
 class Recommender(ABC):
     """A model that scores every item of the vocabulary as the next of a session.
 
-    Attributes:
-        settings: the entry of ``ranking.models`` that it was built from.
-        history: the last visits that a prediction is based on.
+    Args:
+        history: the last events that a prediction is based on.
         seed: of everything random in the training.
+        device: ``auto``, ``cpu`` or ``cuda``, for models that have a choice.
+        settings: those of ``settings_class``, which has their meanings and defaults.
+
+    Attributes:
+        version: raised whenever a change of the code changes the model's numbers: what was kept before is trained again.
+        settings_class: the model's entry in `studylib.params.models`.
+        settings: the entry of ``ranking.models`` that it was built from.
         exclude_visited: whether the items of a prefix are taken out of the list when validation cases are ranked; None: where
             no training session visits an item twice.
 
@@ -37,9 +43,8 @@ class Recommender(ABC):
         train_seconds: wall time of `fit`.
     """
 
-    settings: ModelParams
-    history: int = 1
-    seed: int = 0
+    version: ClassVar[int] = 5
+    settings_class: ClassVar[type[ModelParams]]
     exclude_visited: bool | None = None
     vocabulary: np.ndarray
     popularity: np.ndarray
@@ -48,6 +53,10 @@ class Recommender(ABC):
     parameters: int = 0
     epochs: int = 1
     train_seconds: float = 0.0
+
+    def __init__(self, history: int = 20, seed: int = 0, device: str = "auto", **settings):
+        self.settings: ModelParams = self.settings_class(**settings)
+        self.history, self.seed, self.device = history, seed, device
 
     def fit(self, train: Sessions, validation: Cases | None = None) -> Self:
         """Learn from the training sessions; ``validation`` cases are for early stopping alone."""

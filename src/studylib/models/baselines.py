@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from studylib import params
 from studylib.data.sessions import Cases, Sessions
 from studylib.models.base import Recommender
+from studylib.params import models as entries
 
 
 class Popularity(Recommender):
     """Items by their number of visits in training, whatever the session."""
 
-    settings = params.Popularity()
+    settings_class = entries.Popularity
 
     def _fit(self, train: Sessions, validation: Cases | None) -> None:
         self.parameters = train.n_items
@@ -31,7 +31,7 @@ class Popularity(Recommender):
 class Markov(Recommender):
     """First-order Markov chain: items by how often they followed the last visited one; popularity decides between equals."""
 
-    settings = params.Markov()
+    settings_class = entries.Markov
 
     def _fit(self, train: Sessions, validation: Cases | None) -> None:
         follows = np.ones(len(train.items), dtype=bool)

@@ -10,7 +10,7 @@ from studylib.data.sessions import Cases, Sessions
 from studylib.evaluation.ranking import validation_ndcg
 from studylib.models.base import Recommender
 from studylib.models.neighbours import incidence
-from studylib.params import Bpr
+from studylib.params.models import Bpr
 from studylib.progress import track
 
 
@@ -32,9 +32,7 @@ class BPR(Recommender):
         0.1
     """
 
-    def __init__(self, history: int = 20, seed: int = 0, **settings):
-        self.settings = Bpr(**settings)
-        self.history, self.seed = history, seed
+    settings_class = Bpr
 
     def _fit(self, train: Sessions, validation: Cases | None) -> None:
         chosen = self.settings

@@ -8,7 +8,6 @@ learnt. A checksum in the header covers everything.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,8 @@ from studylib.data.sessions import checksum
 from studylib.errors import StudyError
 from studylib.models import build
 from studylib.models.base import Recommender
-from studylib.params import Model
+from studylib.params.models import Model
+from studylib.paths import write
 
 VERSION = 1
 """Raised whenever older code cannot read the files, or newer code the older files."""
@@ -62,14 +62,6 @@ def to_bytes(model: Recommender) -> bytes:
     }
     header["checksum"] = _checksum(header, arrays)
     return to_safetensors(arrays, {_KEY: json.dumps(header, sort_keys=True)})
-
-
-def write(path: Path, content: bytes) -> None:
-    """Write a model file beside and rename it, so that there is never half of one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
-    beside.write_bytes(content)
-    beside.replace(path)
 
 
 def load(path: Path, device: str = "cpu") -> Recommender:

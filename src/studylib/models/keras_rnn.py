@@ -1,222 +1,19 @@
-"""The recurrent networks of Toledo & Rezende 2020 (Tables 1-3) in Keras 3, written with `keras.ops` alone.
+"""One network of the grid of Toledo & Rezende 2020, trained epoch by epoch.
 
-The paper feeds one-hot vectors to `LSTM(128)`, `Dense` and `Activation`. A one-hot vector times the input kernel is a row
-of that kernel, so the rows are gathered and no one-hot tensor is ever made; the network and its training are the same.
-
-`KERAS_BACKEND` must be set before this module is imported (`studylib.execution.configure` does).
+Keras is imported when a network is prepared: by then `studylib.execution.configure` has chosen its backend.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import keras
 import numpy as np
-from keras import ops
 
 from studylib.data.sessions import Cases, Sessions
 from studylib.models.base import Recommender
-from studylib.params import LAYERS
 from studylib.progress import track
-
-ACTIVATIONS: dict[str, Callable] = {"softmax": ops.softmax, "tanh": ops.tanh, "sigmoid": ops.sigmoid}
-
-UNROLLED_STEPS = 8
-"""Sequences up to this length are trained with the steps written out one after another."""
-
-
-@keras.saving.register_keras_serializable("studylib")
-class GatheredInput(keras.layers.Layer):
-    """Input kernel and bias of a recurrent layer, applied to item indices: (batch, steps) to (batch, steps, width).
-
-    Index -1 is padding and is masked.
-    """
-
-    def __init__(self, n_items: int, width: int, kernel_initializer, bias_initializer, **kwargs):
-        super().__init__(**kwargs)
-        self.n_items, self.width = n_items, width
-        self.kernel_initializer, self.bias_initializer = kernel_initializer, bias_initializer
-
-    def build(self, input_shape):
-        self.kernel = self.add_weight(
-            shape=(self.n_items, self.width), initializer=self.kernel_initializer, name="kernel"
-        )
-        self.bias = self.add_weight(shape=(self.width,), initializer=self.bias_initializer, name="bias")
-
-    def call(self, items):
-        # The product makes the kernel's gradient dense: on TensorFlow that of a gathered variable has one entry a visit,
-        # and the optimizers of Keras 3 square such entries without summing those of the same row first.
-        return ops.take(self.kernel * 1.0, ops.maximum(items, 0), axis=0) + self.bias
-
-    def compute_mask(self, items, mask=None):
-        return items >= 0
-
-
-class RecurrentCell(keras.layers.Layer):
-    """A step from an input that is multiplied by the input kernel already, (batch, gates x units)."""
-
-    gates: int
-
-    def __init__(self, units: int, recurrent_initializer, **kwargs):
-        super().__init__(**kwargs)
-        self.units, self.output_size = units, units
-        self.recurrent_initializer = recurrent_initializer
-
-    def build(self, input_shape):
-        shape = (self.units, self.gates * self.units)
-        self.recurrent_kernel = self.add_weight(
-            shape=shape, initializer=self.recurrent_initializer, name="recurrent_kernel"
-        )
-
-
-class LSTMCell(RecurrentCell):
-    """As `keras.layers.LSTMCell`; gates in its order: input, forget, candidate, output."""
-
-    gates = 4
-
-    def __init__(self, units: int, recurrent_initializer, **kwargs):
-        super().__init__(units, recurrent_initializer, **kwargs)
-        self.state_size = [units, units]
-
-    def call(self, inputs, states, training=False):
-        hidden, carry = states
-        i, f, c, o = ops.split(inputs + ops.matmul(hidden, self.recurrent_kernel), 4, axis=-1)
-        carry = ops.sigmoid(f) * carry + ops.sigmoid(i) * ops.tanh(c)
-        hidden = ops.sigmoid(o) * ops.tanh(carry)
-        return hidden, [hidden, carry]
-
-    @staticmethod
-    def bias_initializer(shape, dtype=None):
-        """Zeros, and ones for the forget gate."""
-        units = shape[0] // 4
-        return ops.cast(ops.repeat(ops.array([0.0, 1.0, 0.0, 0.0]), units), dtype or "float32")
-
-
-class GRUCell(RecurrentCell):
-    """As `keras.layers.GRUCell` with ``reset_after=False``, the default of Keras 2; gates: update, reset, candidate."""
-
-    gates = 3
-    bias_initializer = "zeros"
-
-    def __init__(self, units: int, recurrent_initializer, **kwargs):
-        super().__init__(units, recurrent_initializer, **kwargs)
-        self.state_size = units
-
-    def call(self, inputs, states, training=False):
-        hidden = states[0] if isinstance(states, list | tuple) else states
-        recurrent_gates, recurrent_candidate = (
-            self.recurrent_kernel[:, : 2 * self.units],
-            self.recurrent_kernel[:, 2 * self.units :],
-        )
-        z, r = ops.split(ops.sigmoid(inputs[:, : 2 * self.units] + ops.matmul(hidden, recurrent_gates)), 2, axis=-1)
-        candidate = ops.tanh(inputs[:, 2 * self.units :] + ops.matmul(r * hidden, recurrent_candidate))
-        hidden = z * hidden + (1 - z) * candidate
-        return hidden, [hidden]
-
-
-CELLS = {"lstm": LSTMCell, "gru": GRUCell}
-
-
-def build_network(architecture: str, n_items: int, units: int, steps: int, seed: int = 0) -> keras.Model:
-    """The network up to the linear `Dense` layer: int32 (batch, steps), -1 for padding, to float32 (batch, n_items).
-
-    Initial weights are Keras's (uniform after Glorot, orthogonal for the recurrent kernels), each drawn from a seed of its
-    own: Keras's default draws from the random state of the whole process, which other threads move too.
-    """
-    first, *deeper = LAYERS[architecture]
-    seeds = iter(np.random.SeedSequence(seed).generate_state(5).tolist())
-    unroll = steps <= UNROLLED_STEPS
-
-    def kernels() -> dict:
-        return {
-            "kernel_initializer": keras.initializers.GlorotUniform(next(seeds)),
-            "recurrent_initializer": keras.initializers.Orthogonal(seed=next(seeds)),
-        }
-
-    items = keras.Input((steps,), dtype="int32")
-    initial = kernels()
-    cell = CELLS[first](units, initial["recurrent_initializer"])
-    x = GatheredInput(n_items, cell.gates * units, initial["kernel_initializer"], cell.bias_initializer)(items)
-    x = keras.layers.RNN(cell, return_sequences=bool(deeper), unroll=unroll)(x)
-    for kind in deeper:
-        if kind == "lstm":
-            x = keras.layers.LSTM(units, unroll=unroll, **kernels())(x)
-        else:
-            x = keras.layers.GRU(units, reset_after=False, unroll=unroll, **kernels())(x)
-    return keras.Model(
-        items, keras.layers.Dense(n_items, kernel_initializer=keras.initializers.GlorotUniform(next(seeds)))(x)
-    )
-
-
-def cross_entropy(activation: str) -> Callable:
-    """Categorical cross-entropy of the activation's output, as a function of the linear layer's.
-
-    For softmax it is computed from the logarithm. For the others it is Keras's: outputs are divided by their sum and
-    clipped to [1e-7, 1 - 1e-7]. Where a tanh output has a negative sum the clipped value is constant and the gradient zero.
-    """
-
-    def loss(targets, logits):
-        targets = ops.cast(ops.reshape(targets, (-1, 1)), "int32")
-        if activation == "softmax":
-            return -ops.take_along_axis(ops.log_softmax(logits), targets, axis=-1)[:, 0]
-        outputs = ACTIVATIONS[activation](logits)
-        share = ops.take_along_axis(outputs, targets, axis=-1)[:, 0] / ops.sum(outputs, axis=-1)
-        epsilon = keras.config.epsilon()
-        return -ops.log(ops.clip(share, epsilon, 1 - epsilon))
-
-    return loss
-
-
-class MeanOverRows(keras.losses.Loss):
-    """The mean of a loss over the rows of a batch, weighted: rows of weight zero do not count."""
-
-    def __init__(self, of_each: Callable):
-        super().__init__(reduction="mean_with_sample_weight")
-        self.call = of_each
-
-
-class Keras2RMSprop(keras.optimizers.RMSprop):
-    """RMSprop as in Keras 2: the constant that keeps the divisor from zero stands outside the root."""
-
-    def update_step(self, gradient, variable, learning_rate):
-        gradient, rate = ops.cast(gradient, variable.dtype), ops.cast(learning_rate, variable.dtype)
-        mean_square = self._velocities[self._get_variable_index(variable)]
-        self.assign(mean_square, self.rho * mean_square + (1 - self.rho) * ops.square(gradient))
-        self.assign_sub(variable, rate * gradient / (ops.sqrt(mean_square) + self.epsilon))
-
-
-class Keras2Adagrad(keras.optimizers.Adagrad):
-    """Adagrad as in Keras 2: an accumulator that starts at zero, the constant outside the root."""
-
-    def update_step(self, gradient, variable, learning_rate):
-        gradient, rate = ops.cast(gradient, variable.dtype), ops.cast(learning_rate, variable.dtype)
-        accumulator = self._accumulators[self._get_variable_index(variable)]
-        self.assign_add(accumulator, ops.square(gradient))
-        self.assign_sub(variable, rate * gradient / (ops.sqrt(accumulator) + self.epsilon))
-
-
-def make_optimizer(
-    name: str, settings: str = "keras2", learning_rate: float | None = None
-) -> keras.optimizers.Optimizer:
-    """An optimizer with the defaults of Keras 2.3 (``keras2``) or of Keras 3 (``keras3``).
-
-    Both agree on SGD (0.01) and Adam (0.001). They differ in RMSprop, where Keras 3 adds 1e-7 under the root, and in
-    Adagrad, whose rate was 0.01 with an accumulator of zero and is 0.001 with one of 0.1.
-    """
-    rate = {} if learning_rate is None else {"learning_rate": learning_rate}
-    if name == "sgd":
-        return keras.optimizers.SGD(**rate)
-    if name == "adam":
-        return keras.optimizers.Adam(**rate)
-    if name == "rmsprop":
-        return (Keras2RMSprop if settings == "keras2" else keras.optimizers.RMSprop)(**rate)
-    if settings == "keras2":
-        return Keras2Adagrad(**{"learning_rate": 0.01, "initial_accumulator_value": 0.0, **rate})
-    return keras.optimizers.Adagrad(**rate)
 
 
 class KerasRNN(Recommender):
-    """One cell of the grid: trained to predict the last page of each training session from the pages before it.
+    """One network of the grid: trained to predict the last page of each training session from the pages before it.
 
     Args:
         architecture: a key of `LAYERS`.
@@ -227,6 +24,8 @@ class KerasRNN(Recommender):
         max_length: input visits; the last ones of a longer session.
         seed: of the initial weights and of the order of the batches.
     """
+
+    version = 2
 
     def __init__(
         self,
@@ -244,7 +43,7 @@ class KerasRNN(Recommender):
         self.architecture, self.activation = architecture, activation
         self.optimizer, self.optimizer_settings, self.learning_rate = optimizer, optimizer_settings, learning_rate
         self.batch_size, self.max_epochs, self.units = batch_size, epochs, units
-        self.max_length, self.seed = max_length, seed
+        self.max_length, self.seed, self.history = max_length, seed, max_length
 
     def _fit(self, train: Sessions, validation: Cases | None) -> None:
         self.prepare(train)
@@ -253,18 +52,22 @@ class KerasRNN(Recommender):
 
     def prepare(self, train: Sessions) -> None:
         """Build the network for the training sessions, with nothing learnt yet."""
+        import keras
+
+        from studylib.models import keras_network
+
         last = Cases(train, train.offsets[1:][train.lengths > 1] - 1)
         self.inputs, self.targets = self._pad(last.prefixes(self.max_length)), last.targets
         keras.utils.clear_session()  # Keras never frees the networks of earlier trainings by itself
         steps = self.inputs.shape[1]
-        self.network = build_network(self.architecture, train.n_items, self.units, steps, self.seed)
+        self.network = keras_network.build_network(self.architecture, train.n_items, self.units, steps, self.seed)
         self.batches = -(-len(self.targets) // self.batch_size)
-        loss = cross_entropy(self.activation)
+        loss = keras_network.cross_entropy(self.activation)
         compiled = keras.backend.backend() != "torch"
         # Measured on one core, LSTM, batch 64: 0.49 s an epoch with a call a batch, 0.34 s with one call an epoch.
         self.network.compile(
-            optimizer=make_optimizer(self.optimizer, self.optimizer_settings, self.learning_rate),
-            loss=MeanOverRows(loss),
+            optimizer=keras_network.make_optimizer(self.optimizer, self.optimizer_settings, self.learning_rate),
+            loss=keras_network.MeanOverRows(loss),
             weighted_metrics=[keras.metrics.MeanMetricWrapper(loss, name="mean_loss")],
             jit_compile=compiled,
             steps_per_execution=self.batches if compiled else 1,
@@ -293,6 +96,10 @@ class KerasRNN(Recommender):
 
     def score(self, prefixes: Sessions) -> np.ndarray:
         """The outputs of the activation, float32 (n, n_items)."""
+        from keras import ops
+
+        from studylib.models.keras_network import ACTIVATIONS
+
         logits = self.network(self._pad(prefixes, self.inputs.shape[1]), training=False)
         return ops.convert_to_numpy(ACTIVATIONS[self.activation](logits))
 

@@ -7,7 +7,7 @@ from scipy import sparse
 
 from studylib.data.sessions import Cases, Sessions
 from studylib.models.base import Recommender
-from studylib.params import ItemKnn, SessionKnn
+from studylib.params.models import ItemKnn, SessionKnn
 
 
 class Neighbours(Recommender):
@@ -33,8 +33,7 @@ class ItemKNN(Neighbours):
         ['c']
     """
 
-    def __init__(self, **settings):
-        self.settings = ItemKnn(**settings)
+    settings_class = ItemKnn
 
     def _fit(self, train: Sessions, validation: Cases | None) -> None:
         occurs = incidence(train)
@@ -80,8 +79,7 @@ class SessionKNN(Neighbours):
         ['a', 'd']
     """
 
-    def __init__(self, **settings):
-        self.settings = SessionKnn(**settings)
+    settings_class = SessionKnn
 
     def _fit(self, train: Sessions, validation: Cases | None) -> None:
         last = train.offsets[1:] - 1

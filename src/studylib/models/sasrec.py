@@ -1,12 +1,12 @@
-"""SASRec: self-attention over the visits of a session, with the training, the losses and the batches of GRU4Rec."""
+"""SASRec: self-attention over the events of a session, trained as `studylib.models.neural` trains every network."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from studylib.models.gru4rec import GRU4Rec
-from studylib.params import SasRec
+from studylib.models.neural import NeuralRecommender
+from studylib.params.models import SasRec
 
 
 class AttentionNetwork(nn.Module):
@@ -45,19 +45,15 @@ class AttentionNetwork(nn.Module):
         return self.norm(x), []
 
 
-class SASRec(GRU4Rec):
-    """SASRec, trained as `GRU4Rec` is, so that only the network differs.
-
-    Args:
-        history, seed, device: as for `GRU4Rec`.
-        settings: those of `studylib.params.SasRec`, which has their meanings and defaults.
+class SASRec(NeuralRecommender):
+    """SASRec, trained as GRU4Rec is, so that only the network differs.
 
     Example:
         >>> SASRec(blocks=1).settings.heads
         1
     """
 
-    params = SasRec
+    settings_class = SasRec
 
-    def _network(self, n_items: int) -> nn.Module:
+    def build(self, n_items: int) -> nn.Module:
         return AttentionNetwork(n_items, self.history, self.settings)

@@ -11,9 +11,9 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from studylib.evaluation.comparison import split_in_time
-from studylib.evaluation.ranking_claims import PROTOCOL
-from studylib.params import Ranking, StudyParams
+from studylib.papers.shrimal_patil import PROTOCOL
+from studylib.params.study import Ranking, StudyParams
+from studylib.tables.ranking import split_in_time
 
 NOT_MEASURED = "not measured"
 EXACT = "nothing: the results are the same"
@@ -34,7 +34,7 @@ def decisions(
     Args:
         cells: of `studylib.grid.run_grid`, without those that failed.
         other: cells with the other optimizer settings (`studylib.grid.other_settings`), where the study has them.
-        floors: of `studylib.grid.floor_measures`.
+        floors: of `studylib.grid.baseline_measures`.
         measured: columns ``dataset, model, protocol, metric, mean`` (``intervals.csv``).
         ablation: columns ``dataset, model, protocol, ndcg@10`` (``ablation.csv``), where the study has one.
 

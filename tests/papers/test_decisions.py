@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from studylib.evaluation.decisions import COLUMNS, NOT_MEASURED, decisions
-from studylib.params import study_params
-from tests.evaluation.test_grid_claims import make_cells
+from studylib.papers.decisions import COLUMNS, NOT_MEASURED, decisions
+from studylib.params.files import study_params
+from tests.papers.test_toledo_rezende import make_cells
 
 FLOORS = pd.DataFrame({"accuracy": [0.1, 0.35]}, index=["popularity", "markov"])
 MEASURED = pd.DataFrame(columns=["dataset", "model", "protocol", "metric", "mean"])

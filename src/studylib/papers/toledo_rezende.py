@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from studylib.evaluation.cells import FACTORS, MARGIN, case_hits
 from studylib.evaluation.claims import NEVER, SOMEWHERE, TOLEDO, Part, Rule, above, inside, outside, row, together
 from studylib.evaluation.classification import case_shares
 from studylib.evaluation.statistics import bootstrap_means
 from studylib.grid import KEYS
+from studylib.tables.grid import FACTORS, MARGIN, case_hits
 
 Parts = dict[str, Callable[[np.ndarray], np.ndarray]]
 """By name: from a measure of the cells, (draws, n_cells), to one number a draw."""
@@ -32,7 +32,7 @@ RELATIVE_MARGIN = 0.1
 """Of times, and of measures on a scale without a natural unit of interest: a tenth."""
 
 ABOVE = above()
-ALIKE = inside(-MARGIN, MARGIN)
+EQUIVALENT = inside(-MARGIN, MARGIN)
 HARDLY = inside(-RELATIVE_MARGIN, RELATIVE_MARGIN)
 
 
@@ -321,7 +321,7 @@ GRID_CLAIMS = [
               whatever_else("epochs", change("epochs")),
               "mean accuracy of the most epochs less that of the fewest, at each level of each other factor"),
     GridClaim("the number of epochs has little influence", "section 3, Figure 4", "grid-epochs",
-              pairs("epochs"), "difference of mean accuracies of each two", ALIKE),
+              pairs("epochs"), "difference of mean accuracies of each two", EQUIVALENT),
     GridClaim("the optimizer matters most", "section 3, Figure 5", "grid-optimizer",
               matters_more("optimizer"), "range of the mean accuracies of its levels less that of each other factor"),
     GridClaim("RMSprop is the best optimizer", "section 3, section 4, Figure 5", "grid-optimizer",
@@ -343,11 +343,11 @@ GRID_CLAIMS = [
               within({"optimizer": "adagrad"}, change("epochs")),
               "mean accuracy of the most epochs less that of the fewest"),
     GridClaim("the batch size has little influence", "section 4, Figure 6", "grid-batch-size",
-              pairs("batch_size"), "difference of mean accuracies of each two", ALIKE),
+              pairs("batch_size"), "difference of mean accuracies of each two", EQUIVALENT),
     GridClaim("LSTM with RMSprop falls as batches grow", "section 3, Figure 6", "batch-by-optimizer",
               within(_LSTM_RMSPROP, fall("batch_size")), "mean accuracy of the smallest batch less that of the largest"),
     GridClaim("the batch size has little effect on GRU with RMSprop", "section 3, Figure 6", "batch-by-optimizer",
-              within(_GRU_RMSPROP, pairs("batch_size")), "difference of mean accuracies of each two", ALIKE),
+              within(_GRU_RMSPROP, pairs("batch_size")), "difference of mean accuracies of each two", EQUIVALENT),
     GridClaim("GRU with RMSprop is the better the larger the batch", "section 3", "batch-by-optimizer",
               within(_GRU_RMSPROP, change("batch_size")), "mean accuracy of the largest batch less that of the smallest"),
     GridClaim("GRU with RMSprop and softmax gains from larger batches", "section 3", "batch-with-rmsprop",
@@ -359,7 +359,7 @@ GRID_CLAIMS = [
                   cells, mask & (cells["optimizer"] != "rmsprop").to_numpy()
               ),
               "mean accuracy of the largest batch less that of the smallest, difference between each two architectures",
-              ALIKE),
+              EQUIVALENT),
     GridClaim("LSTM with sigmoid and RMSprop beats the other architectures at any batch size", "section 3",
               "batch-with-rmsprop",
               within({"optimizer": "rmsprop", "activation": "sigmoid"}, each("batch_size", ahead({"architecture": "lstm"}))),

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from studylib.evaluation.claims import COLUMNS
-from studylib.evaluation.grid_claims import (
+from studylib.papers.toledo_rezende import (
     GRID_CLAIMS,
     TIME_CLAIMS,
     ahead,

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import pandas as pd
 
 from studylib.evaluation.claims import SHRIMAL, Part, above, row, row_not_run
-from studylib.params import Ranking
+from studylib.params.study import Ranking
 
 PROTOCOL = "sampled-99"
 MARGIN = 0.01
-"""A difference of NDCG@10 that is of no interest, as in `studylib.evaluation.comparison.pairs`."""
+"""A difference of NDCG@10 that is of no interest, as in `studylib.comparison.pairs`."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def ranking_claims(
     Args:
         measured: columns ``dataset, model, protocol, metric, mean, low, high, n`` (``intervals.csv``).
         differences: of NDCG@10, columns ``dataset, protocol, more, less, difference, low, high`` (``pairs.csv``).
-        order: what shuffled prefixes cost, columns ``dataset, model, lost, low, high`` (``order.csv``).
+        order: what shuffled prefixes cost, columns ``dataset, model, lost, low, high`` (``order_sensitivity.csv``).
         ranking: which of the labels are which data sets, and which are a GRU4Rec.
     """
     beside = beside_the_paper(measured, ranking)
@@ -179,11 +179,11 @@ def _against_models(measured: pd.DataFrame, differences: pd.DataFrame, ranking: 
 def _difference(differences: pd.DataFrame, dataset: str, own: str, other: str) -> Part:
     """The difference of two models as `comparison.pairs` has it, whichever of them it puts first."""
     some = differences[(differences["dataset"] == dataset) & (differences["protocol"] == PROTOCOL)]
-    forth = some[(some["more"] == own) & (some["less"] == other)]
+    forth = some[(some["higher"] == own) & (some["lower"] == other)]
     if len(forth):
         r = forth.iloc[0]
         return Part("", r["difference"], r["low"], r["high"])
-    r = some[(some["more"] == other) & (some["less"] == own)].iloc[0]
+    r = some[(some["higher"] == other) & (some["lower"] == own)].iloc[0]
     return Part("", -r["difference"], -r["high"], -r["low"])
 
 
@@ -230,5 +230,5 @@ def _worth_of_order(measured: pd.DataFrame, order: pd.DataFrame, ranking: Rankin
         claim = f"GRU4Rec captures temporal patterns on {_on(ranking)[r['dataset']]}"
         test = "NDCG@10 against the whole catalogue, less that after shuffled prefixes; bootstrap over test cases"
         part = Part("", r["lost"], r["low"], r["high"])
-        rows.append(row(SHRIMAL, claim, "section 2", [part], n, test, above(), "worth-of-order"))
+        rows.append(row(SHRIMAL, claim, "section 2", [part], n, test, above(), "order-sensitivity"))
     return rows

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from bs4 import BeautifulSoup
 
-from studylib.explorer import explorer
 from studylib.grid import KEYS
+from studylib.report.explorer import explorer
 
 FLOOR = pd.DataFrame({"accuracy": {"popularity": 0.1, "markov": 0.3}})
 

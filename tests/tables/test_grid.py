@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from studylib.errors import StudyError
-from studylib.evaluation.cells import (
+from studylib.grid import CLASS_METRICS, RANKING_METRICS
+from studylib.tables.grid import (
     DIFFERENCES,
     best_cells,
     case_hits,
@@ -15,8 +16,9 @@ from studylib.evaluation.cells import (
     level_differences,
     measure_contenders,
     pick_cell,
+    select_settings,
+    validation_gains,
 )
-from studylib.grid import CLASS_METRICS, RANKING_METRICS
 
 LEVELS = {
     "architecture": ["lstm", "gru", "hybrid"],
@@ -36,8 +38,9 @@ def make_cells(accuracy, n_cases=200, validation=lambda cell: 0.1, **levels):
         cell = dict(zip(levels, values, strict=True))
         hits = np.random.default_rng([number, n_cases]).random(n_cases) < accuracy(cell)
         measures = dict.fromkeys([*CLASS_METRICS, *RANKING_METRICS], hits.mean())
-        cell |= {"split": f"of seed {cell['seed']}", "validation_accuracy": validation(cell)}
-        cell |= {"above": np.where(hits, 0, 3).tolist(), "tied": [0] * n_cases, "status": "ok", "reason": "finished"}
+        cell |= {"split": f"of seed {cell['seed']}", "validation_ndcg@10": validation(cell), "parameters": 100}
+        cell |= {"above": np.where(hits, 0, 3), "tied": np.zeros(n_cases, int), "status": "ok", "reason": "finished"}
+        cell |= {"validation_above": np.array([0, 20]), "validation_tied": np.zeros(2, int)}
         rows.append(cell | measures)
     return pd.DataFrame(rows)
 
@@ -48,7 +51,7 @@ def test_hits_of_a_cell_count_ties_at_their_mean():
 
 def test_a_cell_is_picked_by_what_is_wanted_and_else_on_validation():
     cells = make_cells(lambda cell: 0.9 - 0.01 * cell["epochs"], validation=lambda cell: 0.01 * cell["epochs"])
-    cells.loc[7, "validation_accuracy"] = 0.5  # GRU, SGD, 20 epochs; its test accuracy is among the worst
+    cells.loc[7, "validation_ndcg@10"] = 0.5  # GRU, SGD, 20 epochs; its test accuracy is among the worst
     assert pick_cell(cells, {}).name == 7
     assert pick_cell(cells, {"architecture": "lstm", "optimizer": "sgd"}).name == 3
     assert pick_cell(cells, {"architecture": "lstm", "optimizer": "sgd", "epochs": 5}).name == 2
@@ -93,6 +96,30 @@ def test_the_best_cells_are_chosen_on_validation_over_all_seeds():
         best_cells(cells.assign(status="failed"))
 
 
+def test_a_tie_on_validation_is_broken_by_size_and_never_by_a_name():
+    cells = make_cells(lambda cell: 0.5, validation=lambda cell: 0.3, optimizer=["adam"])
+    cells["parameters"] = cells["architecture"].map({"lstm": 30, "gru": 20, "hybrid": 50})
+    renamed = cells.replace({"architecture": {"gru": "zru", "hybrid": "abc"}}).sort_values("architecture")
+    for named, first in ((cells, "gru"), (renamed, "zru")):
+        selected = select_settings(named)
+        assert selected.loc[0, ["architecture", "epochs"]].tolist() == [first, 5]
+        assert selected["within_one_error"].all()
+
+
+def test_settings_within_one_standard_error_of_the_best():
+    """Half of the best cell's 100 validation cases have a gain of one: a standard error of 0.05."""
+    cells = make_cells(lambda cell: 0.5, validation=lambda cell: 0.5 - 0.003 * cell["epochs"], optimizer=["adam"])
+    gains = np.arange(100) % 2
+    cells["validation_above"] = [np.where(gains, 0, 30)] * len(cells)
+    cells["validation_tied"] = [np.zeros(100, int)] * len(cells)
+    cells.loc[0, "validation_ndcg@10"] = 0.53
+    assert validation_gains(cells.iloc[0]).tolist() == gains.tolist()
+    selected = select_settings(cells)
+    assert selected.loc[0, ["architecture", "epochs", "validation"]].tolist() == ["lstm", 5, 0.53]
+    inside = selected[selected["within_one_error"]]
+    assert inside["epochs"].tolist() == [5, 5, 5], "0.485 is within 0.0503 of 0.53, and 0.44 is not"
+
+
 def test_contenders_are_compared_case_by_case():
     rows = {"gru": [0, 0, 0, 1] * 60, "lstm": [3, 0, 2, 1] * 60, "twin": [3, 0, 2, 1] * 60}
     measures = dict.fromkeys([*CLASS_METRICS, *RANKING_METRICS], 0.0)
@@ -102,17 +129,17 @@ def test_contenders_are_compared_case_by_case():
     }
     table = differences_of(contenders, [("lstm", "gru"), ("lstm", "twin")])
     assert list(table) == DIFFERENCES
-    assert table[["more", "less"]].to_numpy().tolist() == [["gru", "lstm"], ["lstm", "twin"]]
+    assert table[["higher", "lower"]].to_numpy().tolist() == [["gru", "lstm"], ["lstm", "twin"]]
     gru = table.iloc[0]
     error = 0.5 / np.sqrt(240)  # half of the cases differ, by one
-    assert gru["difference"] == 0.5 and not gru["alike"] and gru["p"] == pytest.approx(4 / 2001)  # two pairs
+    assert gru["difference"] == 0.5 and not gru["equivalent"] and gru["p"] == pytest.approx(4 / 2001)  # two pairs
     assert (gru["low"], gru["high"]) == (
         pytest.approx(0.5 - 1.96 * error, abs=0.01),
         pytest.approx(0.5 + 1.96 * error, abs=0.01),
     )
     assert gru["detectable"] == pytest.approx(2.80 * error, rel=0.01)
     twin = table.iloc[1]
-    assert twin["alike"] and (twin["difference"], twin["low"], twin["high"], twin["p"], twin["detectable"]) == (
+    assert twin["equivalent"] and (twin["difference"], twin["low"], twin["high"], twin["p"], twin["detectable"]) == (
         0,
         0,
         0,
@@ -138,16 +165,23 @@ def test_intervals_of_the_best_cells_hold_the_spread_between_seeds():
 
 def test_levels_are_compared_case_by_case_over_all_their_cells():
     hits = {("gru", 1): [0, 0, 0, 1], ("gru", 2): [0, 0, 5, 1], ("lstm", 1): [3, 0, 2, 1], ("lstm", 2): [1, 0, 2, 1]}
-    alike = {"activation": "softmax", "optimizer": "sgd", "batch_size": 64, "seed": 0, "split": "s", "tied": [0] * 4}
+    alike = {
+        "activation": "softmax",
+        "optimizer": "sgd",
+        "batch_size": 64,
+        "seed": 0,
+        "split": "s",
+        "tied": [0] * 4,
+    }
     rows = [alike | {"architecture": a, "epochs": e, "status": "ok", "above": above} for (a, e), above in hits.items()]
     rows.append(alike | {"architecture": "hybrid", "epochs": 1, "status": "failed", "above": []})
     # A scenario that only one of them finished says nothing of their difference.
     rows.append(alike | {"architecture": "lstm", "epochs": 3, "status": "ok", "above": [0] * 4})
     table = level_differences(pd.DataFrame(rows), "architecture")
-    assert table[["more", "less"]].to_numpy().tolist() == [["gru", "lstm"]]
+    assert table[["higher", "lower"]].to_numpy().tolist() == [["gru", "lstm"]]
     # GRU's cases: 1, 1, 0.5, 0; LSTM's: 0, 1, 0, 0.
     assert table["difference"][0] == pytest.approx(1.5 / 4)
-    assert not table["alike"][0] and table["p"][0] > 0.2
+    assert not table["equivalent"][0] and table["p"][0] > 0.2
 
 
 def test_repeated_measures_add_no_evidence():
@@ -156,7 +190,9 @@ def test_repeated_measures_add_no_evidence():
     twice = pd.concat([once, once.assign(epochs=20)], ignore_index=True)
     pd.testing.assert_frame_equal(level_differences(once, "optimizer"), level_differences(twice, "optimizer"))
     epochs = level_differences(twice, "epochs").iloc[0]
-    assert epochs["alike"] and epochs["difference"] == epochs["detectable"] == 0, "they are paired by training and case"
+    assert epochs["equivalent"] and epochs["difference"] == epochs["detectable"] == 0, (
+        "they are paired by training and case"
+    )
 
 
 def test_seeds_that_share_a_split_add_no_cases():

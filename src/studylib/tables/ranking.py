@@ -1,187 +1,18 @@
-"""The ranking evaluation: every model on every data set with every seed, judged on the same cases."""
+"""What the ranking evaluation says, from the ranks of its test cases: intervals, pairs of models, groups of cases."""
 
 from __future__ import annotations
 
-import functools
 import itertools
-import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from studylib.data.datasets import load
-from studylib.data.sessions import apply_filters, checksum
-from studylib.data.splits import Split, leave_one_out, split_as_given, split_by_time, with_candidates
-from studylib.errors import StudyError
-from studylib.evaluation.ranking import Ranks, rank_cases
+from studylib.comparison import METRICS, SHUFFLED, Comparison
+from studylib.data.splits import Split
 from studylib.evaluation.statistics import bootstrap_means, holm, interval, paired_differences
-from studylib.execution import WorkerDied, configure, fan_out
-from studylib.models import build, files
-from studylib.params import Execution, Model, Ranking, RankingDataset, slug, tuned
-from studylib.progress import track
-
-TRAINING_VERSION = 5
-"""Raised whenever the code of a model changes its numbers, so that kept ranks of before are not taken for new ones."""
-
-KEYS = ["dataset", "model", "seed", "protocol"]
-METRICS = ["hr@5", "hr@10", "ndcg@5", "ndcg@10", "mrr", "recall@20", "mrr@20"]
-COLUMNS = [*KEYS, "exclude_visited", *METRICS, "coverage@10", "cases", "parameters", "train_seconds", "epochs"]
-"""The columns of ``ranking.csv``. ``protocol`` is ``full`` (the whole catalogue), ``sampled-<n>`` (among n negatives) or
-`SHUFFLED`."""
-
-SHUFFLED = "shuffled"
-"""The whole catalogue after prefixes whose visits are in random order: what a model loses by it, the order is worth to it."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """One model trained once on one data set, by their labels."""
-
-    dataset: str
-    model: str
-    seed: int
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What the ranking evaluation gives.
-
-    Attributes:
-        table: one row a data set, model, seed and protocol: `COLUMNS`.
-        ranks: the `Ranks` behind each row, by (dataset, model, seed, protocol).
-        splits: the split of each data set.
-        models: the model file of each data set and model, where it is kept.
-    """
-
-    table: pd.DataFrame
-    ranks: dict[tuple[str, str, int, str], Ranks]
-    splits: dict[str, Split]
-    models: dict[tuple[str, str], Path] = field(default_factory=dict)
-
-
-def prepare(dataset: RankingDataset, ranking: Ranking, seed: int) -> Split:
-    """Load, filter and split a data set, with candidates drawn once for the data set and the study's seed."""
-    sessions = apply_filters(load(dataset, seed), dataset)
-    kind = dataset.split or ("given" if sessions.given else "leave-one-out")
-    if kind == "given":
-        split = split_as_given(sessions)
-    elif kind == "temporal":
-        split = split_by_time(sessions, dataset.test_fraction)
-    else:
-        split = leave_one_out(sessions)
-    return with_candidates(split, ranking.candidates, seed)
-
-
-def excludes_visited(ranking: Ranking, split: Split) -> bool:
-    """Whether the items that a visitor has seen are taken out of the lists: the study's choice, or what the data say."""
-    return split.learnt.revisits == 0 if ranking.exclude_visited is None else ranking.exclude_visited
-
-
-def compare(ranking: Ranking, execution: Execution, seed: int, folder: Path) -> Comparison:
-    """Train and judge every model whose ranks are not kept yet, keep them, and give all.
-
-    Of each data set and model, the one of the first seed is kept as well. It is for recommending, not for the tables: where its
-    file is missing and the ranks are there, nothing is trained again.
-
-    Args:
-        ranking, execution: the sections of the study.
-        seed: of the study: candidates, generated data and shuffled prefixes.
-        folder: of the study: the ranks are kept in its ``ranks/``, the models in its ``models/``.
-    """
-    kept = folder / "ranks"
-    kept.mkdir(parents=True, exist_ok=True)
-    splits = {dataset.label: prepare(dataset, ranking, seed) for dataset in ranking.datasets}
-    models = {(dataset, model.label): tuned(model, dataset) for dataset in splits for model in ranking.models}
-    names = {
-        Run(dataset, label, s): _name(Run(dataset, label, s), splits[dataset], model, ranking, execution, seed)
-        for (dataset, label), model in models.items()
-        for s in ranking.seeds
-    }
-    missing = [run for run, name in names.items() if not (kept / f"{name}.json").exists()]
-    judge = functools.partial(_judge, splits, models, ranking, execution, seed)
-    for run, result in track(fan_out(judge, missing, execution), "ranking, trainings", len(missing)):
-        if isinstance(result, WorkerDied):
-            raise StudyError(
-                f"{run.model} on {run.dataset}, seed {run.seed}: {result}; what is finished is kept. It may need more memory: "
-                "try 'execution: {workers: 1}' or a smaller model."
-            )
-        ranks, facts, file = result
-        if file is not None:
-            files.write(_model_file(folder, names[run]), file)
-        for protocol, some in ranks.items():
-            some.save(kept / f"{names[run]}.{protocol}.npz")
-        (kept / f"{names[run]}.json").write_text(json.dumps({**facts, "protocols": list(ranks)}), encoding="utf-8")
-
-    rows, every = [], {}
-    for run, name in names.items():
-        facts = json.loads((kept / f"{name}.json").read_text(encoding="utf-8"))
-        for protocol in facts.pop("protocols"):
-            ranks = Ranks.load(kept / f"{name}.{protocol}.npz")
-            every[run.dataset, run.model, run.seed, protocol] = ranks
-            rows.append(
-                {
-                    "dataset": run.dataset,
-                    "model": run.model,
-                    "seed": run.seed,
-                    "protocol": protocol,
-                    "exclude_visited": excludes_visited(ranking, splits[run.dataset]),
-                    **{metric: ranks.metric(metric, ranking.ties).mean() for metric in METRICS},
-                    "coverage@10": ranks.coverage(splits[run.dataset].train.n_items),
-                    "cases": len(ranks),
-                    **facts,
-                }
-            )
-    table = pd.DataFrame(rows)[COLUMNS].sort_values(KEYS, ignore_index=True)
-    of_first = {(run.dataset, run.model): _model_file(folder, name) for run, name in names.items()
-                if run.seed == ranking.seeds[0]}  # fmt: skip
-    return Comparison(table, every, splits, {key: file for key, file in of_first.items() if file.exists()})
-
-
-def _model_file(folder: Path, name: str) -> Path:
-    return folder / "models" / f"{name}.safetensors"
-
-
-def _judge(splits: dict, models: dict, ranking: Ranking, execution: Execution, seed: int, run: Run) -> tuple:
-    """The ranks by protocol, facts for the table, and the content of the model file (None but for the first seed).
-
-    The content comes back with the result, because a worker may have no disk of ours.
-    """
-    configure(execution)
-    split = splits[run.dataset]
-    chosen = models[run.dataset, run.model]
-    model = build(chosen, ranking.history, run.seed, execution.device, ranking.exclude_visited)
-    model.fit(split.learnt, split.validation if split.final is None else None)
-    ranks = rank_cases(model, split.test, ranking.history, ranking.exclude_visited)
-    shuffled = split.test.shuffled(ranking.history, seed)
-    ranks[SHUFFLED] = rank_cases(model, shuffled, ranking.history, ranking.exclude_visited)["full"]
-    facts = {
-        "parameters": model.parameters,
-        "train_seconds": round(model.train_seconds, 3),
-        "epochs": model.epochs,
-    }
-    return ranks, facts, files.to_bytes(model) if run.seed == ranking.seeds[0] else None
-
-
-def _name(run: Run, split: Split, model: Model, ranking: Ranking, execution: Execution, seed: int) -> str:
-    """A readable file name that ends in a checksum of all that determines the ranks."""
-    determinants = {
-        "split": split.checksum,
-        "candidates": checksum(split.test.candidates),
-        "model": model.model_dump(exclude={"label", "tuned"}),
-        "seed": run.seed,
-        "shuffle": seed,
-        "history": ranking.history,
-        "exclude_visited": ranking.exclude_visited,
-        "threads": execution.threads_per_worker,
-        "device": execution.device,
-        "version": TRAINING_VERSION,
-    }
-    digest = checksum(json.dumps(determinants, sort_keys=True).encode())[:12]
-    return f"{slug(run.dataset)}-{slug(run.model)}-{run.seed}-{digest}"
+from studylib.params.study import Ranking, RankingDataset
 
 
 def intervals(comparison: Comparison, ranking: Ranking, seed: int, metrics: list[str] = METRICS) -> pd.DataFrame:
@@ -206,7 +37,7 @@ def intervals(comparison: Comparison, ranking: Ranking, seed: int, metrics: list
     return pd.DataFrame(rows, columns=["dataset", "model", "protocol", "metric", "mean", "low", "high", "n"])
 
 
-def by_visits(comparison: Comparison, ranking: Ranking, seed: int, metrics: list[str] = METRICS) -> pd.DataFrame:
+def by_prefix_length(comparison: Comparison, ranking: Ranking, seed: int, metrics: list[str] = METRICS) -> pd.DataFrame:
     """Metrics against the whole catalogue by how many pages the model has seen of the session (at most ``history``).
 
     Returns:
@@ -219,7 +50,7 @@ def by_visits(comparison: Comparison, ranking: Ranking, seed: int, metrics: list
     return _by_group("visits", visits, VISIT_GROUPS, ranking.history, comparison, ranking, seed, metrics)
 
 
-def by_training_visits(
+def by_target_frequency(
     comparison: Comparison, ranking: Ranking, seed: int, metrics: list[str] = METRICS
 ) -> pd.DataFrame:
     """Metrics against the whole catalogue by how often the true next item was visited in training: new, rare, frequent ones.
@@ -238,7 +69,7 @@ def best_of_groups(curves: pd.DataFrame, column: str, words: str) -> str:
     """The best model of the first and the last group of each data set, in words.
 
     Args:
-        curves: of `by_visits` or `by_training_visits`, of one metric.
+        curves: of `by_prefix_length` or `by_target_frequency`, of one metric.
         column: ``visits`` or ``seen``.
         words: what a group is, with ``{}`` for its label.
     """
@@ -315,12 +146,12 @@ def pairs(comparison: Comparison, ranking: Ranking, seed: int, metric: str, marg
         found = paired_differences(values, compared, margin, resamples, seed, sessions)
         corrected = holm([d.p for d in found]) if found else []
         for (more, less), d, p in zip(compared, found, corrected, strict=True):
-            rows.append((dataset, protocol, labels[more], labels[less], d.mean, d.low, d.high, p, d.alike))
-    columns = ["dataset", "protocol", "more", "less", "difference", "low", "high", "p", "alike"]
+            rows.append((dataset, protocol, labels[more], labels[less], d.mean, d.low, d.high, p, d.equivalent))
+    columns = ["dataset", "protocol", "higher", "lower", "difference", "low", "high", "p", "equivalent"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def overturned(some: pd.DataFrame, others: pd.DataFrame, alpha: float = 0.05) -> pd.DataFrame:
+def reversed_pairs(some: pd.DataFrame, others: pd.DataFrame, alpha: float = 0.05) -> pd.DataFrame:
     """Pairs of models whose order is surely the opposite in ``others`` of what it is in ``some``.
 
     Args:
@@ -331,9 +162,9 @@ def overturned(some: pd.DataFrame, others: pd.DataFrame, alpha: float = 0.05) ->
         Columns ``dataset, above, below``: the models as they stand in ``some``.
     """
     opposite = some[some["p"] < alpha].merge(
-        others[others["p"] < alpha], left_on=["dataset", "more", "less"], right_on=["dataset", "less", "more"]
+        others[others["p"] < alpha], left_on=["dataset", "higher", "lower"], right_on=["dataset", "lower", "higher"]
     )
-    columns = {"dataset": "dataset", "more_x": "above", "less_x": "below"}
+    columns = {"dataset": "dataset", "higher_x": "above", "lower_x": "below"}
     return opposite[list(columns)].rename(columns=columns)
 
 
@@ -350,7 +181,7 @@ def split_in_time(ranking: Ranking) -> dict[str, str]:
     }
 
 
-def worth_of_order(comparison: Comparison, ranking: Ranking, seed: int, metric: str) -> pd.DataFrame:
+def order_sensitivity(comparison: Comparison, ranking: Ranking, seed: int, metric: str) -> pd.DataFrame:
     """What each model loses against the whole catalogue when the prefixes are shuffled, case by case.
 
     Returns:
@@ -373,13 +204,13 @@ def worth_of_order(comparison: Comparison, ranking: Ranking, seed: int, metric: 
     return pd.DataFrame(rows, columns=["dataset", "model", "ordered", "shuffled", "lost", "low", "high", "share"])
 
 
-def popularity_of_lists(comparison: Comparison, ranking: Ranking) -> pd.DataFrame:
+def popularity_bias(comparison: Comparison, ranking: Ranking) -> pd.DataFrame:
     """How popular the first ten of each list are, against the whole catalogue: does a model recommend hits alone?
 
     Returns:
         Columns ``dataset, model, top_share, percentile``: the share of the recommendations that are among the 1 % of the
         catalogue most visited in training, and their mean popularity as the share of the catalogue that is visited less or
-        as often (ties at their mean, so that one drawn at random has 0.5). The rows of the model ``true next items``
+        as often (ties at their mean, so that one drawn at random has 0.5). The rows of the model ``targets``
         are what the lists would be if all were right.
     """
     rows = []
@@ -392,7 +223,7 @@ def popularity_of_lists(comparison: Comparison, ranking: Ranking) -> pd.DataFram
             model.label: np.concatenate([comparison.ranks[dataset, model.label, s, "full"].top for s in ranking.seeds])
             for model in ranking.models
         }
-        for label, items in (lists | {"true next items": split.test.targets}).items():
+        for label, items in (lists | {"targets": split.test.targets}).items():
             items = items[items >= 0]
             rows.append((dataset, label, hits[items].mean(), percentile[items].mean()))
     return pd.DataFrame(rows, columns=["dataset", "model", "top_share", "percentile"])
@@ -408,9 +239,3 @@ def _case_values(comparison: Comparison, ranking: Ranking, key: tuple[str, str, 
     dataset, label, protocol = key
     seeds = [comparison.ranks[dataset, label, seed, protocol].metric(metric, ranking.ties) for seed in ranking.seeds]
     return np.mean(seeds, axis=0)
-
-
-def to_csv(table: pd.DataFrame, path: Path) -> None:
-    """Write ``ranking.csv``: `COLUMNS`, measures with six digits."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(path, index=False, float_format="%.6g")

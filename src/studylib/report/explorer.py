@@ -1,4 +1,4 @@
-"""The figure in which a reader picks a cell of the grid: its data, for `report_page/explorer.js` to draw."""
+"""The figure in which a reader picks a cell of the grid: its data, for `report/assets/explorer.js` to draw."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import math
 import numpy as np
 import pandas as pd
 
-from studylib.evaluation.cells import case_hits
 from studylib.evaluation.statistics import bootstrap_means, interval
 from studylib.figures import colours
 from studylib.grid import KEYS
+from studylib.tables.grid import case_hits
 
 
 def explorer(cells: pd.DataFrame, chosen: pd.Series, floor: pd.DataFrame) -> str:
@@ -23,7 +23,7 @@ def explorer(cells: pd.DataFrame, chosen: pd.Series, floor: pd.DataFrame) -> str
     Args:
         cells: of `grid.run_grid`, those that failed too.
         chosen: the cell to begin with.
-        floor: baselines (`grid.floor_measures`).
+        floor: baselines (`grid.baseline_measures`).
     """
     levels = {key: list(dict.fromkeys(cells[key].tolist())) for key in KEYS}
     by_settings = {tuple(cell[key] for key in KEYS): cell for _, cell in cells.iterrows()}

@@ -1,6 +1,6 @@
 """Executed notebooks become one HTML page that needs nothing but itself.
 
-nbconvert renders the cells (`report_page/cells.html.j2`); a few passes over the result then make one document of them:
+nbconvert renders the cells (`report/assets/cells.html.j2`); a few passes over the result then make one document of them:
 one h1, ids that are unique over the page, numbered figures, tables that can be sorted, formulas drawn. `page.html.j2` puts
 style, script and contents around it. Nothing depends on the time, so the same notebooks give the same bytes.
 
@@ -8,7 +8,8 @@ What a notebook may use, beside Markdown:
 
 - ``<figure class="study-figure" id="fig-NAME">`` with an inline ``<svg role="img">`` and a ``<figcaption>``. Figures are numbered
   here; ``[](#fig-NAME)`` in Markdown becomes a link that reads "Figure 3".
-- ``<div class="explorer">`` in a figure, after its drawing: `studylib.explorer` and ``explorer.js`` draw it anew as readers pick.
+- ``<div class="explorer">`` in a figure, after its drawing: `studylib.report.explorer` and ``explorer.js`` draw it anew as
+  readers pick.
 - ``<table>`` in any output; ``<caption>`` names it. A cell sorts by the number it begins with, or by ``data-value``. A row with
   an ``id`` gets an anchor; ``<a class="figure-link" href="#fig-NAME">`` becomes a link that reads "Figure 3" or, where the
   page has no such figure, a word.
@@ -38,7 +39,9 @@ from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 
-PAGE = Path(__file__).parent / "report_page"
+from studylib.paths import write
+
+ASSETS = Path(__file__).parent / "assets"
 OWN_IDS = ("main", "contents", "summary", "again")
 """Ids that `page.html.j2` uses itself."""
 
@@ -94,15 +97,15 @@ def write_report(notebooks: list[Path], destination: Path, title: str, question:
     _add_anchors(page)
 
     environment = Environment(
-        loader=PackageLoader("studylib", "report_page"), autoescape=True, undefined=StrictUndefined
+        loader=PackageLoader("studylib.report", "assets"), autoescape=True, undefined=StrictUndefined
     )
     environment.filters["label"] = lambda key: str(key).replace("_", " ")
     html = environment.get_template("page.html.j2").render(
         title=title,
         question=question,
         name=Path(destination).stem,
-        style=Markup((PAGE / "style.css").read_text(encoding="utf-8")),
-        script=Markup("".join((PAGE / name).read_text(encoding="utf-8") for name in ("explorer.js", "script.js"))),
+        style=Markup((ASSETS / "style.css").read_text(encoding="utf-8")),
+        script=Markup("".join((ASSETS / name).read_text(encoding="utf-8") for name in ("explorer.js", "script.js"))),
         summary=Markup(page.select_one("#summary").decode_contents()),
         chapters=Markup("\n".join(str(section) for section in page.select("section.chapter"))),
         contents=contents,
@@ -110,8 +113,7 @@ def write_report(notebooks: list[Path], destination: Path, title: str, question:
         provenance=provenance,
     )
     destination = Path(destination)
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    destination.write_text(html, encoding="utf-8", newline="\n")
+    write(destination, html)
     return destination
 
 
@@ -208,7 +210,7 @@ class _CellExporter(HTMLExporter):
 
 
 def _rendered(chapters: list[Chapter], summary: list[NotebookNode]) -> str:
-    exporter = _CellExporter(template_name="base", template_file=str(PAGE / "cells.html.j2"))
+    exporter = _CellExporter(template_name="base", template_file=str(ASSETS / "cells.html.j2"))
 
     def render(cells: list[NotebookNode]) -> str:
         notebook = nbformat.v4.new_notebook(cells=cells, metadata={"language_info": {"name": "python"}})

@@ -6,7 +6,9 @@ import pytest
 
 from studylib.errors import StudyError
 from studylib.models import build
-from studylib.params import Ranking, StudyParams, load_params, project_root, study_params
+from studylib.params.files import load_params, study_params
+from studylib.params.study import Ranking, StudyParams
+from studylib.paths import project_root
 
 
 @pytest.fixture

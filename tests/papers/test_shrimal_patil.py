@@ -4,8 +4,10 @@ import pandas as pd
 import pytest
 
 from studylib.evaluation.claims import COLUMNS, NOT_RUN
-from studylib.evaluation.ranking_claims import REPORTED, beside_the_paper, ranking_claims
-from studylib.params import Ranking, load_params, project_root
+from studylib.papers.shrimal_patil import REPORTED, beside_the_paper, ranking_claims
+from studylib.params.files import load_params
+from studylib.params.study import Ranking
+from studylib.paths import project_root
 
 HOLDS, FAILS, OPEN = "holds", "does not hold", "undecided"
 MODELS = ["popularity", "gru4rec", "sasrec", {"model": "gru4rec", "label": "small", "hidden": 8}]
@@ -22,7 +24,7 @@ def make_measured(means, dataset="grocery", protocol="sampled-99", metric="ndcg@
 
 
 def make_differences(*rows, dataset="grocery", protocol="sampled-99"):
-    columns = ["dataset", "protocol", "more", "less", "difference", "low", "high"]
+    columns = ["dataset", "protocol", "higher", "lower", "difference", "low", "high"]
     return pd.DataFrame([(dataset, protocol, *row) for row in rows], columns=columns)
 
 

@@ -7,35 +7,29 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from studylib import params as params_module
+from studylib import comparison as comparisons
+from studylib import kept as keeping
+from studylib.comparison import COLUMNS, KEYS, METRICS, Comparison, compare, excludes_visited, to_csv
 from studylib.data.sessions import Cases, Sessions
 from studylib.data.splits import Split, leave_one_out
 from studylib.errors import StudyError
-from studylib.evaluation import comparison as comparisons
-from studylib.evaluation.comparison import (
-    COLUMNS,
-    KEYS,
-    METRICS,
-    Comparison,
-    best_of_groups,
-    by_training_visits,
-    by_visits,
-    compare,
-    excludes_visited,
-    intervals,
-    overturned,
-    pairs,
-    popularity_of_lists,
-    split_in_time,
-    to_csv,
-    worth_of_order,
-)
 from studylib.evaluation.ranking import Ranks, rank_cases
 from studylib.execution import WorkerDied
 from studylib.models import files
 from studylib.models.baselines import Markov, Popularity
 from studylib.models.gru4rec import GRU4Rec
-from studylib.params import Execution, Ranking
+from studylib.params.study import Execution, Ranking
+from studylib.tables.ranking import (
+    best_of_groups,
+    by_prefix_length,
+    by_target_frequency,
+    intervals,
+    order_sensitivity,
+    pairs,
+    popularity_bias,
+    reversed_pairs,
+    split_in_time,
+)
 
 GRU = {"model": "gru4rec", "label": "small", "embedding": 4, "hidden": 4, "negatives": 8, "max_epochs": 2}
 LOG = {"dataset": "synthetic", "synthetic": {"sessions": 150, "items": 40, "mean_length": 4, "max_session": 20}}
@@ -55,12 +49,12 @@ def trained(monkeypatch):
     """Run the trainings in this process and note them."""
     trained = []
 
-    def here(function, tasks, execution):
+    def here(function, tasks, execution, running):
         for task in tasks:
             trained.append((task.model, task.seed))
             yield task, function(task)
 
-    monkeypatch.setattr(comparisons, "fan_out", here)
+    monkeypatch.setattr(keeping, "fan_out", here)
     return trained
 
 
@@ -88,7 +82,7 @@ def test_a_row_for_each_model_seed_and_protocol_with_all_columns(first, tmp_path
 
 def test_rows_are_the_means_of_the_kept_ranks(first):
     comparison, folder = first
-    assert len(list(folder.glob("ranks/*.npz"))) == len(comparison.table) == len(comparison.ranks)
+    assert 3 * len(list(folder.glob("ranks/*.npz"))) == len(comparison.table) == len(comparison.ranks)
     for row in comparison.table.to_dict("records"):
         ranks = comparison.ranks[tuple(row[key] for key in KEYS)]
         assert row["ndcg@10"] == ranks.metric("ndcg@10").mean()
@@ -138,9 +132,14 @@ def test_what_is_kept_is_not_trained_again(first, trained, monkeypatch):
 
 
 def test_another_setting_trains_what_it_touches(first, trained, monkeypatch, tmp_path):
-    ranks = Ranks(np.zeros(1, np.int32), np.zeros(1, np.int32), np.zeros((1, 10), np.int32), 40)
-    facts = {"parameters": 1, "train_seconds": 0.0, "epochs": 1}
-    monkeypatch.setattr(comparisons, "_judge", lambda *run: ({"full": ranks}, facts, None))
+    facts = {
+        "parameters": 1,
+        "train_seconds": 0.0,
+        "epochs": 1,
+        "protocols": {"full": {"listed": 40, "not_numbers": 0}},
+    }
+    ranks = {"full above": np.zeros(1, int), "full tied": np.zeros(1, int), "full top": np.zeros((1, 10), int)}
+    monkeypatch.setattr(comparisons, "_train", lambda *arguments: {arguments[-2]: keeping.Result(facts, ranks)})
 
     def train(seed=0, execution=EXECUTION, **changed):
         trained.clear()
@@ -161,7 +160,7 @@ def test_another_setting_trains_what_it_touches(first, trained, monkeypatch, tmp
 
 
 def test_tuned_settings_are_those_of_their_data_set(first, trained, monkeypatch, tmp_path):
-    monkeypatch.setattr(params_module, "project_root", lambda: tmp_path)
+    monkeypatch.setattr("studylib.params.files.project_root", lambda: tmp_path)
     path = tmp_path / "params" / "tuned" / "synthetic-mine.yaml"
     path.parent.mkdir(parents=True)
     path.write_text("{hidden: 7, embedding: 99}")
@@ -198,7 +197,7 @@ def test_any_number_of_workers_gives_the_same_table(first, tmp_path):
 
 
 def test_a_worker_that_died_is_said(monkeypatch, tmp_path):
-    monkeypatch.setattr(comparisons, "fan_out", lambda f, tasks, execution: ((t, WorkerDied("it died")) for t in tasks))
+    monkeypatch.setattr(keeping, "fan_out", lambda f, tasks, *_: ((t, WorkerDied("it died")) for t in tasks))
     with pytest.raises(StudyError, match="markov on synthetic, seed 1: it died"):
         compare(Ranking(**SMALL), EXECUTION, 0, tmp_path)
 
@@ -216,7 +215,7 @@ def test_intervals_are_over_cases_that_count_with_their_mean_over_seeds(first):
 
 def test_groups_of_visits_by_hand(first):
     ranking = Ranking(**SMALL | {"history": 6})
-    curves = by_visits(first[0], ranking, 0, ["hr@10", "mrr"])
+    curves = by_prefix_length(first[0], ranking, 0, ["hr@10", "mrr"])
     lengths = first[0].splits["synthetic"].test.prefix_lengths
     sizes = {"1": (lengths == 1).sum(), "2": (lengths == 2).sum(), "3": (lengths == 3).sum(), "4": (lengths == 4).sum()}
     sizes["5+"] = (lengths >= 5).sum()
@@ -273,14 +272,14 @@ def test_every_two_models_are_compared_with_correction():
                              ["popularity", "markov", "item-knn"])  # fmt: skip
     table = pairs(every, ranking, 0, "hr@10")
     assert table["protocol"].tolist() == ["full"] * 3 + ["sampled-9"] * 3
-    found = table[:3].set_index(["more", "less"])
+    found = table[:3].set_index(["higher", "lower"])
     assert set(found.index) == {("item-knn", "popularity"), ("item-knn", "markov"), ("popularity", "markov")}
     first = found.loc[("item-knn", "markov")]
     gained = (better == 1).mean() - hit.mean()
     assert first["difference"] == pytest.approx(gained) and first["low"] < gained < first["high"]
     assert first["p"] == pytest.approx(3 / 2001), "the smallest of three, so three times as much"
     same = found.loc[("popularity", "markov")]
-    assert (same["difference"], same["p"], same["alike"]) == (0, 1, True) and not first["alike"]
+    assert (same["difference"], same["p"], same["equivalent"]) == (0, 1, True) and not first["equivalent"]
     alone, one = made_up({("markov", 0, "full"): [1, 2]}, ["markov"])
     assert pairs(alone, one, 0, "mrr").empty
 
@@ -295,10 +294,10 @@ def test_the_pairs_that_the_other_protocol_turns_over():
         ("shop", "sampled-9", "c", "b", 0.001),
         ("other", "sampled-9", "c", "a", 0.001),
     ]
-    differences = pd.DataFrame(rows, columns=["dataset", "protocol", "more", "less", "p"])
+    differences = pd.DataFrame(rows, columns=["dataset", "protocol", "higher", "lower", "p"])
     full, sampled = (differences[differences["protocol"] == protocol] for protocol in ("full", "sampled-9"))
-    assert overturned(full, sampled).to_numpy().tolist() == [["shop", "a", "b"]]
-    assert overturned(full, sampled, alpha=0.3)["below"].tolist() == ["b", "c", "c"]
+    assert reversed_pairs(full, sampled).to_numpy().tolist() == [["shop", "a", "b"]]
+    assert reversed_pairs(full, sampled, alpha=0.3)["below"].tolist() == ["b", "c", "c"]
 
 
 def test_a_data_set_under_one_split_in_time_as_well():
@@ -329,7 +328,7 @@ def test_pairs_compare_the_mean_over_the_seeds():
     positions[("popularity", 1)] = positions[("popularity", 0)]
     every, ranking = made_up({(*key, "full"): p for key, p in positions.items()}, ["popularity", "markov"])
     row = pairs(every, ranking, 0, "hr@10").iloc[0]
-    assert (row["more"], row["less"], row["difference"]) == ("markov", "popularity", 1 / 8)
+    assert (row["higher"], row["lower"], row["difference"]) == ("markov", "popularity", 1 / 8)
 
 
 def test_what_the_order_is_worth():
@@ -337,7 +336,7 @@ def test_what_the_order_is_worth():
     positions = {("markov", 0, "full"): ordered, ("markov", 0, "shuffled"): shuffled}
     positions |= {("popularity", 0, "full"): ordered, ("popularity", 0, "shuffled"): ordered}
     every, ranking = made_up(positions, ["markov", "popularity"])
-    markov, popularity = worth_of_order(every, ranking, 0, "hr@10").to_dict("records")
+    markov, popularity = order_sensitivity(every, ranking, 0, "hr@10").to_dict("records")
     assert (markov["ordered"], markov["shuffled"], markov["lost"], markov["share"]) == (
         0.6,
         0.3,
@@ -349,7 +348,7 @@ def test_what_the_order_is_worth():
 
 
 def test_order_is_worth_nothing_to_models_that_do_not_look_at_it(first):
-    table = worth_of_order(first[0], Ranking(**SMALL), 0, "mrr").set_index("model")
+    table = order_sensitivity(first[0], Ranking(**SMALL), 0, "mrr").set_index("model")
     assert table.loc["popularity", "lost"] == 0 and table.loc["markov", "low"] > 0
 
 
@@ -359,7 +358,7 @@ def test_groups_by_how_often_the_true_item_was_seen():
     positions = [1] * 15 + [30] * 15 + [1] * 40 + [30] * 19
     train = [[1, 1], [1, 1], [2] * 60]
     every, ranking = made_up({("markov", 0, "full"): positions}, ["markov"], train, targets)
-    table = by_training_visits(every, ranking, 0, ["hr@10"])
+    table = by_target_frequency(every, ranking, 0, ["hr@10"])
     assert table[["seen", "mean", "n"]].values.tolist() == [["1-4", 0.5, 30], ["50+", 1.0, 40]]
     assert table.loc[0, "low"] < 0.4 and table.loc[0, "high"] > 0.6
 
@@ -369,10 +368,10 @@ def test_the_popularity_of_lists_by_hand():
     train = [[7, 7, 7, 8], [8, 9]]
     every, ranking = made_up({("markov", 0, "full"): [1, 1]}, ["markov"], train, np.array([7, 9]))
     every.ranks["shop", "markov", 0, "full"].top[:, :2] = [[7, 9], [8, 0]]
-    markov, true = popularity_of_lists(every, ranking).to_dict("records")
+    markov, true = popularity_bias(every, ranking).to_dict("records")
     never, nine, eight, seven = 98.5 / 200, 197.5 / 200, 198.5 / 200, 199.5 / 200
     assert markov["top_share"] == 2 / 4 and markov["percentile"] == pytest.approx((seven + nine + eight + never) / 4)
-    assert true["model"] == "true next items" and true["top_share"] == 1 / 2
+    assert true["model"] == "targets" and true["top_share"] == 1 / 2
     assert true["percentile"] == pytest.approx((seven + nine) / 2)
 
 

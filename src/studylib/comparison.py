@@ -1,0 +1,184 @@
+"""The ranking evaluation: every model on every data set with every seed, judged on the same cases."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from studylib.data.datasets import load
+from studylib.data.sessions import apply_filters, checksum
+from studylib.data.splits import Split, leave_one_out, split_as_given, split_by_time, with_candidates
+from studylib.errors import StudyError
+from studylib.evaluation.ranking import Ranks, rank_cases
+from studylib.execution import WorkerDied, configure
+from studylib.kept import Result, Store, complete, key
+from studylib.models import build, files, implementation
+from studylib.params.files import tuned
+from studylib.params.models import ModelParams
+from studylib.params.study import Execution, Ranking, RankingDataset
+from studylib.paths import slug, write
+
+KEYS = ["dataset", "model", "seed", "protocol"]
+METRICS = ["hr@5", "hr@10", "ndcg@5", "ndcg@10", "mrr", "recall@20", "mrr@20"]
+COLUMNS = [*KEYS, "exclude_visited", *METRICS, "coverage@10", "cases", "parameters", "train_seconds", "epochs"]
+"""The columns of ``ranking.csv``. ``protocol`` is ``full`` (the whole catalogue), ``sampled-<n>`` (among n negatives) or
+`SHUFFLED`."""
+
+SHUFFLED = "shuffled"
+"""The whole catalogue after prefixes whose visits are in random order: what a model loses by it, the order is worth to it."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One model trained once on one data set, by their labels."""
+
+    dataset: str
+    model: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What the ranking evaluation gives.
+
+    Attributes:
+        table: one row a data set, model, seed and protocol: `COLUMNS`.
+        ranks: the `Ranks` behind each row, by (dataset, model, seed, protocol).
+        splits: the split of each data set.
+        models: the model file of each data set and model, where it is kept.
+    """
+
+    table: pd.DataFrame
+    ranks: dict[tuple[str, str, int, str], Ranks]
+    splits: dict[str, Split]
+    models: dict[tuple[str, str], Path] = field(default_factory=dict)
+
+
+def prepare(dataset: RankingDataset, ranking: Ranking, seed: int) -> Split:
+    """Load, filter and split a data set, with candidates drawn once for the data set and the study's seed."""
+    sessions = apply_filters(load(dataset, seed), dataset)
+    kind = dataset.split or ("given" if sessions.given else "leave-one-out")
+    if kind == "given":
+        split = split_as_given(sessions)
+    elif kind == "temporal":
+        split = split_by_time(sessions, dataset.test_fraction)
+    else:
+        split = leave_one_out(sessions)
+    return with_candidates(split, ranking.candidates, seed)
+
+
+def excludes_visited(ranking: Ranking, split: Split) -> bool:
+    """Whether the items that a visitor has seen are taken out of the lists: the study's choice, or what the data say."""
+    return split.learnt.revisits == 0 if ranking.exclude_visited is None else ranking.exclude_visited
+
+
+def compare(ranking: Ranking, execution: Execution, seed: int, folder: Path) -> Comparison:
+    """Train and judge every model whose ranks are not kept yet, keep them, and give all.
+
+    Of each data set and model, the one of the first seed is kept as well. It is for recommending, not for the tables: where its
+    file is missing and the ranks are there, nothing is trained again.
+
+    Args:
+        ranking, execution: the sections of the study.
+        seed: of the study: candidates, generated data and shuffled prefixes.
+        folder: of the study: the ranks are kept in its ``ranks/``, the models in its ``models/``.
+    """
+    splits = {dataset.label: prepare(dataset, ranking, seed) for dataset in ranking.datasets}
+    entries = {(dataset, model.label): tuned(model, dataset) for dataset in splits for model in ranking.models}
+    runs = [Run(dataset, label, s) for dataset, label in entries for s in ranking.seeds]
+    names = {r: _name(r, splits[r.dataset], entries[r.dataset, r.model], ranking, execution, seed) for r in runs}
+    store = Store(folder / "ranks", "03_ranking_evaluation")
+    train = functools.partial(_train, splits, entries, ranking, execution, seed)
+    complete(store, names, _itself, train, _died, execution, "ranking, trainings")
+    return _read(store, names, splits, ranking)
+
+
+def _itself(run: Run) -> Run:
+    return run
+
+
+def _died(run: Run, runs: list[Run], death: WorkerDied) -> dict:
+    raise StudyError(
+        f"{run.model} on {run.dataset}, seed {run.seed}: {death}; what is finished is kept. It may need more memory: "
+        "try 'execution: {workers: 1}' or a smaller model."
+    )
+
+
+def _read(store: Store, names: dict[Run, str], splits: dict[str, Split], ranking: Ranking) -> Comparison:
+    rows, every = [], {}
+    for run, name in names.items():
+        result = store.load(name)
+        facts = dict(result.facts)
+        split = splits[run.dataset]
+        for protocol, counts in facts.pop("protocols").items():
+            arrays = (result.arrays[f"{protocol} {array}"] for array in ARRAYS)
+            ranks = every[run.dataset, run.model, run.seed, protocol] = Ranks(*arrays, **counts)
+            rows.append(
+                {
+                    "dataset": run.dataset,
+                    "model": run.model,
+                    "seed": run.seed,
+                    "protocol": protocol,
+                    "exclude_visited": excludes_visited(ranking, split),
+                    **{metric: ranks.metric(metric, ranking.ties).mean() for metric in METRICS},
+                    "coverage@10": ranks.coverage(split.train.n_items),
+                    "cases": len(ranks),
+                    **facts,
+                }
+            )
+    table = pd.DataFrame(rows)[COLUMNS].sort_values(KEYS, ignore_index=True)
+    of_first = {(r.dataset, r.model): store.model(name) for r, name in names.items() if r.seed == ranking.seeds[0]}
+    return Comparison(table, every, splits, {key: file for key, file in of_first.items() if file.exists()})
+
+
+ARRAYS = ("above", "tied", "top")
+"""Of the `Ranks` of each protocol, as they are kept."""
+
+
+def _train(
+    splits: dict, entries: dict, ranking: Ranking, execution: Execution, seed: int, run: Run, runs: list[Run]
+) -> dict[Run, Result]:
+    """Train and judge one model, in a worker. The content of the model file comes back with the ranks, because a worker may
+    have no disk of ours.
+    """
+    configure(execution)
+    split = splits[run.dataset]
+    entry = entries[run.dataset, run.model]
+    model = build(entry, ranking.history, run.seed, execution.device, ranking.exclude_visited)
+    model.fit(split.learnt, split.validation if split.final is None else None)
+    ranks = rank_cases(model, split.test, ranking.history, ranking.exclude_visited)
+    shuffled = split.test.shuffled(ranking.history, seed)
+    ranks[SHUFFLED] = rank_cases(model, shuffled, ranking.history, ranking.exclude_visited)["full"]
+    facts = {
+        "parameters": model.parameters,
+        "train_seconds": round(model.train_seconds, 3),
+        "epochs": model.epochs,
+        "protocols": {name: {"listed": r.listed, "not_numbers": r.not_numbers} for name, r in ranks.items()},
+    }
+    arrays = {f"{name} {array}": getattr(r, array) for name, r in ranks.items() for array in ARRAYS}
+    return {run: Result(facts, arrays, files.to_bytes(model) if run.seed == ranking.seeds[0] else None)}
+
+
+def _name(run: Run, split: Split, model: ModelParams, ranking: Ranking, execution: Execution, seed: int) -> str:
+    """A readable file name that ends in a checksum of all that determines the ranks."""
+    determinants = {
+        "split": split.checksum,
+        "candidates": checksum(split.test.candidates),
+        "model": model.model_dump(exclude={"label", "tuned"}),
+        "seed": run.seed,
+        "shuffle": seed,
+        "history": ranking.history,
+        "exclude_visited": ranking.exclude_visited,
+        "threads": execution.threads_per_worker,
+        "device": execution.device,
+        "version": implementation(model).version,
+    }
+    return f"{slug(run.dataset)}-{slug(run.model)}-{run.seed}-{key(determinants, 12)}"
+
+
+def to_csv(table: pd.DataFrame, path: Path) -> None:
+    """Write ``ranking.csv``: `COLUMNS`, measures with six digits."""
+    write(path, table.to_csv(index=False, float_format="%.6g"))

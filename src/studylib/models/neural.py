@@ -1,0 +1,220 @@
+"""The one training loop of the neural models, and how they score: a model is a network over item vectors.
+
+The one idea behind the speed: a step only ever touches the rows of the item tables that its batch needs (inputs, targets
+and negatives), so that its time does not depend on the size of the catalogue.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from abc import abstractmethod
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from studylib.data.sessions import Cases, Sessions
+from studylib.errors import StudyError
+from studylib.evaluation.ranking import validation_ndcg
+from studylib.models.base import Recommender
+from studylib.models.batches import BATCHES, Batch, NegativeSampler, pad
+from studylib.models.losses import algorithm_1, bpr, bpr_max, cross_entropy
+from studylib.models.optimizer import Optimizer
+from studylib.params.models import Trained
+from studylib.progress import track
+
+
+class NeuralRecommender(Recommender):
+    """A network in PyTorch, trained with early stopping on validation NDCG@10; the best weights are restored.
+
+    Args:
+        history: the last events that a prediction is based on.
+        seed: of the initial weights, the negatives and the order of the batches.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        settings: those of the model's entry in `studylib.params.models`, which has their meanings and defaults.
+
+    Attributes:
+        network: item vectors (n, steps, width) to output vectors, with the ``tables`` of the items: ``input``, perhaps
+            ``output``, and ``bias`` (n_items, 1).
+        watch: asked after each epoch, with its number and the best validation value so far, whether to stop.
+        curve: the loss of each epoch and its validation value.
+    """
+
+    settings: Trained
+    ROWS = 128
+    """Prefixes that go through the network at a time when they are scored."""
+
+    def __init__(self, history: int = 20, seed: int = 0, device: str = "auto", **settings):
+        super().__init__(history, seed, device, **settings)
+        self.device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        self.watch: Callable[[int, float], bool] = lambda epoch, best: False
+
+    @abstractmethod
+    def build(self, n_items: int) -> nn.Module:
+        """The network for a catalogue of this size, with its initial weights."""
+
+    def _fit(self, train: Sessions, validation: Cases | None) -> None:
+        chosen = self.settings
+        if not (train.lengths > 1).any():
+            raise StudyError(
+                "There is nothing to learn: no training session has two visits. Use longer sessions, or another split."
+            )
+        torch.manual_seed(self.seed)
+        random = np.random.default_rng(self.seed)
+        self.network = self.build(train.n_items).to(self.device)
+        self.parameters = sum(p.numel() for p in self.network.parameters())
+        self.sampler = NegativeSampler(self.popularity, chosen.alpha, self.device)
+        optimizer = Optimizer(self.network, chosen)
+        has_validation = validation is not None and len(validation) > 0
+        if has_validation and len(validation) > chosen.validation_cases:
+            some = np.random.default_rng(0).choice(len(validation), chosen.validation_cases, replace=False)
+            validation = validation.take(np.sort(some))
+
+        self.curve: list[dict[str, float]] = []
+        best_value, best_weights, best_epoch = -1.0, None, 0
+        for epoch in track(range(1, chosen.max_epochs + 1), f"{chosen.label}, epochs at most"):
+            self.network.train()
+            if chosen.schedule == "cosine":
+                optimizer.rate = chosen.learning_rate * (1 + np.cos(np.pi * (epoch - 1) / chosen.max_epochs)) / 2
+            losses, state = [], None
+            for batch in BATCHES[chosen.batches](train, chosen.batch_size, self.history, random):
+                loss, gradients, state = self.gradients(batch, state, optimizer.take)
+                optimizer.step(gradients)
+                losses.append(loss)
+            optimizer.flush()
+            self.epochs = epoch
+            self.curve.append({"epoch": epoch, "loss": float(torch.stack(losses).mean())})
+            if not has_validation:
+                continue
+            value = validation_ndcg(self, validation, self.history, chosen.validation)
+            self.curve[-1]["validation_ndcg@10"] = value
+            if value > best_value:
+                best_value, best_epoch = value, epoch
+                best_weights = {name: weight.clone() for name, weight in self.network.state_dict().items()}
+            elif epoch - best_epoch >= chosen.patience:
+                break
+            if self.watch(epoch, best_value):
+                break
+        if best_weights is not None:
+            self.network.load_state_dict(best_weights)
+
+    def gradients(
+        self, batch: Batch, state: list[Tensor] | None, take: Callable[[Tensor | None], dict[str, Tensor]]
+    ) -> tuple[Tensor, dict[str, Tensor], list[Tensor]]:
+        """The loss of a batch and its gradient.
+
+        Args:
+            state: after the batch before, where this one goes on from there.
+            take: gives the rows, int64 (None: all), of the item tables.
+
+        Returns:
+            The loss; the gradient of each parameter by its name, of the item tables for the rows alone; the state after.
+        """
+        inputs = torch.from_numpy(batch.inputs).to(self.device)
+        targets = torch.from_numpy(batch.targets).to(self.device)
+        is_case = targets >= 0
+        targets = targets[is_case]
+        negatives = self._negatives(targets)
+        rows = None
+        if negatives is not None:
+            # The rows that the step needs become small tables of their own, and items the numbers of their rows.
+            parts = (inputs, targets, negatives)
+            rows, index = torch.unique(torch.cat([part.reshape(-1) for part in parts]), return_inverse=True)
+            index = index.split([part.numel() for part in parts])
+            inputs, targets, negatives = (i.view(part.shape) for i, part in zip(index, parts, strict=True))
+        some = {name: table.requires_grad_() for name, table in take(rows).items()}
+        before = None if batch.lanes is None else self._carry(state, torch.from_numpy(batch.lanes).to(self.device))
+        with self._precision():
+            # Over (n, steps, width), dropout1d takes out whole visits.
+            given = F.dropout1d(F.embedding(inputs, some["input"]), self.settings.dropout_items)
+            vectors, after = self.network(given, before)
+            loss = self._loss(vectors[is_case].to(some["bias"].dtype), targets, negatives, rows, some)
+        weights = {name: weight for name, weight in self.network.named_parameters() if not name.startswith("tables.")}
+        weights |= {f"tables.{name}": table for name, table in some.items()}
+        gradients = dict(zip(weights, torch.autograd.grad(loss, list(weights.values())), strict=True))
+        return loss.detach(), gradients, [tensor.detach().to(some["bias"].dtype) for tensor in after]
+
+    def _negatives(self, targets: Tensor) -> Tensor | None:
+        """int64 (n_negatives,) for the batch, or (n_cases, n_negatives) for each case; None for the whole catalogue."""
+        chosen = self.settings
+        if not 0 < chosen.negatives < len(self.popularity):
+            return None
+        if chosen.negatives_of == "case":
+            return self.sampler.draw(len(targets), chosen.negatives)
+        drawn = self.sampler.draw(chosen.negatives)
+        return torch.cat([drawn, targets]) if chosen.batch_negatives else drawn
+
+    def _loss(
+        self, vectors: Tensor, targets: Tensor, negatives: Tensor | None, rows: Tensor | None, tables: dict[str, Tensor]
+    ) -> Tensor:
+        """The loss of the cases; vectors (n, out), targets (n,), the numbers of their rows in ``tables``."""
+        chosen = self.settings
+        output, bias = tables.get("output", tables["input"]), tables["bias"][:, 0]
+        if negatives is None:
+            scores = F.linear(vectors, output, bias)
+            if chosen.loss == "cross-entropy":
+                return F.cross_entropy(scores, targets)
+            positive, negative = scores.gather(1, targets[:, None])[:, 0], scores
+            same = torch.arange(len(output), device=targets.device) == targets[:, None]
+        else:
+            if chosen.loss == "cross-entropy" and chosen.log_q:
+                bias = bias - self._log_expected(rows, len(targets))
+            # The gradient of an embedding is faster than that of an index.
+            positive = (vectors * F.embedding(targets, output)).sum(-1) + bias[targets]
+            items = F.embedding(negatives, output)
+            if negatives.dim() == 1:
+                negative = F.linear(vectors, items, bias[negatives])
+            else:
+                negative = torch.einsum("ne,nke->nk", vectors, items) + bias[negatives]
+            same = negatives == targets[:, None]
+        if chosen.score_activation == "elu":
+            positive, negative = F.elu(positive), F.elu(negative)
+        if chosen.loss == "bpr-max":
+            return bpr_max(positive, negative, same, chosen.regularisation)
+        return {"cross-entropy": cross_entropy, "bpr": bpr, "algorithm-1": algorithm_1}[chosen.loss](
+            positive, negative, same
+        )
+
+    def _log_expected(self, rows: Tensor, n_cases: int) -> Tensor:
+        """float32 (n_rows,): the logarithm of how often each item is expected among the negatives of a case."""
+        expected = self.settings.negatives * self.sampler.probability[rows]
+        if self.settings.batch_negatives:
+            expected = expected + n_cases * self.sampler.share[rows]
+        return expected.log().float()
+
+    def _carry(self, state: list[Tensor] | None, lanes: Tensor) -> list[Tensor]:
+        """The state that each lane goes on from: that of the lane before, zeros where a session begins."""
+        begins = lanes < 0
+        if state is None:
+            state = self.network.start(len(lanes))
+        return [tensor[lanes.clamp(min=0)].masked_fill(begins[:, None], 0) for tensor in state]
+
+    def _precision(self) -> contextlib.AbstractContextManager:
+        if self.settings.precision == "float32":
+            return contextlib.nullcontext()
+        return torch.autocast(torch.device(self.device).type, torch.bfloat16)
+
+    @torch.inference_mode()
+    def score(self, prefixes: Sessions) -> np.ndarray:
+        self.network.eval()
+        from_end = np.repeat(prefixes.offsets[1:], prefixes.lengths) - np.arange(len(prefixes.items))
+        prefixes = prefixes.select(from_end <= self.history)
+        tables = self.network.tables
+        last = []
+        by_length = np.argsort(prefixes.lengths, kind="stable")  # so that little padding goes through the network
+        for start in range(0, len(prefixes), self.ROWS):
+            inputs, lengths = pad(prefixes, by_length[start : start + self.ROWS])
+            with self._precision():
+                vectors, _ = self.network(F.embedding(torch.from_numpy(inputs).to(self.device), tables["input"]))
+            last.append(vectors[torch.arange(len(inputs)), torch.from_numpy(lengths - 1)].float())
+        last = torch.cat(last)[torch.from_numpy(np.argsort(by_length, kind="stable"))]
+        return F.linear(last, tables.get("output", tables["input"]), tables["bias"][:, 0]).cpu().numpy()
+
+    def state(self) -> dict[str, np.ndarray]:
+        return {name: weight.cpu().numpy() for name, weight in self.network.state_dict().items()}
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        self.network = self.build(len(self.vocabulary)).to(self.device)
+        self.network.load_state_dict({name: torch.from_numpy(weight) for name, weight in state.items()})

@@ -1,0 +1,94 @@
+"""Optimizers for item tables of which a step needs only a few rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from studylib.params.models import Trained
+
+
+class Optimizer:
+    """Adam, or Adagrad with momentum (as in the official GRU4Rec), that moves only the rows of the item tables in a step.
+
+    Adam moves a row on after its gradient was zero, too: its mean gradient decays and goes on pushing. A row makes up for
+    the steps without it when it is taken again, by the sum of the series of these pushes. So the training is that of
+    `torch.optim.Adam`, but for weight decay, which only acts on the rows of a step.
+    """
+
+    BETA, BETA_SQUARE, EPSILON = 0.9, 0.999, 1e-8
+    RATIO = BETA / BETA_SQUARE**0.5
+    """Of a push to the one before, while the gradient is zero."""
+    SETTLED = 20_000
+    """Steps after which Adam's corrections for its start at zero are one."""
+
+    def __init__(self, network: nn.Module, settings: Trained):
+        self.settings, self.rate = settings, settings.learning_rate
+        self.weights = {name: weight.data for name, weight in network.named_parameters()}
+        self.moments = {name: (torch.zeros_like(w), torch.zeros_like(w)) for name, w in self.weights.items()}
+        self.steps = 0
+        self.last_step = torch.zeros(len(network.tables["bias"]), 1, device=network.tables["bias"].device)
+        """float32 (n_items, 1): the step up to which a row has moved."""
+        corrections = np.arange(1, self.SETTLED + 2)
+        corrections = np.sqrt(1 - self.BETA_SQUARE**corrections) / (1 - self.BETA**corrections)
+        left = [self.RATIO / (1 - self.RATIO)]
+        for correction in corrections[::-1]:
+            left.append(self.RATIO * (correction + left[-1]))
+        self.left_to_push = torch.tensor(left[:0:-1], dtype=torch.float32, device=self.last_step.device)
+        """All pushes to come after a step if the gradient stays zero, in units of the mean over the root of the square."""
+
+    @torch.no_grad()
+    def take(self, rows: Tensor | None) -> dict[str, Tensor]:
+        """The ``rows`` (None: all) of the item tables as they are at this step, to compute a gradient with."""
+        self.rows = rows
+        self.taken = {name: [weight, *self.moments[name]] for name, weight in self.weights.items()}
+        tables = [name for name in self.taken if name.startswith("tables.")]
+        if rows is not None:
+            for name in tables:
+                self.taken[name] = [whole.index_select(0, rows) for whole in self.taken[name]]
+        if self.settings.optimizer == "adam":
+            self._catch_up(
+                [self.taken[name] for name in tables], self.last_step if rows is None else self.last_step[rows]
+            )
+        return {name.removeprefix("tables."): self.taken[name][0] for name in tables}
+
+    def _catch_up(self, parts: list[list[Tensor]], last_step: Tensor) -> None:
+        missed = self.steps - last_step
+        left = self.left_to_push.take(last_step.long().clamp_(max=self.SETTLED))
+        pushes = left - self.RATIO**missed * self.left_to_push[min(self.steps, self.SETTLED)]
+        fading, fading_square = self.BETA**missed, self.BETA_SQUARE**missed
+        for weight, mean, square in parts:
+            weight.sub_(mean * (self.rate * pushes) / square.sqrt().add_(self.EPSILON))
+            mean.mul_(fading)
+            square.mul_(fading_square)
+
+    @torch.no_grad()
+    def step(self, gradients: dict[str, Tensor]) -> None:
+        """Move the rows that were taken, and all other weights, by their gradients."""
+        self.steps += 1
+        for name, gradient in gradients.items():
+            part = self.taken[name]
+            if self.settings.l2:
+                gradient = gradient.add(part[0], alpha=self.settings.l2)
+            (self._adam if self.settings.optimizer == "adam" else self._adagrad)(*part, gradient)
+            if name.startswith("tables.") and self.rows is not None:
+                for whole, moved in zip((self.weights[name], *self.moments[name]), part, strict=True):
+                    whole.index_copy_(0, self.rows, moved)
+        self.last_step[slice(None) if self.rows is None else self.rows] = self.steps
+
+    def flush(self) -> None:
+        """Bring every row up to this step."""
+        self.take(None)
+        self.last_step.fill_(self.steps)
+
+    def _adam(self, weight: Tensor, mean: Tensor, square: Tensor, gradient: Tensor) -> None:
+        mean.lerp_(gradient, 1 - self.BETA)
+        square.mul_(self.BETA_SQUARE).addcmul_(gradient, gradient, value=1 - self.BETA_SQUARE)
+        divisor = (square / (1 - self.BETA_SQUARE**self.steps)).sqrt_().add_(self.EPSILON)
+        weight.addcdiv_(mean, divisor, value=-self.rate / (1 - self.BETA**self.steps))
+
+    def _adagrad(self, weight: Tensor, velocity: Tensor, square: Tensor, gradient: Tensor) -> None:
+        square.addcmul_(gradient, gradient)
+        velocity.mul_(self.settings.momentum).addcdiv_(gradient, (square + 1e-6).sqrt_(), value=-self.rate)
+        weight.add_(velocity)

@@ -1,0 +1,218 @@
+"""The settings of every model, and where its class is: what `ranking.models` may name, with every default in one place.
+
+An entry is a class: its ``model`` is the name in a params file, ``implementation`` the module and class below `studylib.models`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal, Union
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Architecture = Literal["lstm", "gru", "hybrid", "hybrid-gru-lstm"]
+LAYERS = {"lstm": ["lstm"], "gru": ["gru"], "hybrid": ["lstm", "gru"], "hybrid-gru-lstm": ["gru", "lstm"]}
+"""Recurrent layers of each architecture from the input on. The text of section 2 of Toledo & Rezende 2020 stacks the hybrid as
+LSTM then GRU, its Table 3 as GRU then LSTM."""
+Protocol = Literal["full", "sampled"]
+Weighting = Literal["equal", "linear", "quadratic", "harmonic"]
+
+
+class ModelParams(Section):
+    implementation: ClassVar[str]
+    model: str
+    label: str
+    """How tables and figures call the model; its name where there is no label."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The keyword arguments of the model's class."""
+        return self.model_dump(exclude={"model", "label", "tuned"})
+
+
+class Tunable(ModelParams):
+    tuned: str | None = None
+    """Take what this entry does not set from ``params/tuned/<data set>-<this>.yaml``, where `studylib tune` has put it."""
+    validation: Protocol = "full"
+    """Against which items the NDCG@10 of the validation cases is measured that settings and epochs are chosen by: the whole
+    catalogue, or the candidates."""
+
+
+class Popularity(ModelParams):
+    implementation: ClassVar[str] = "baselines.Popularity"
+    model: Literal["popularity"] = "popularity"
+    label: str = "popularity"
+
+
+class Markov(ModelParams):
+    implementation: ClassVar[str] = "baselines.Markov"
+    model: Literal["markov"] = "markov"
+    label: str = "markov"
+
+
+class ItemKnn(Tunable):
+    """Item-kNN; the defaults were chosen on validation cases of `grocery`, `ml-100k`, `yelp` and `rsc15-100k`."""
+
+    implementation: ClassVar[str] = "neighbours.ItemKNN"
+    model: Literal["item-knn"] = "item-knn"
+    label: str = "item-knn"
+    decay: float = Field(0.7, ge=0, le=1)
+    """What a visit weighs against the one after it: 0, only the last visit counts; 1, all count alike."""
+    shrinkage: float = Field(10.0, ge=0)
+    """Added to the number of sessions with each item."""
+
+
+class SessionKnn(Tunable):
+    """V-SKNN; the defaults were chosen on validation cases, as those of `ItemKnn`."""
+
+    implementation: ClassVar[str] = "neighbours.SessionKNN"
+    model: Literal["session-knn"] = "session-knn"
+    label: str = "session-knn"
+    neighbours: int = Field(200, ge=1)
+    sample: int = Field(1000, ge=1)
+    """The most recent sessions that share an item, among which the neighbours are sought."""
+    weighting: Weighting = "harmonic"
+    """Of the items of the current session in the similarity, by how long ago they were visited."""
+    score_weighting: Weighting = "harmonic"
+    """Of a neighbour, by how long ago the latest item was visited that it shares."""
+    cosine: bool = True
+    """Divide by the square root of the length of the past session."""
+    idf: float = Field(1.0, ge=0)
+    """How much more rare items count: the factor of the logarithm."""
+
+
+class Bpr(Tunable):
+    """Matrix factorisation by BPR; the defaults were chosen on validation cases, as those of `ItemKnn`."""
+
+    implementation: ClassVar[str] = "factors.BPR"
+    model: Literal["bpr-mf"] = "bpr-mf"
+    label: str = "bpr-mf"
+    factors: int = Field(64, ge=1)
+    learning_rate: float = Field(0.1, gt=0)
+    l2: float = Field(0.01, ge=0)
+    fold_in: float = Field(2.0, gt=0)
+    """Times the mean of the factors of the visited items, which stands for the user."""
+    max_epochs: int = Field(200, ge=10, multiple_of=10)
+    patience: int = Field(30, ge=10)
+    """Epochs without a better validation NDCG@10 after which training stops; it is looked at every 10 epochs."""
+
+
+class Trained(Tunable):
+    """What the neural models share: one training loop, so that only their networks differ."""
+
+    embedding: int = Field(64, ge=1)
+    dropout_items: float = Field(0.2, ge=0, lt=1)
+    """Of whole visits: the network learns to do without any one of them."""
+    dropout_embedding: float = Field(0.5, ge=0, lt=1)
+    dropout_hidden: float = Field(0.4, ge=0, lt=1)
+
+    loss: Literal["cross-entropy", "bpr-max", "bpr", "algorithm-1"] = "cross-entropy"
+    score_activation: Literal["linear", "elu"] = "linear"
+    """`bpr-max` only: of the scores in training; it does not change their order."""
+    regularisation: float = Field(1.0, ge=0)
+    """`bpr-max` only: the weight of the negatives' squared scores."""
+    negatives: int = Field(512, ge=0)
+    """Sampled negatives; with 0, or as many as the catalogue has items, the whole catalogue is scored."""
+    negatives_of: Literal["batch", "case"] = "batch"
+    """All cases of a batch share their negatives, or each has its own."""
+    batch_negatives: bool = False
+    """The targets of the other cases of the batch are negatives too."""
+    alpha: float = Field(0.5, ge=0)
+    """Negatives are drawn with probability proportional to popularity**alpha; 0 is uniform."""
+    log_q: bool = True
+    """`cross-entropy` only: correct the scores for how likely each item was drawn."""
+
+    batches: Literal["sequences", "session-parallel", "prefixes"] = "sequences"
+    batch_size: int = Field(64, ge=1)
+    """Rows a step: sessions, lanes or prefixes."""
+    optimizer: Literal["adam", "adagrad"] = "adam"
+    momentum: float = Field(0.0, ge=0, lt=1)
+    """`adagrad` only."""
+    learning_rate: float = Field(6e-3, gt=0)
+    schedule: Literal["constant", "cosine"] = "cosine"
+    """cosine: the rate falls to zero over ``max_epochs``."""
+    l2: float = Field(1e-5, ge=0)
+    """Weight decay of what a step moves."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the network's products, where the device has it; weights and losses stay in float32."""
+    max_epochs: int = Field(20, ge=1)
+    patience: int = Field(5, ge=1)
+    """Epochs without a better validation NDCG@10 after which training stops."""
+    validation_cases: int = Field(5000, ge=1)
+    """Looked at after each epoch, at most; the same ones whatever the seed."""
+
+    @model_validator(mode="after")
+    def _training_agrees(self) -> Trained:
+        if self.batch_negatives and self.negatives_of == "case":
+            raise ValueError("'batch_negatives' goes with 'negatives_of: batch'")
+        if self.score_activation == "elu" and self.loss != "bpr-max":
+            raise ValueError("'score_activation: elu' goes with 'loss: bpr-max'")
+        return self
+
+
+class Gru4Rec(Trained):
+    """Sizes of Shrimal & Patil 2024, section 4.1.
+
+    The other defaults were found on `grocery`, where test values stood beside the validation values that they were compared by.
+    `studylib tune` tries them first, and keeps them only where the validation cases of a data set prefer nothing else.
+    """
+
+    implementation: ClassVar[str] = "gru4rec.GRU4Rec"
+    model: Literal["gru4rec"] = "gru4rec"
+    label: str = "gru4rec"
+
+    cell: Architecture = "gru"
+    layers: int = Field(1, ge=1)
+    """How many times the recurrent layers of ``cell`` are stacked."""
+    item_embedding: Literal["shared", "separate", "none"] = "shared"
+    """Scores use the rows of the input embedding, or rows of their own; none: one-hot items go into the first layer."""
+    hidden: int = Field(128, ge=1)
+    input_decay: float = Field(0.0, ge=0, lt=1)
+    """The input is a weighted mean of the items so far, each worth this much of the one after it; 0: the current item."""
+    deep_input: bool = False
+    """Deeper recurrent layers see the input too."""
+    feed_forward: int = Field(0, ge=0)
+    """Layers (tanh) between the recurrent ones and the scores."""
+
+    @model_validator(mode="after")
+    def _first_layer_takes_the_items(self) -> Gru4Rec:
+        if self.item_embedding == "none" and self.cell not in ("gru", "hybrid-gru-lstm"):
+            raise ValueError("'item_embedding: none' needs a GRU as the first layer: cell 'gru' or 'hybrid-gru-lstm'")
+        return self
+
+
+class SasRec(Trained):
+    """Self-attention over the visits (Kang & McAuley 2018), trained as GRU4Rec is."""
+
+    implementation: ClassVar[str] = "sasrec.SASRec"
+    model: Literal["sasrec"] = "sasrec"
+    label: str = "sasrec"
+
+    blocks: int = Field(2, ge=1)
+    heads: int = Field(1, ge=1)
+    dropout_embedding: float = Field(0.4, ge=0, lt=1)
+    dropout_hidden: float = Field(0.4, ge=0, lt=1)
+    learning_rate: float = Field(2e-3, gt=0)
+
+    @model_validator(mode="after")
+    def _has_no_state(self) -> SasRec:
+        if self.batches == "session-parallel":
+            raise ValueError("'batches: session-parallel' needs a recurrent network: take 'sequences' or 'prefixes'")
+        if self.embedding % self.heads:
+            raise ValueError("'embedding' must be a multiple of 'heads'")
+        return self
+
+
+def _entries(kind: type[ModelParams]) -> list[type[ModelParams]]:
+    """The classes below ``kind`` that name a model, in the order in which they are written."""
+    return [e for c in kind.__subclasses__() for e in ([c] if "implementation" in vars(c) else []) + _entries(c)]
+
+
+MODELS: dict[str, type[ModelParams]] = {entry.model_fields["model"].default: entry for entry in _entries(ModelParams)}
+"""The entries by their names."""
+
+Model = Annotated[Union[tuple(MODELS.values())], Field(discriminator="model")]  # noqa: UP007 - of a tuple

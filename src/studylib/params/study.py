@@ -1,0 +1,286 @@
+"""What a study is: one pydantic model per section of a params file, with every default in one place.
+
+The defaults are those of the quickstart, so an empty file is the quickstart.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from studylib.params.models import Architecture, Gru4Rec, Markov, Model, Popularity, Section
+
+Reader = Literal["sequences", "events", "jsonl", "rechorus", "parquet"]
+Activation = Literal["softmax", "tanh", "sigmoid"]
+Optimizer = Literal["sgd", "adam", "rmsprop", "adagrad"]
+
+READER_OPTIONS = {
+    "sequences": {"separator", "leading_user"},
+    "events": {"separator", "header", "user", "item", "time"},
+    "jsonl": {"user", "item", "time"},
+    "rechorus": set(),
+    "parquet": {"user", "item", "time"},
+}
+"""The options that each reader takes, beside ``path``."""
+
+
+class Synthetic(Section):
+    """The generated log (`studylib.data.synthetic`)."""
+
+    sessions: int = Field(6000, ge=10)
+    items: int = Field(100, ge=10)
+    mean_length: float = Field(6.0, gt=1)
+    max_session: int = Field(16, ge=2)
+    popularity_exponent: float = Field(1.0, ge=0)
+    successors: int = Field(4, ge=1)
+    weights: tuple[float, float] = (0.4, 0.45)
+    """Probability that a visit follows from the last page, and from the one before it; else it follows popularity."""
+
+    @field_validator("weights")
+    @classmethod
+    def _are_probabilities(cls, weights: tuple[float, float]) -> tuple[float, float]:
+        if min(weights) < 0 or sum(weights) >= 1:
+            raise ValueError("the two weights must not be negative and must sum to less than 1")
+        return weights
+
+
+class Log(Section):
+    """Where a log comes from and what of it is kept: a name of the registry, or a reader with a path and its options."""
+
+    dataset: str | None = None
+    reader: Reader | None = None
+    path: str | None = None
+    separator: str | None = None
+    header: bool = True
+    leading_user: bool = False
+    user: str | int | None = None
+    item: str | int | None = None
+    time: str | int | None = None
+    synthetic: Synthetic = Synthetic()
+
+    max_sessions: int | None = Field(None, ge=1)
+    min_length: int = Field(2, ge=2)
+    k_core: int | None = Field(None, ge=1)
+    collapse_repeats: bool = False
+
+    @field_validator("user", "item", "time", mode="before")
+    @classmethod
+    def _is_a_column(cls, column: Any) -> Any:
+        if column is not None and (isinstance(column, bool) or not isinstance(column, str | int)):
+            raise ValueError("must be the name of a column or its number from 0 on")
+        return column
+
+    @field_validator("separator")
+    @classmethod
+    def _tab_may_be_written(cls, separator: str | None) -> str | None:
+        return "\t" if separator == r"\t" else separator  # YAML keeps the backslash unless it is in double quotes
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Log:
+        if (self.dataset is None) == (self.reader is None):
+            raise ValueError("give either 'dataset' (a name of the registry) or 'reader' with its 'path'")
+        if "synthetic" in self.model_fields_set and self.dataset != "synthetic":
+            raise ValueError("'synthetic' goes with 'dataset: synthetic' alone")
+        given = self.model_fields_set & {"path", *set().union(*READER_OPTIONS.values())}
+        if self.dataset is not None:
+            if given:
+                raise ValueError(f"'dataset' knows its own files: leave out {', '.join(sorted(given))}")
+        elif self.path is None:
+            raise ValueError(f"the reader {self.reader!r} needs a 'path'")
+        elif unknown := given - {"path"} - READER_OPTIONS[self.reader]:
+            options = ", ".join(sorted(READER_OPTIONS[self.reader])) or "none"
+            raise ValueError(
+                f"the reader {self.reader!r} has no option {', '.join(sorted(unknown))} (it has: {options})"
+            )
+        return self
+
+
+class Data(Log):
+    """The log of notebooks 01 and 02 and its 80/20 split (Toledo & Rezende 2020, section 2)."""
+
+    dataset: str | None = "synthetic"
+    max_length: int = Field(40, ge=1)
+    """Input visits before the target; the last ones are kept (40 steps in Tables 1-3)."""
+    test_fraction: float = Field(0.2, gt=0, lt=1)
+    split_seed: int | None = None
+    """None: the seed of the run, so that a seed stands for another split and another initialisation."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _reader_replaces_default(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("reader") is not None:
+            return {"dataset": None, **values}
+        return values
+
+
+class Grid(Section):
+    """The cells of Toledo & Rezende 2020, Table 4, for each architecture of Tables 1-3."""
+
+    architectures: list[Architecture] = ["lstm", "gru", "hybrid"]
+    activations: list[Activation] = ["softmax"]
+    optimizers: list[Optimizer] = ["adam", "rmsprop"]
+    optimizer_settings: Literal["keras2", "keras3"] = "keras2"
+    compare_settings: bool = False
+    """Train the softmax cells of the fewest epochs with the other optimizer settings too."""
+    learning_rate: dict[Optimizer, Annotated[float, Field(gt=0)]] = {}
+    batch_sizes: list[Annotated[int, Field(ge=1)]] = [64]
+    epochs: list[Annotated[int, Field(ge=1)]] = [5, 15]
+    units: int = Field(128, ge=1)
+    seeds: list[Annotated[int, Field(ge=0)]] = [0]
+
+    @field_validator("architectures", "activations", "optimizers", "batch_sizes", "epochs", "seeds")
+    @classmethod
+    def _some_and_distinct(cls, values: list) -> list:
+        if not values or len(set(values)) < len(values):
+            raise ValueError("the list must not be empty and must not name a value twice")
+        return values
+
+
+class RankingDataset(Log):
+    """One data set of the ranking evaluation."""
+
+    name: str | None = None
+    """How tables and figures call it; the registry's name where there is one."""
+    split: Literal["leave-one-out", "temporal", "given"] | None = None
+    """None: as given where the source has a split of its own, else leave-one-out."""
+    test_fraction: float = Field(0.1, gt=0, lt=0.5)
+    """`temporal` only: the share of all events after the point in time, and again before it for validation."""
+
+    @model_validator(mode="after")
+    def _has_a_name(self) -> RankingDataset:
+        if self.dataset is None and not self.name:
+            raise ValueError("a data set that is not of the registry needs a 'name'")
+        return self
+
+    @property
+    def label(self) -> str:
+        return self.name or self.dataset or ""
+
+
+class Ablation(Section):
+    """What the choices of the training are worth: GRU4Rec changed one step at a time."""
+
+    datasets: list[str]
+    """Of the ranking's data sets, by their labels."""
+    seeds: list[Annotated[int, Field(ge=0)]] = [0]
+    steps: list[Gru4Rec]
+    """Each needs a label, and keeps what the steps before it have set."""
+
+    @field_validator("steps", mode="before")
+    @classmethod
+    def _steps_add_up(cls, steps: Any) -> Any:
+        if not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
+            return steps
+        return list(itertools.accumulate(steps, lambda before, step: {**before, **step}))
+
+    @field_validator("steps")
+    @classmethod
+    def _steps_have_labels(cls, steps: list[Gru4Rec]) -> list[Gru4Rec]:
+        if len({step.label for step in steps}) < max(2, len(steps)):
+            raise ValueError("there must be at least two steps, each with a label of its own")
+        return steps
+
+
+class Ranking(Section):
+    """The ranking evaluation of Shrimal & Patil 2024, section 4.1."""
+
+    datasets: list[RankingDataset] = [RankingDataset(dataset="synthetic")]
+    models: list[Model] = [Popularity(), Markov(), Gru4Rec()]
+    history: int = Field(20, ge=1)
+    """The last visits of a prefix that a model sees (Shrimal & Patil 2024, section 4.1)."""
+    candidates: int = Field(99, ge=1)
+    exclude_visited: bool | None = None
+    """Take the items that a visitor has seen out of the lists; None: where no training session visits an item twice."""
+    ties: Literal["mean", "conservative", "standard"] = "mean"
+    seeds: list[Annotated[int, Field(ge=0)]] = [0]
+    ablation: Ablation | None = None
+
+    @field_validator("datasets", mode="before")
+    @classmethod
+    def _names_are_datasets(cls, values: Any) -> Any:
+        return [{"dataset": v} if isinstance(v, str) else v for v in values] if isinstance(values, list) else values
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _names_are_models(cls, values: Any) -> Any:
+        return [{"model": v} if isinstance(v, str) else v for v in values] if isinstance(values, list) else values
+
+    @field_validator("datasets", "models")
+    @classmethod
+    def _some(cls, values: list) -> list:
+        if not values:
+            raise ValueError("the list must not be empty")
+        return values
+
+    @field_validator("seeds")
+    @classmethod
+    def _some_and_distinct(cls, values: list) -> list:
+        if not values or len(set(values)) < len(values):
+            raise ValueError("the list must not be empty and must not name a value twice")
+        return values
+
+    @model_validator(mode="after")
+    def _labels_are_distinct(self) -> Ranking:
+        for kind, labels in (("model", self.models), ("data set", self.datasets)):
+            seen = [x.label for x in labels]
+            if twice := next((x for x in seen if seen.count(x) > 1), None):
+                raise ValueError(f"two entries are the {kind} {twice!r}: give each a label of its own")
+        return self
+
+    @model_validator(mode="after")
+    def _ablation_has_its_datasets(self) -> Ranking:
+        labels = [dataset.label for dataset in self.datasets]
+        if self.ablation and (unknown := [name for name in self.ablation.datasets if name not in labels]):
+            raise ValueError(f"the ablation's data set {unknown[0]!r} is none of the ranking's: {', '.join(labels)}")
+        return self
+
+    @property
+    def ablated(self) -> Ranking:
+        """The evaluation of the ablation's steps in place of the models.
+
+        Raises:
+            ValueError: there is no ablation.
+        """
+        if self.ablation is None:
+            raise ValueError("there is no 'ranking.ablation'")
+        datasets = [dataset for dataset in self.datasets if dataset.label in self.ablation.datasets]
+        changed = {"datasets": datasets, "models": self.ablation.steps, "seeds": self.ablation.seeds, "ablation": None}
+        return self.model_copy(update=changed)
+
+
+class Execution(Section):
+    backend: Literal["loky", "dask"] = "loky"
+    """Processes of this machine, or the workers of a Dask cluster."""
+    scheduler: str | None = None
+    """The address of the cluster's scheduler, such as ``tcp://host:8786``; `dask` only."""
+    workers: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
+    """`loky` only: trainings side by side; auto: as many as the machine has cores for."""
+    threads_per_worker: int = Field(1, ge=1)
+    keras_backend: Literal["tensorflow", "jax", "torch"] = "tensorflow"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    @field_validator("workers", mode="before")
+    @classmethod
+    def _auto_or_a_number(cls, workers: Any) -> Any:
+        if workers != "auto" and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
+            raise ValueError("must be 'auto' or a number from 1 on")
+        return workers
+
+    @model_validator(mode="after")
+    def _dask_has_a_scheduler(self) -> Execution:
+        if (self.backend == "dask") != (self.scheduler is not None):
+            raise ValueError("'scheduler' (such as tcp://host:8786) goes with 'backend: dask', and the other way round")
+        return self
+
+
+class StudyParams(Section):
+    """One study: `reports/<name>.html` and `reports/<name>/`."""
+
+    name: str = Field("quickstart", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
+    seed: int = Field(0, ge=0)
+    data: Data = Data()
+    grid: Grid = Grid()
+    ranking: Ranking = Ranking()
+    execution: Execution = Execution()

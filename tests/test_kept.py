@@ -1,0 +1,107 @@
+"""What is kept: whole or not there, checked when it is read, and never trained by reading."""
+
+import json
+
+import numpy as np
+import pytest
+
+from studylib import kept
+from studylib.errors import StudyError
+from studylib.kept import Result, Store, complete, key
+from studylib.params.study import Execution
+
+RESULT = Result({"loss": float("nan"), "curve": [0.1, 2.5], "status": "ok"}, {"above": np.arange(5, dtype=np.int32)})
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "cells", "02_grid_training")
+
+
+def test_what_is_kept_comes_back(store):
+    assert not store.has("a")
+    store.keep("a", RESULT)
+    assert store.has("a")
+    back = store.load("a")
+    assert json.dumps(back.facts) == json.dumps(RESULT.facts)
+    np.testing.assert_array_equal(back.arrays["above"], RESULT.arrays["above"])
+    assert back.arrays["above"].dtype == np.int32
+    store.keep("b", RESULT)
+    for suffix in ("json", "npz"):
+        assert (store.folder / f"a.{suffix}").read_bytes() == (store.folder / f"b.{suffix}").read_bytes()
+    assert sorted(path.name for path in store.folder.iterdir()) == ["a.json", "a.npz", "b.json", "b.npz"]
+
+
+def test_the_model_is_kept_beside(store):
+    store.keep("a", Result({}, {}, b"a model"))
+    assert store.model("a").read_bytes() == b"a model" and store.model("a").parent.name == "models"
+
+
+def damage(path, how):
+    content = path.read_bytes()
+    changed = {
+        "cut": content[: len(content) // 2],
+        "empty": b"",
+        "flip": content[:-9] + bytes([content[-9] ^ 1]) + content[-8:],
+    }
+    path.write_bytes(changed[how])
+
+
+@pytest.mark.parametrize("suffix", ["json", "npz"])
+@pytest.mark.parametrize("how", ["cut", "empty", "flip"])
+def test_what_is_damaged_is_set_aside_with_a_word_and_made_again(store, suffix, how):
+    store.keep("a", RESULT)
+    damage(store.folder / f"a.{suffix}", how)
+    with pytest.raises(StudyError, match=r"a\.json is damaged: run notebook 02_grid_training"):
+        store.load("a")
+    with pytest.warns(UserWarning, match=r"a\.json is damaged: set aside as a\.damaged"):
+        assert not store.has("a")
+    assert (store.folder / "a.damaged").exists() and not store.has("a")
+    store.keep("a", RESULT)
+    assert store.has("a")
+
+
+@pytest.mark.parametrize("content", ["[1]", "null", "{}", '{"checksums": 3}', '{"checksums": {}, "status": "ok"}', "7"])
+def test_what_is_no_result_is_damaged(store, content):
+    store.keep("a", RESULT)
+    (store.folder / "a.json").write_text(content)
+    with pytest.raises(StudyError, match="is damaged"):
+        store.load("a")
+
+
+def test_a_result_without_its_arrays_is_damaged(store):
+    store.keep("a", RESULT)
+    (store.folder / "a.npz").unlink()
+    with pytest.raises(StudyError, match="is damaged"):
+        store.load("a")
+
+
+def test_reading_what_is_not_there_names_the_notebook(store):
+    with pytest.raises(StudyError, match=r"b\.json is not there yet: run notebook 02_grid_training"):
+        store.load("b")
+
+
+def test_a_failed_result_can_be_read_and_is_made_again(store):
+    store.keep("a", Result({"status": kept.FAILED}))
+    assert not store.has("a") and store.load("a").facts == {"status": "failed"}
+
+
+def test_only_what_is_missing_is_trained_and_a_training_may_give_several(store, monkeypatch):
+    monkeypatch.setattr(kept, "fan_out", lambda f, tasks, *_: ((task, f(task)) for task in tasks))
+    trained = []
+
+    def train(task, items):
+        trained.append((task, items))
+        return {item: Result({"item": item}) for item in items}
+
+    names = {(task, n): f"{task}{n}" for task in "ab" for n in (1, 2)}
+    store.keep("a2", RESULT)
+    for _ in range(2):
+        complete(store, names, lambda item: item[0], train, None, Execution(), "trainings")
+    assert trained == [("a", [("a", 1)]), ("b", [("b", 1), ("b", 2)])]
+    assert store.load("b2").facts == {"item": ["b", 2]} and store.load("a2").facts["status"] == "ok"
+
+
+def test_a_key_is_of_all_that_determines():
+    assert key({"a": 1, "b": 2}) == key({"b": 2, "a": 1}) != key({"a": 1, "b": 3})
+    assert len(key({})) == 20 and len(key({}, 12)) == 12
