@@ -48,10 +48,10 @@ def test_ids_one_a_line(studylib, chain):
 
 
 def test_unknown_ids_are_one_sentence_beside_the_result(studylib, chain):
-    said = "studylib: 2 visits were left out, never seen in training: x, y.\n"
+    said = "studylib: 2 events were left out, never seen in training: x, y.\n"
     assert studylib(chain, "--session", "x|b|y") == (0, "c\na\n", said)
     popular = (
-        "studylib: 1 visit was left out, never seen in training: x; the most popular items are recommended instead.\n"
+        "studylib: 1 event was left out, never seen in training: x; the most popular items are recommended instead.\n"
     )
     assert studylib(chain, "--session", "x") == (0, "b\nc\na\n", popular)
 
@@ -77,4 +77,4 @@ def test_the_installed_command(chain):
     command = [Path(sys.executable).parent / "studylib", "recommend", chain, "--session", "q|b", "-k", "1"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stdout) == (0, "c\n")
-    assert done.stderr == "studylib: 1 visit was left out, never seen in training: q.\n"
+    assert done.stderr == "studylib: 1 event was left out, never seen in training: q.\n"

@@ -67,9 +67,9 @@ def failed(cells):
     return cells
 
 
-PAGES = pd.DataFrame({"visits": [1, 2, 5, 400], "pages": [900, 300, 40, 1]})
-USERS = pd.DataFrame({"visits": [2, 3, 40], "users": [500, 100, 2]})
-LONG = pd.DataFrame({"visits": [2, 3, 4000], "users": [500, 100, 2]})
+PAGES = pd.DataFrame({"events": [1, 2, 5, 400], "items": [900, 300, 40, 1]})
+USERS = pd.DataFrame({"events": [2, 3, 40], "sessions": [500, 100, 2]})
+LONG = pd.DataFrame({"events": [2, 3, 4000], "sessions": [500, 100, 2]})
 FLOOR = pd.DataFrame({metric: [0.05, 0.3] for metric in figures.CLASS_METRICS}, index=["popularity", "markov"])
 SHARES = pd.DataFrame({"gru": [0.5, 0.1], "lstm": [0.3, 0.1], "draw": [0.2, 0.8]}, index=["accuracy", "f1"])
 ONE = {"architectures": ["gru"], "activations": ["softmax"], "epochs": [5]}

@@ -1,4 +1,4 @@
-"""The ranking evaluation: every model on every data set with every seed, judged on the same cases."""
+"""The ranking evaluation: every model on every data set with every seed, evaluated on the same cases."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ COLUMNS = [*KEYS, "exclude_visited", *METRICS, "coverage@10", "cases", "paramete
 `SHUFFLED`."""
 
 SHUFFLED = "shuffled"
-"""The whole catalogue after prefixes whose visits are in random order: what a model loses by it, the order is worth to it."""
+"""The whole catalogue after prefixes whose events are in random order: what a model loses by it is its order sensitivity."""
 
 
 @dataclass(frozen=True)
-class Run:
+class Training:
     """One model trained once on one data set, by their labels."""
 
     dataset: str
@@ -42,10 +42,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the ranking evaluation gives.
+    """The results of the ranking evaluation.
 
     Attributes:
-        table: one row a data set, model, seed and protocol: `COLUMNS`.
+        table: one row per data set, model, seed and protocol: `COLUMNS`.
         ranks: the `Ranks` behind each row, by (dataset, model, seed, protocol).
         splits: the split of each data set.
         models: the model file of each data set and model, where it is kept.
@@ -71,15 +71,15 @@ def prepare(dataset: RankingDataset, ranking: Ranking, seed: int) -> Split:
 
 
 def excludes_visited(ranking: Ranking, split: Split) -> bool:
-    """Whether the items that a visitor has seen are taken out of the lists: the study's choice, or what the data say."""
-    return split.learnt.revisits == 0 if ranking.exclude_visited is None else ranking.exclude_visited
+    """Whether the items of a session are left out of its lists: as the study sets it, else where no session has repeats."""
+    return not split.learnt.has_repeats if ranking.exclude_visited is None else ranking.exclude_visited
 
 
 def compare(ranking: Ranking, execution: Execution, seed: int, folder: Path) -> Comparison:
-    """Train and judge every model whose ranks are not kept yet, keep them, and give all.
+    """Train and evaluate every model whose ranks are not kept yet, keep them, and return all.
 
     Of each data set and model, the one of the first seed is kept as well. It is for recommending, not for the tables: where its
-    file is missing and the ranks are there, nothing is trained again.
+    file is missing and the ranks are kept, nothing is trained again.
 
     Args:
         ranking, execution: the sections of the study.
@@ -88,39 +88,40 @@ def compare(ranking: Ranking, execution: Execution, seed: int, folder: Path) -> 
     """
     splits = {dataset.label: prepare(dataset, ranking, seed) for dataset in ranking.datasets}
     entries = {(dataset, model.label): tuned(model, dataset) for dataset in splits for model in ranking.models}
-    runs = [Run(dataset, label, s) for dataset, label in entries for s in ranking.seeds]
-    names = {r: _name(r, splits[r.dataset], entries[r.dataset, r.model], ranking, execution, seed) for r in runs}
+    trainings = [Training(dataset, label, s) for dataset, label in entries for s in ranking.seeds]
+    names = {t: _name(t, splits[t.dataset], entries[t.dataset, t.model], ranking, execution, seed) for t in trainings}
     store = Store(folder / "ranks", "03_ranking_evaluation")
     train = functools.partial(_train, splits, entries, ranking, execution, seed)
     complete(store, names, _itself, train, _died, execution, "ranking, trainings")
     return _read(store, names, splits, ranking)
 
 
-def _itself(run: Run) -> Run:
-    return run
+def _itself(training: Training) -> Training:
+    return training
 
 
-def _died(run: Run, runs: list[Run], death: WorkerDied) -> dict:
+def _died(training: Training, trainings: list[Training], death: WorkerDied) -> dict:
     raise StudyError(
-        f"{run.model} on {run.dataset}, seed {run.seed}: {death}; what is finished is kept. It may need more memory: "
-        "try 'execution: {workers: 1}' or a smaller model."
+        f"{training.model} on {training.dataset}, seed {training.seed}: {death}; what is finished is kept. It may need more "
+        "memory: try 'execution: {workers: 1}' or a smaller model."
     )
 
 
-def _read(store: Store, names: dict[Run, str], splits: dict[str, Split], ranking: Ranking) -> Comparison:
-    rows, every = [], {}
-    for run, name in names.items():
+def _read(store: Store, names: dict[Training, str], splits: dict[str, Split], ranking: Ranking) -> Comparison:
+    rows, ranks_of = [], {}
+    for training, name in names.items():
         result = store.load(name)
         facts = dict(result.facts)
-        split = splits[run.dataset]
+        split = splits[training.dataset]
         for protocol, counts in facts.pop("protocols").items():
             arrays = (result.arrays[f"{protocol} {array}"] for array in ARRAYS)
-            ranks = every[run.dataset, run.model, run.seed, protocol] = Ranks(*arrays, **counts)
+            ranks = Ranks(*arrays, **counts)
+            ranks_of[training.dataset, training.model, training.seed, protocol] = ranks
             rows.append(
                 {
-                    "dataset": run.dataset,
-                    "model": run.model,
-                    "seed": run.seed,
+                    "dataset": training.dataset,
+                    "model": training.model,
+                    "seed": training.seed,
                     "protocol": protocol,
                     "exclude_visited": excludes_visited(ranking, split),
                     **{metric: ranks.metric(metric, ranking.ties).mean() for metric in METRICS},
@@ -130,8 +131,8 @@ def _read(store: Store, names: dict[Run, str], splits: dict[str, Split], ranking
                 }
             )
     table = pd.DataFrame(rows)[COLUMNS].sort_values(KEYS, ignore_index=True)
-    of_first = {(r.dataset, r.model): store.model(name) for r, name in names.items() if r.seed == ranking.seeds[0]}
-    return Comparison(table, every, splits, {key: file for key, file in of_first.items() if file.exists()})
+    of_first = {(t.dataset, t.model): store.model(name) for t, name in names.items() if t.seed == ranking.seeds[0]}
+    return Comparison(table, ranks_of, splits, {labels: file for labels, file in of_first.items() if file.exists()})
 
 
 ARRAYS = ("above", "tied", "top")
@@ -139,15 +140,21 @@ ARRAYS = ("above", "tied", "top")
 
 
 def _train(
-    splits: dict, entries: dict, ranking: Ranking, execution: Execution, seed: int, run: Run, runs: list[Run]
-) -> dict[Run, Result]:
-    """Train and judge one model, in a worker. The content of the model file comes back with the ranks, because a worker may
-    have no disk of ours.
+    splits: dict,
+    entries: dict,
+    ranking: Ranking,
+    execution: Execution,
+    seed: int,
+    training: Training,
+    trainings: list[Training],
+) -> dict[Training, Result]:
+    """Train and evaluate one model, in a worker. The content of the model file is returned with the ranks, because the worker
+    may run on a machine without the study's disk.
     """
     configure(execution)
-    split = splits[run.dataset]
-    entry = entries[run.dataset, run.model]
-    model = build(entry, ranking.history, run.seed, execution.device, ranking.exclude_visited)
+    split = splits[training.dataset]
+    entry = entries[training.dataset, training.model]
+    model = build(entry, ranking.history, training.seed, execution.device, ranking.exclude_visited)
     model.fit(split.learnt, split.validation if split.final is None else None)
     ranks = rank_cases(model, split.test, ranking.history, ranking.exclude_visited)
     shuffled = split.test.shuffled(ranking.history, seed)
@@ -159,16 +166,18 @@ def _train(
         "protocols": {name: {"listed": r.listed, "not_numbers": r.not_numbers} for name, r in ranks.items()},
     }
     arrays = {f"{name} {array}": getattr(r, array) for name, r in ranks.items() for array in ARRAYS}
-    return {run: Result(facts, arrays, files.to_bytes(model) if run.seed == ranking.seeds[0] else None)}
+    return {training: Result(facts, arrays, files.to_bytes(model) if training.seed == ranking.seeds[0] else None)}
 
 
-def _name(run: Run, split: Split, model: ModelParams, ranking: Ranking, execution: Execution, seed: int) -> str:
+def _name(
+    training: Training, split: Split, model: ModelParams, ranking: Ranking, execution: Execution, seed: int
+) -> str:
     """A readable file name that ends in a checksum of all that determines the ranks."""
     determinants = {
         "split": split.checksum,
         "candidates": checksum(split.test.candidates),
         "model": model.model_dump(exclude={"label", "tuned"}),
-        "seed": run.seed,
+        "seed": training.seed,
         "shuffle": seed,
         "history": ranking.history,
         "exclude_visited": ranking.exclude_visited,
@@ -176,7 +185,7 @@ def _name(run: Run, split: Split, model: ModelParams, ranking: Ranking, executio
         "device": execution.device,
         "version": implementation(model).version,
     }
-    return f"{slug(run.dataset)}-{slug(run.model)}-{run.seed}-{key(determinants, 12)}"
+    return f"{slug(training.dataset)}-{slug(training.model)}-{training.seed}-{key(determinants, 12)}"
 
 
 def to_csv(table: pd.DataFrame, path: Path) -> None:

@@ -36,7 +36,7 @@ def configure(execution: Execution) -> None:
 
 
 class WorkerDied(Exception):
-    """What `fan_out` gives instead of a result where a task took its worker down three times."""
+    """The outcome of a task in `fan_out` whose worker process died three times."""
 
 
 def fan_out(
@@ -45,14 +45,21 @@ def fan_out(
     execution: Execution,
     running: Callable[[int], None] = lambda count: None,
 ) -> Iterator[tuple[Hashable, Any]]:
-    """Run ``function`` on every task in worker processes; give ``(task, result)`` in the order in which they finish.
+    """Run ``function`` on every task in worker processes; yield ``(task, result)`` in the order in which they finish.
 
-    On one machine (`loky`) a process that dies (out of memory, killed) takes its whole pool with it, so what is left goes on
-    in a new pool. A task that was under way twice when a pool broke is tried alone, and if its worker dies again, a
-    `WorkerDied` is its result. A Dask cluster gives the tasks of a worker that died to the others, and gives up on a task
+    On one machine (`loky`) a process that dies (out of memory, killed) breaks its whole pool, so the remaining tasks continue
+    in a new pool. A task that was running twice when a pool broke is tried alone, and if its worker dies again, a
+    `WorkerDied` is its result. A Dask cluster moves the tasks of a worker that died to the others, and gives up on a task
     at which several died.
 
-    ``running`` is called before each wait with how many tasks are under way.
+    Args:
+        function: picklable; a worker gets it once.
+        tasks: its arguments, distinct.
+        execution: the backend and the number of workers.
+        running: called before each wait with the number of running tasks.
+
+    Raises:
+        StudyError: no scheduler answers, or a worker of the cluster has several threads.
     """
     run = _on_cluster if execution.backend == "dask" else _on_this_machine
     return run(function, tasks, execution, running)

@@ -93,15 +93,15 @@ def visit_distributions(pages: pd.DataFrame, users: pd.DataFrame) -> Figure:
     """Toledo & Rezende 2020, Figure 1: pages by their number of visits, and users by theirs (`data.summary`)."""
     _theme()
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
-    left.scatter(pages["visits"], pages["pages"], s=9, color="#0072B2", alpha=0.6, linewidths=0)
+    left.scatter(pages["events"], pages["items"], s=9, color="#0072B2", alpha=0.6, linewidths=0)
     left.set(xscale="log", yscale="log", xlabel="visits of a page", ylabel="pages", title="Pages by their visits")
-    right.scatter(users["visits"], users["users"], s=9, color="#D55E00", alpha=0.6, linewidths=0)
+    right.scatter(users["events"], users["sessions"], s=9, color="#D55E00", alpha=0.6, linewidths=0)
     right.set(yscale="log", xlabel="visits in a session", ylabel="sessions", title="Sessions by their visits")
     right.xaxis.set_major_locator(MaxNLocator(integer=True))
-    if users["visits"].max() > 100:
+    if users["events"].max() > 100:
         right.set_xscale("log")
     else:
-        right.set_xlim(0, users["visits"].max() + 1)
+        right.set_xlim(0, users["events"].max() + 1)
     return figure
 
 

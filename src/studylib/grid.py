@@ -55,7 +55,7 @@ def expand(grid: Grid) -> list[Training]:
 
 
 def run_grid(log: Sessions, data: Data, grid: Grid, execution: Execution, folder: Path) -> pd.DataFrame:
-    """Train every cell that is not kept yet, keep it, and give all of them.
+    """Train every cell that is not kept yet, keep it, and return all of them.
 
     Args:
         log: the sessions of the log, filtered.
@@ -77,12 +77,12 @@ def read_grid(log: Sessions, data: Data, grid: Grid, execution: Execution, folde
     """The kept cells of a grid; nothing is trained.
 
     Returns:
-        One row a cell in the order of `KEYS`: `COLUMNS`, and with them ``validation_accuracy``, ``validation_ndcg@10``,
-        ``curve`` (the loss after each epoch), ``above`` and ``tied`` (the ranks of the test cases), ``top`` (the page
+        One row per cell in the order of `KEYS`: `COLUMNS`, and with them ``validation_accuracy``, ``validation_ndcg@10``,
+        ``curve`` (the loss after each epoch), ``above`` and ``tied`` (the ranks of the test cases), ``top`` (the item
         predicted for each), the same two of the validation cases, and ``split`` (which test cases).
 
     Raises:
-        StudyError: a cell is not there.
+        StudyError: a cell is not kept yet, or its file is damaged.
     """
     store = cell_store(folder)
     kept = [store.load(name) for name in _names(split_by_seed(log, data, grid), data, grid, execution).values()]
@@ -96,15 +96,15 @@ def cell_store(folder: Path) -> Store:
 
 
 def count_cells(log: Sessions, data: Data, grid: Grid, execution: Execution, folder: Path) -> tuple[int, int]:
-    """How many cells a study asks for, those of ``compare_settings`` too, and how many of them are kept (see `run_grid`)."""
+    """How many cells a study has, those of ``compare_settings`` included, and how many of them are kept (see `run_grid`)."""
     splits, store = split_by_seed(log, data, grid), cell_store(folder)
     grids = [grid, other_settings(grid)] if grid.compare_settings else [grid]
-    names = {name for part in grids for name in _names(splits, data, part, execution).values()}
+    names = {name for cells in grids for name in _names(splits, data, cells, execution).values()}
     return len(names), sum(store.has(name) for name in names)
 
 
 def other_settings(grid: Grid) -> Grid:
-    """The part of a grid that shows what the other optimizer settings change: softmax, the fewest epochs."""
+    """The part of a grid that is trained with the other optimizer settings as well: softmax, the fewest epochs."""
     other = {"keras2": "keras3", "keras3": "keras2"}[grid.optimizer_settings]
     activations = [a for a in grid.activations if a == "softmax"] or grid.activations[:1]
     return grid.model_copy(
@@ -113,12 +113,12 @@ def other_settings(grid: Grid) -> Grid:
 
 
 def split_log(log: Sessions, data: Data, seed: int) -> Split:
-    """The split of a seed: 80 % and 20 % of the sessions, and a tenth of the 80 % to choose on."""
+    """The split of a seed: 80 % and 20 % of the sessions, and a tenth of the 80 % for validation."""
     return split_sessions(log, data.test_fraction, seed if data.split_seed is None else data.split_seed)
 
 
 def filter_log(log: Sessions, data: Data) -> Sessions:
-    """The sessions that the grid learns from and is judged on."""
+    """The sessions that the grid is trained and evaluated on."""
     return apply_filters(log, data, data.max_length)
 
 
@@ -158,7 +158,7 @@ def _determinants(
 
 
 def _settings_that_matter(training: Training, grid: Grid) -> str:
-    """SGD and Adam are the same in Keras 2 and 3, and so is a cell that was trained with them."""
+    """``both`` for SGD and Adam, which are the same in Keras 2 and 3, so that such a cell serves both."""
     return grid.optimizer_settings if training.optimizer in ("rmsprop", "adagrad") else "both"
 
 
@@ -176,9 +176,9 @@ def _died(splits: dict[int, Split], training: Training, cells: list, death: Work
 
 
 def train_cells(training: Training, epochs: list[int], split: Split, data: Data, grid: Grid) -> list[Result]:
-    """Train one network up to the last of ``epochs`` and judge it at each of them; for the statuses see `status_of`.
+    """Train one network up to the last of ``epochs`` and evaluate it at each of them; for the statuses see `status_of`.
 
-    A network that raises an error (out of memory) has ``failed``, which is a cell with its reason and not an exception.
+    A network that raises an error (out of memory) is a cell with the status ``failed`` and a reason, not an exception.
     """
     model = KerasRNN(
         training.architecture,
@@ -225,7 +225,7 @@ def train_cells(training: Training, epochs: list[int], split: Split, data: Data,
 
 
 def failed_cell(training: Training, epochs: int, split: Split, reason: str) -> Result:
-    """The row of a cell that has no network to judge: no measure is a number."""
+    """The row of a cell without a trained network: every measure is NaN."""
     validation = [f"validation_{name}" for name in VALIDATION_METRICS]
     unknown = [*CLASS_METRICS, *RANKING_METRICS, *validation, "loss", "parameters", "train_seconds"]
     about = {**asdict(training), "epochs": epochs, "split": split.checksum}
@@ -237,12 +237,12 @@ def failed_cell(training: Training, epochs: int, split: Split, reason: str) -> R
 def status_of(curve: list[dict], top: np.ndarray) -> tuple[str, str]:
     """How a training ended, and the reason.
 
-    ``diverged``: the loss is no longer a number. ``collapsed``: one page is recommended to every test case. ``stuck``: the loss
+    ``diverged``: the loss is no longer a number. ``collapsed``: one item is recommended for every test case. ``stuck``: the loss
     did not change in the last epoch, so that all gradients are zero. Else ``ok``.
 
     Args:
         curve: ``epoch`` and ``loss`` of each epoch.
-        top: the page recommended to each test case.
+        top: int (n_cases,), the item recommended for each test case.
     """
     epoch, last = curve[-1]["epoch"], curve[-1]["loss"]
     if not np.isfinite(last):
@@ -255,9 +255,9 @@ def status_of(curve: list[dict], top: np.ndarray) -> tuple[str, str]:
 
 
 def judge(model: Recommender, cases: Cases) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-    """Every measure of a network on the test cases, from one pass of scores, and the ranks themselves.
+    """Every measure of a model on the test cases, from one pass of scores, and the ranks themselves.
 
-    The page predicted for a case is the one with the highest output. Outputs that tie count at their mean position.
+    The item predicted for a case is the one with the highest output. Ties count at their mean position.
 
     Returns:
         The measures by name; ``above``, ``tied`` and ``top``, each int32 (n_cases,).
@@ -274,16 +274,16 @@ def judge(model: Recommender, cases: Cases) -> tuple[dict[str, float], dict[str,
 
 
 def baselines(log: Sessions, data: Data, grid: Grid) -> pd.DataFrame:
-    """What two non-neural baselines reach on the test cases: the pages that are most often the last, and first-order Markov.
+    """Two non-neural baselines on the test cases: the items that are most often the last, and a first-order Markov chain.
 
     Returns:
-        One row a baseline and seed: ``architecture`` (its name), ``seed``, ``split`` and what `judge` gives of a network.
+        One row per baseline and seed: ``architecture`` (its name), ``seed``, ``split`` and what `judge` returns.
     """
     rows = []
     for seed, split in split_by_seed(log, data, grid).items():
-        counted = {"popularity": Popularity().fit(split.train.last_events()), "markov": Markov().fit(split.train)}
+        models = {"popularity": Popularity().fit(split.train.last_events()), "markov": Markov().fit(split.train)}
         about = {"seed": seed, "split": split.checksum}
-        for name, model in counted.items():
+        for name, model in models.items():
             measures, arrays = judge(model, split.test)
             rows.append({"architecture": name, **about, **measures, **arrays})
     return pd.DataFrame(rows).sort_values("architecture", ascending=False, kind="stable", ignore_index=True)

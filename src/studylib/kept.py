@@ -1,8 +1,8 @@
-"""What is trained once and kept: key, missing, train, keep, load, for the grid, the ranking and the ablation alike.
+"""Results that are trained once and kept: key, missing, train, keep, load, for the grid, the ranking and the ablation.
 
 A result is a JSON file of facts and, where it has arrays, an ``.npz`` beside it, under a name that ends in a checksum of all that
-determines its numbers. The arrays are written first and the JSON, which has the checksums of both, last: a result is there once
-its JSON is. Only `complete` trains; reading never does.
+determines its numbers. The arrays are written first and the JSON, which has the checksums of both, last: a result exists once
+its JSON does. Only `complete` trains; reading never does.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from studylib.params.study import Execution
 from studylib.paths import write
 from studylib.progress import progress
 
-Item = TypeVar("Item", bound=Hashable)
+Wanted = TypeVar("Wanted", bound=Hashable)
 Task = TypeVar("Task", bound=Hashable)
 
 FAILED = "failed"
-"""The ``status`` of a result that is kept to be shown, and tried again by the next run."""
+"""The ``status`` of a result that is kept to be shown, and trained again by the next run."""
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What a training gives.
+    """What a training returns.
 
     Attributes:
-        facts: what JSON can hold; numbers that are none (NaN) may be among them.
+        facts: values that JSON can represent, NaN included.
         arrays: by name.
-        model: the content of a model file, kept in the folder ``models`` beside the results.
+        model: the content of a model file, kept in the folder ``models`` beside the results, or None.
     """
 
     facts: dict[str, Any]
@@ -48,7 +48,7 @@ class Result:
 
 
 def key(determinants: dict[str, Any], length: int = 20) -> str:
-    """A checksum of all that determines the numbers of a result."""
+    """A checksum, in ``length`` hexadecimal digits, of all that determines the numbers of a result."""
     return checksum(json.dumps(determinants, sort_keys=True).encode())[:length]
 
 
@@ -57,15 +57,15 @@ class Store:
     """A folder of results, such as ``reports/<name>/cells``.
 
     Attributes:
-        folder: made when the first result is kept.
-        notebook: which writes them, for messages.
+        folder: created when the first result is kept.
+        notebook: the one that writes the results, for messages.
     """
 
     folder: Path
     notebook: str
 
     def has(self, name: str) -> bool:
-        """Whether a result is there, whole, and has not failed. A damaged one is set aside with a warning."""
+        """Whether a result exists, is undamaged and has not failed. A damaged one is set aside with a warning."""
         try:
             return self._read(name).facts.get("status") != FAILED
         except FileNotFoundError:
@@ -80,7 +80,7 @@ class Store:
         """A result as it was kept, without its model.
 
         Raises:
-            StudyError: it is not there, or damaged.
+            StudyError: it does not exist, or is damaged.
         """
         try:
             return self._read(name)
@@ -91,7 +91,7 @@ class Store:
         raise StudyError(f"{self._facts(name)} {problem}: run notebook {self.notebook} of this study.")
 
     def keep(self, name: str, result: Result) -> None:
-        """Write a result whole; the same bytes for the same result."""
+        """Write a result atomically; equal results give equal bytes."""
         if result.model is not None:
             write(self.model(name), result.model)
         sums = {}
@@ -114,7 +114,12 @@ class Store:
         return self.folder / f"{name}.npz"
 
     def _read(self, name: str) -> Result:
-        """Raises FileNotFoundError, or ValueError where something does not fit its checksum."""
+        """Read a result without its model.
+
+        Raises:
+            FileNotFoundError: there is none.
+            ValueError: a file does not match its checksum.
+        """
         facts = json.loads(self._facts(name).read_text(encoding="utf-8"))
         sums = facts.pop("checksums", None) if isinstance(facts, dict) else None
         if not isinstance(sums, dict) or sums.get("facts") != checksum(json.dumps(facts).encode()):
@@ -133,10 +138,10 @@ class Store:
 
 def complete(
     store: Store,
-    names: dict[Item, str],
-    task: Callable[[Item], Task],
-    train: Callable[[Task, list[Item]], dict[Item, Result]],
-    died: Callable[[Task, list[Item], WorkerDied], dict[Item, Result]],
+    names: dict[Wanted, str],
+    task: Callable[[Wanted], Task],
+    train: Callable[[Task, list[Wanted]], dict[Wanted, Result]],
+    died: Callable[[Task, list[Wanted], WorkerDied], dict[Wanted, Result]],
     execution: Execution,
     description: str,
 ) -> None:
@@ -144,27 +149,32 @@ def complete(
 
     Args:
         store: where results are kept.
-        names: of all that is wanted.
-        task: the training that an item comes from; one training may give several.
-        train: in a worker: the results of the items of a task that are missing.
-        died: what stands for them where the training took its worker down; it may raise.
+        names: of all wanted results, by what each is of (a cell, or a training).
+        task: the training that a result comes from; one training may make several.
+        train: called in a worker with a task and the missing results of it, and returns them.
+        died: returns the results of a task whose worker process died, or raises.
         execution: where the trainings run.
-        description: of the bar, in the plural.
+        description: of the progress bar, in the plural.
+
+    Raises:
+        StudyError: as ``died`` raises it, or no cluster answers.
     """
-    missing: dict[Task, list[Item]] = {}
-    for item, name in names.items():
+    missing: dict[Task, list[Wanted]] = {}
+    for wanted, name in names.items():
         if not store.has(name):
-            missing.setdefault(task(item), []).append(item)
+            missing.setdefault(task(wanted), []).append(wanted)
     failed = 0
     with progress(description, len(names), done=len(names) - sum(map(len, missing.values()))) as bar:
 
-        def say(running: int) -> None:
+        def show_running(running: int) -> None:
             bar.advance(0, f"trainings running: {running}, failed: {failed}")
 
-        for done, outcome in fan_out(functools.partial(_train, train, missing), list(missing), execution, say):
-            results = died(done, missing[done], outcome) if isinstance(outcome, WorkerDied) else outcome
-            for item, result in results.items():
-                store.keep(names[item], result)
+        for training, outcome in fan_out(
+            functools.partial(_train, train, missing), list(missing), execution, show_running
+        ):
+            results = died(training, missing[training], outcome) if isinstance(outcome, WorkerDied) else outcome
+            for wanted, result in results.items():
+                store.keep(names[wanted], result)
             failed += sum(result.facts.get("status") == FAILED for result in results.values())
             bar.advance(len(results))
 

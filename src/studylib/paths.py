@@ -1,4 +1,4 @@
-"""Where things are: the project's root, the reports, and names that are parts of a file's name; and writing in one piece."""
+"""Where files are: the project's root, the reports, labels in file names; and writing atomically."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def slug(label: str) -> str:
-    """A label as a part of a file's name."""
+    """A label in a form that is safe in a file name."""
     return re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")
 
 
@@ -26,7 +26,7 @@ def reports_root() -> Path:
 
 
 def write(path: Path, content: str | bytes) -> None:
-    """Write a file whole or not at all: beside its place first, then renamed into it. Its folder is made.
+    """Write a file atomically: to a temporary file beside it first, then renamed. Its folder is made.
 
     Args:
         content: text, written as UTF-8 with line feeds, or bytes.
@@ -34,17 +34,17 @@ def write(path: Path, content: str | bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     data = content.encode() if isinstance(content, str) else content
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".part")
-    beside = Path(name)
+    temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        beside.chmod(0o666 & ~_UMASK)
-        beside.replace(path)
+        temporary.chmod(0o666 & ~_UMASK)
+        temporary.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
-            beside.unlink()
+            temporary.unlink()
         raise
 
 
@@ -55,4 +55,4 @@ def _umask() -> int:
 
 
 _UMASK = _umask()
-"""What new files may not allow; `mkstemp` allows nobody else anything."""
+"""The umask of the process: `mkstemp` gives access to nobody else, and a written file gets the usual mode."""

@@ -23,25 +23,25 @@ _shown = False
 
 
 class Bar:
-    """How far a piece of work is: ``done`` of ``total``, and a few words on what goes on."""
+    """The progress of a piece of work: ``done`` of ``total`` (None: unknown), and a short ``status``."""
 
     def __init__(self, description: str, total: int | None, done: int):
         self.description, self.total, self.done, self.status = description, total, done, ""
 
     def advance(self, by: int = 1, status: str | None = None) -> None:
-        """So much more is done; ``status``, where given, replaces the words beside the bar."""
+        """Add ``by`` to what is done; ``status``, unless None, replaces the text beside the bar."""
         self.done += by
         self.status = self.status if status is None else status
         self._show()
 
     def _show(self) -> None:
-        """A plain bar shows nothing: it stands inside of another one, in a worker, or has nothing left to do."""
+        """A plain bar shows nothing: it is inside another bar, in a worker, or has nothing left to do."""
 
 
 class _Terminal(Bar):
     def __init__(self, description: str, total: int | None, done: int):
         super().__init__(description, total, done)
-        # The mean rate, not that of late: what is done comes in lots, and later lots may be of slower work.
+        # The mean rate, not the recent one: work is completed in batches, and later batches may be slower.
         self.drawn = tqdm(
             desc=description, total=total, initial=done, file=sys.stderr, dynamic_ncols=True, leave=False, smoothing=0
         )
@@ -68,9 +68,9 @@ class _Channel(Bar):
 
 @contextlib.contextmanager
 def progress(description: str, total: int | None, done: int = 0) -> Iterator[Bar]:
-    """Show how far the work is and how long it still takes, while the block runs that advances the bar.
+    """Show the progress and the remaining time of the work in the block, which advances the bar.
 
-    Inside of another bar's block, and in worker processes, nothing is shown: one bar is enough.
+    Nothing is shown inside the block of another bar or in worker processes: one bar is enough.
 
     Example:
         >>> with progress("grid, cells", total=324, done=36) as bar:  # doctest: +SKIP
@@ -92,7 +92,7 @@ def progress(description: str, total: int | None, done: int = 0) -> Iterator[Bar
 
 
 def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
-    """Iterate, with a bar (see `progress`) that advances by one an item."""
+    """Iterate, with a bar (see `progress`) that advances by one for each element."""
     total = len(items) if total is None and hasattr(items, "__len__") else total
     with progress(description, total) as bar:
         for item in items:

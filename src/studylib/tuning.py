@@ -60,21 +60,21 @@ SPACES: dict[str, dict[str, BaseDistribution]] = {
         "fold_in": FloatDistribution(0.5, 5, log=True),
     },
 }
-"""What is searched for each model. A setting that the study's own entry gives is not searched."""
+"""What is searched for each model. A setting that the entry of the study sets is not searched."""
 
 
 def tune(params: StudyParams, dataset: str, label: str, trials: int, minutes: float | None, kept: Path) -> Path:
     """Search until ``trials`` are done or the time is over, and write the best settings to ``params/tuned/``.
 
-    What an earlier call has tried with the same fixed settings on the same cases counts, so that a search that was stopped
-    goes on. The first trial is the defaults.
+    Trials of an earlier call with the same fixed settings on the same cases count, so that a search that was stopped
+    continues. The first trial has the defaults.
 
     Args:
         params: a study that has the data set and the model.
-        dataset, label: as the study calls them.
-        trials: how many in all.
-        minutes: no trial is begun later than this; None for no limit.
-        kept: the folder of the trials.
+        dataset, label: of the data set and the model in the study.
+        trials: how many in all, those of earlier calls included.
+        minutes: no trial is started later than this; None for no limit.
+        kept: the folder where trials are kept.
 
     Returns:
         The file that was written.
@@ -90,7 +90,7 @@ def tune(params: StudyParams, dataset: str, label: str, trials: int, minutes: fl
         raise StudyError(f"{label}: the model {model.model!r} has nothing to tune that the study does not set.")
     split = prepare(source, ranking, params.seed)
     if not len(split.validation):
-        raise StudyError(f"{dataset}: the split has no validation cases to choose on.")
+        raise StudyError(f"{dataset}: the split has no validation cases to select settings on.")
 
     fixed = {key: value for key, value in model.settings.items() if key not in space}
     comparable = [
@@ -155,10 +155,10 @@ def _medians(study: optuna.Study) -> list[float]:
 
 
 def _attempt(model: Recommender, split: Split, ranking: Ranking, medians: list[float]) -> list[float]:
-    """The validation value after each epoch, or the only one of a model that is counted and not trained.
+    """Validation NDCG@10 after each epoch; of a non-neural baseline, its only value.
 
-    From half of its epochs on a training is given up that is behind the median of the trials before it at the same epoch;
-    earlier that would be those with much dropout, which learn slowly and end well.
+    A training is stopped where, after half of its epochs or later, its best value is below the median of the earlier trials at
+    the same epoch; stopped before, it would be those with much dropout, which learn slowly and end well.
     """
     if hasattr(model, "watch"):
         halfway = model.settings.max_epochs // 2
@@ -170,7 +170,7 @@ def _attempt(model: Recommender, split: Split, ranking: Ranking, medians: list[f
 
 
 def _rounded(settings: dict) -> dict:
-    """Three digits are enough, and what is written is what was tried."""
+    """Settings with three significant digits, so that those that are written are those that were tried."""
     return {key: float(f"{value:.3g}") if isinstance(value, float) else value for key, value in settings.items()}
 
 
@@ -179,15 +179,15 @@ def _write(study: optuna.Study, model: Model, dataset: str, params: StudyParams)
     if not done:
         raise StudyError(f"{dataset}, {model.label}: no trial was finished; give it more minutes.")
     best = study.best_trial
-    given = {key: getattr(model, key) for key in sorted(model.model_fields_set - {"model", "label", "tuned"})}
+    fixed = {key: getattr(model, key) for key in sorted(model.model_fields_set - {"model", "label", "tuned"})}
     path = project_root() / tuned_path(dataset, model.tuned or model.label)
     path.parent.mkdir(parents=True, exist_ok=True)
     against = "against the whole catalogue" if model.validation == "full" else "among the candidates"
     heading = (
-        f"# Chosen on the validation cases of {dataset} by\n"
+        f"# Selected on the validation cases of {dataset} by\n"
         f"#   studylib tune params/{params.name}.yaml --dataset {dataset} --model {model.label} --trials {len(done)}\n"
         f"# NDCG@10 {against}: {best.value:.4f} (trial {best.number + 1}); the defaults, "
         f"{done[0].value:.4f}.\n"
     )
-    path.write_text(heading + yaml.safe_dump({**given, **_rounded(best.params)}, sort_keys=False), encoding="utf-8")
+    path.write_text(heading + yaml.safe_dump({**fixed, **_rounded(best.params)}, sort_keys=False), encoding="utf-8")
     return path

@@ -1,4 +1,4 @@
-"""A network over the whole catalogue: all 100,000 sequences of `live-streaming`, 46,225 pages, LSTM(128), batch 128.
+"""A network over the whole catalogue: all 100,000 sequences of `live-streaming`, 46,225 items, LSTM(128), batch 128.
 
 One epoch that compiles and one that is timed, in a process of its own with two threads. Fails above 24 GB.
 """
@@ -21,7 +21,7 @@ def main() -> None:
 
     data = Data(dataset="live-streaming")
     sessions = filter_log(load(data), data)
-    print(f"{len(sessions):,} sequences, {sessions.n_items:,} pages", flush=True)
+    print(f"{len(sessions):,} sequences, {sessions.n_items:,} items", flush=True)
     model = KerasRNN("lstm", optimizer="rmsprop", batch_size=128)
     model.prepare(sessions)
     for what in ("first epoch, with compilation", "an epoch"):

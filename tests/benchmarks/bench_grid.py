@@ -1,6 +1,6 @@
 """The gathered networks beside the paper's one-hot construction: seconds an epoch and peak memory, in one run.
 
-4,000 generated sessions of six visits (3,200 to train on) over 4,769 pages, LSTM(128), RMSprop, batch 128: the sizes of the
+4,000 generated sessions of six events (3,200 to train on) over 4,769 items, LSTM(128), RMSprop, batch 128: the sizes of the
 reference in which the paper's construction was measured. Each network is trained in a process of its own with two threads.
 
 Then the whole grid: the paper's way is the measured epoch of its construction for every epoch of every training, one after
@@ -56,8 +56,8 @@ def gathered(epochs: int) -> list[float]:
 def data():
     import numpy as np
 
-    pages = np.random.default_rng(0).zipf(1.3, (N_SESSIONS, 6)) % N_ITEMS
-    return pages[:, :5], pages[:, 5]
+    items = np.random.default_rng(0).zipf(1.3, (N_SESSIONS, 6)) % N_ITEMS
+    return items[:, :5], items[:, 5]
 
 
 def timed(epoch, count: int) -> list[float]:

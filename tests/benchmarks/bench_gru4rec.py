@@ -83,7 +83,7 @@ MEASURES = ["hr@5", "ndcg@5", "hr@10", "ndcg@10", "recall@20", "mrr@20"]
 
 
 def large(items: str, events: str, device: str = "cpu", hidden: str = "128") -> dict:
-    """One epoch over generated sessions of ten visits, items drawn from a Zipf law."""
+    """One epoch over generated sessions of ten events, items drawn from a Zipf law."""
     import numpy as np
 
     from studylib.data.sessions import Sessions
@@ -92,8 +92,8 @@ def large(items: str, events: str, device: str = "cpu", hidden: str = "128") -> 
     n_items, n_events = int(items), int(events)
     random = np.random.default_rng(0)
     share = 1 / np.arange(1, n_items + 1)
-    visits = np.searchsorted(np.cumsum(share / share.sum()), random.random(n_events)).clip(max=n_items - 1)
-    sessions = Sessions(visits.astype(np.int32), np.arange(0, n_events + 1, 10), np.arange(n_items))
+    sampled = np.searchsorted(np.cumsum(share / share.sum()), random.random(n_events)).clip(max=n_items - 1)
+    sessions = Sessions(sampled.astype(np.int32), np.arange(0, n_events + 1, 10), np.arange(n_items))
     model = GRU4Rec(negatives=2048, batch_size=256, max_epochs=1, hidden=int(hidden), device=device).fit(sessions)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     return {

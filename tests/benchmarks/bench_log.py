@@ -11,8 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
-SESSIONS, VISITS, PAGES, LONGEST = 1_806_204, 18_927_700, 453_423, 1_060
-EXPONENT = 0.85  # gives the most visited page about as many users as in the paper's log (341,471)
+SESSIONS, EVENTS, ITEMS, LONGEST = 1_806_204, 18_927_700, 453_423, 1_060
+EXPONENT = 0.85  # gives the most popular item about as many sessions as users in the paper's log (341,471)
 SECONDS, GIGABYTES = 5.0, 1.5
 
 
@@ -35,8 +35,8 @@ def generate_log(path: str) -> None:
 
     options = Synthetic(
         sessions=SESSIONS,
-        items=PAGES,
-        mean_length=VISITS / SESSIONS,
+        items=ITEMS,
+        mean_length=EVENTS / SESSIONS,
         max_session=LONGEST,
         popularity_exponent=EXPONENT,
     )
@@ -49,7 +49,7 @@ def generate_log(path: str) -> None:
 
 def measure(path: str) -> None:
     from studylib.data.readers import read
-    from studylib.data.summary import summarize, visits_per_page, visits_per_user
+    from studylib.data.summary import events_per_item, events_per_session, summarize
     from studylib.params.study import Data
 
     clock = _Clock()
@@ -57,14 +57,14 @@ def measure(path: str) -> None:
     clock.lap("read")
     summary = summarize(sessions)
     clock.lap("summarize")
-    visits_per_page(sessions)
-    visits_per_user(sessions)
+    events_per_item(sessions)
+    events_per_session(sessions)
     clock.lap("distributions")
     seconds, gigabytes = clock.total, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
     print(summary.table().to_string(index=False))
     print(f"read and count: {seconds:.2f} s (at most {SECONDS} s), peak {gigabytes:.2f} GB (at most {GIGABYTES} GB)")
     assert summary.sessions == SESSIONS and summary.longest == LONGEST
-    assert abs(summary.visits / VISITS - 1) < 0.01 and abs(summary.pages / PAGES - 1) < 0.02
+    assert abs(summary.events / EVENTS - 1) < 0.01 and abs(summary.items / ITEMS - 1) < 0.02
     if seconds > SECONDS or gigabytes > GIGABYTES:
         sys.exit("bench_log: over the limit")
 

@@ -1,7 +1,7 @@
 """Recommending from Python on the catalogue of `grocery`: one session at a time, and many at once. Needs $STUDYLIB_DATA.
 
 GRU4Rec is trained for one epoch with the sizes of Shrimal & Patil 2024 (section 4.1), kept in a model file and loaded from it.
-The sessions are the prefixes of test cases, at most 20 visits. Fails where one session, ten recommendations, takes more than
+The sessions are the prefixes of test cases, at most 20 events. Fails where one session, ten recommendations, takes more than
 5 ms at the median, or fewer than 10,000 sessions a second are served.
 """
 
@@ -40,7 +40,7 @@ def main() -> None:
     full = [session for session in sessions if len(session) == HISTORY][:1000]
     longest = len(full) / median([timed(model, full) for _ in range(7)][2:])
     print(f"1,000 sessions at once: {many:,.0f} sessions/s at the median (at least {SESSIONS_A_SECOND:,})")
-    print(f"{len(full):,} sessions of {HISTORY} visits each at once: {longest:,.0f} sessions/s at the median")
+    print(f"{len(full):,} sessions of {HISTORY} events each at once: {longest:,.0f} sessions/s at the median")
     if one > MILLISECONDS or many < SESSIONS_A_SECOND:
         sys.exit("bench_recommend: over the limit")
 

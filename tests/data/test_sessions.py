@@ -210,7 +210,7 @@ def test_short_sessions_are_dropped_and_counted():
     kept = apply_filters(sessions, log())
     assert ids(kept) == [["b", "c"], ["d", "e", "f"]]
     assert kept.vocabulary.tolist() == ["b", "c", "d", "e", "f"]
-    assert kept.drops == (Drop("session of fewer than 2 visits", 2, 2),)
+    assert kept.drops == (Drop("session of fewer than 2 events", 2, 2),)
     assert ids(apply_filters(sessions, log(min_length=3))) == [["d", "e", "f"]]
 
 
@@ -218,7 +218,7 @@ def test_immediate_repeats_are_collapsed_within_a_session_and_before_the_length_
     sessions = Sessions.from_lists([["a", "a", "b", "a", "a", "a"], ["a", "a"], ["a", "c"]])
     kept = apply_filters(sessions, log(collapse_repeats=True))
     assert ids(kept) == [["a", "b", "a"], ["a", "c"]]  # the "a" after another session's "a" is no repeat
-    assert kept.drops == (Drop("immediate repeat of a page", 0, 4), Drop("session of fewer than 2 visits", 1, 1))
+    assert kept.drops == (Drop("immediate repeat of an item", 0, 4), Drop("session of fewer than 2 events", 1, 1))
     assert ids(apply_filters(sessions, log())) == ids(sessions)
 
 
@@ -235,19 +235,19 @@ def test_the_k_core_is_taken_until_nothing_changes():
     sessions = Sessions.from_lists([["a", "b", "c"], ["a", "b"], ["c", "x"]])
     kept = apply_filters(sessions, log(k_core=2))
     assert ids(kept) == [["a", "b"], ["a", "b"]]
-    assert sum(d.visits for d in kept.drops) == 3 and sum(d.sessions for d in kept.drops) == 1
+    assert sum(d.events for d in kept.drops) == 3 and sum(d.sessions for d in kept.drops) == 1
     assert kept.vocabulary.tolist() == ["a", "b"]
 
 
-def test_of_a_long_session_the_last_visits_and_the_target_are_kept():
+def test_of_a_long_session_the_last_events_and_the_target_are_kept():
     sessions = Sessions.from_lists([["a", "b", "c", "d"], ["a", "b"]])
     kept = apply_filters(sessions, log(), max_length=2)
     assert ids(kept) == [["b", "c", "d"], ["a", "b"]]
-    assert kept.drops == (Drop("before the last 2 input visits", 0, 1),)
+    assert kept.drops == (Drop("before the last 2 input events", 0, 1),)
 
 
 def test_a_log_of_which_nothing_is_left_is_refused():
-    with pytest.raises(StudyError, match=r"No session of 2 or more visits is left \(the longest of 2 has 1\); lower"):
+    with pytest.raises(StudyError, match=r"No session of 2 or more events is left \(the longest of 2 has 1\); lower"):
         apply_filters(Sessions.from_lists([["a"], ["b"]]), log())
     with pytest.raises(StudyError, match="lower 'min_length' or 'k_core'"):
         apply_filters(Sessions.from_lists([["a", "b"], ["c", "d"]]), log(k_core=2))
@@ -270,7 +270,7 @@ def test_cases_know_target_session_and_prefix(cases):
     assert ids(cases.prefixes()) == [[1], [1, 2], [4], [6, 7, 8]]
 
 
-def test_a_history_keeps_the_last_visits_of_each_prefix(cases):
+def test_a_history_keeps_the_last_events_of_each_prefix(cases):
     assert ids(cases.prefixes(2)) == [[1], [1, 2], [4], [7, 8]]
     assert ids(cases.prefixes(1)) == [[1], [2], [4], [8]]
     assert cases.prefixes(2).items.dtype == np.int32
@@ -309,6 +309,6 @@ def test_all_orders_of_a_shuffled_prefix_are_as_likely():
 
 
 def test_the_share_of_visits_that_are_visits_again():
-    assert Sessions.from_lists([["a", "b", "a", "a"], ["b", "c"]]).revisits == 2 / 4
-    assert Sessions.from_lists([["a", "b"], ["a"]]).revisits == 0
-    assert Sessions.from_lists([["a"]]).revisits == 0
+    assert Sessions.from_lists([["b", "c"], ["a", "b", "a", "a"]]).has_repeats
+    assert not Sessions.from_lists([["a", "b"], ["a"]]).has_repeats
+    assert not Sessions.from_lists([["a"]]).has_repeats

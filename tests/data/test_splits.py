@@ -1,4 +1,4 @@
-"""Each split's labelling of hand-made visits, and the candidates drawn for its cases."""
+"""Each split's labelling of hand-made events, and the candidates drawn for its cases."""
 
 from dataclasses import replace
 
@@ -31,7 +31,7 @@ def pairs(cases: Cases) -> list[tuple]:
 
 @pytest.fixture
 def shop() -> Sessions:
-    """50 sessions of 2 to 9 visits among 40 items, with times."""
+    """50 sessions of 2 to 9 events among 40 items, with times."""
     random = np.random.default_rng(0)
     lengths = random.integers(2, 10, 50)
     n = lengths.sum()
@@ -49,7 +49,7 @@ def shop() -> Sessions:
 def test_leave_one_out_tests_the_last_visit_and_validates_on_the_one_before():
     split = leave_one_out(Sessions.from_lists([[1, 2, 3, 4], [5, 6, 7], [8, 9]]))
     assert ids(split.train) == [[1, 2], [5], [8]]
-    assert pairs(split.validation) == [([1, 2], 3), ([5], 6)]  # two visits give no validation case
+    assert pairs(split.validation) == [([1, 2], 3), ([5], 6)]  # two events give no validation case
     assert pairs(split.test) == [([1, 2, 3], 4), ([5, 6], 7), ([8], 9)]
 
 

@@ -66,7 +66,7 @@ def test_successors_are_distinct_and_follow_popularity(successors):
 
 @pytest.mark.parametrize("first_visits", [0, 1])
 def test_the_first_two_visits_have_no_more_to_follow_from(small, first_visits):
-    """The first visit is drawn by popularity; so is the second with the share of the page before the last."""
+    """The first event is drawn by popularity; so is the second, with the weight of the item before the last."""
     sessions, chain = small.sessions, small.chain
     long_enough = sessions.offsets[:-1][sessions.lengths > first_visits]
     seen = np.bincount(sessions.items[long_enough + first_visits], minlength=12) / len(long_enough)
@@ -108,7 +108,7 @@ def test_probabilities_written_out():
 
 
 def test_probabilities_follow_the_vocabulary(small):
-    """A compacted log has other indices; the pages that are left keep their probabilities, up to what was lost."""
+    """A compacted log has other indices; the items that are left keep their probabilities, up to what was lost."""
     whole = small.chain.probabilities(_prefixes([(3, 7), (7, 3), (11,)], np.arange(12)))
     kept = np.array([0, 3, 7, 8, 11])
     compact = small.chain.probabilities(_prefixes([(1, 2), (2, 1), (4,)], kept))
@@ -176,7 +176,7 @@ def test_models_of_less_memory_stay_below_the_ceiling(quickstart):
 def test_impossible_options_are_refused():
     with pytest.raises(StudyError, match="10 items are too few for 11 successors"):
         generate(Synthetic(items=10, successors=11), 0)
-    with pytest.raises(StudyError, match="at most 8 visits cannot have a mean of 8"):
+    with pytest.raises(StudyError, match="at most 8 events cannot have a mean of 8"):
         generate(Synthetic(max_session=8, mean_length=8), 0)
 
 

@@ -13,8 +13,8 @@ def test_macro_average_is_that_over_the_pages_that_occur(n):
     random = np.random.default_rng(n)
     targets, predicted = random.integers(0, 30, n), random.integers(10, 45, n)
     predicted[::3] = targets[::3]
-    pages = np.union1d(targets, predicted)  # fewer than the vocabulary: some only as target, some only as prediction
-    expected = precision_recall_fscore_support(targets, predicted, labels=pages, average="macro", zero_division=0)
+    items = np.union1d(targets, predicted)  # fewer than the vocabulary: some only as target, some only as prediction
+    expected = precision_recall_fscore_support(targets, predicted, labels=items, average="macro", zero_division=0)
     measured = macro_average(targets, predicted)
     assert list(measured) == ["precision", "recall", "f1"]
     assert list(measured.values()) == pytest.approx(expected[:3])

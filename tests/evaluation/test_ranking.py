@@ -151,9 +151,9 @@ N_ITEMS = 12
 
 
 class Table:
-    """A model whose scores depend on the last visit and on how many visits it sees; many tie."""
+    """A model whose scores depend on the last event and on how many events it sees; many tie."""
 
-    revisits, exclude_visited = True, None
+    has_repeats, exclude_visited = True, None
 
     def __init__(self):
         self.scores = np.random.default_rng(5).integers(0, 6, (N_ITEMS, 4, N_ITEMS)).astype(np.float32)
@@ -165,7 +165,7 @@ class Table:
 
 @pytest.fixture(scope="module")
 def cases():
-    """More cases than a batch holds, with candidates; sessions visit pages again."""
+    """More cases than a batch holds, with candidates; sessions contain repeated items."""
     random = np.random.default_rng(6)
     offsets = np.concatenate([[0], np.cumsum(random.integers(2, 7, 1500))])
     sessions = Sessions(random.integers(0, N_ITEMS, offsets[-1]).astype(np.int32), offsets, np.arange(N_ITEMS))
@@ -235,10 +235,10 @@ def test_visited_items_are_out_and_the_true_one_never(cases):
 
 def test_visited_items_are_left_out_by_default_where_training_never_visits_twice(cases):
     class Twice(Table):
-        revisits = True
+        has_repeats = True
 
     class Once(Table):
-        revisits = False
+        has_repeats = False
 
     some = cases.take(slice(700, 1900))
     for model, excluded in ((Twice(), False), (Once(), True)):
@@ -270,7 +270,7 @@ def test_without_candidates_there_is_one_protocol(cases):
 @pytest.mark.parametrize("name", METRICS)
 def test_a_model_that_scores_all_alike_guesses_at_random_under_every_protocol(cases, name):
     class Alike:
-        revisits = True
+        has_repeats = True
 
         def score(self, prefixes):
             return np.full((len(prefixes), N_ITEMS), 0.3, np.float32)

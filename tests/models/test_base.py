@@ -70,7 +70,7 @@ def test_one_call_of_score_for_many_sessions_and_few_rows_at_a_time_for_many_ite
         ["a", "b"],
         ["b", "c"],
     ]
-    assert model.calls == [[1, 1, 2]]  # those of like length together, none for the session without visits
+    assert model.calls == [[1, 1, 2]]  # those of equal length together, none for the session without events
     model.calls.clear()
     model.recommend([["a"]] * 600)
     assert [len(call) for call in model.calls] == [256, 256, 88]
@@ -123,16 +123,16 @@ def test_another_fit_knows_the_new_ids():
 @pytest.mark.parametrize("model", [Popularity(), Markov(), GRU4Rec(**SMALL)], ids=lambda m: type(m).__name__)
 def test_unknown_ids_are_left_out_with_one_warning_that_counts_them(model):
     model.fit(TRAIN)
-    with pytest.warns(UserWarning, match=r"^2 visits were left out, never seen in training: 7, 40$") as raised:
+    with pytest.warns(UserWarning, match=r"^2 events were left out, never seen in training: 7, 40$") as raised:
         assert model.recommend([7, 10, 40]) == model.recommend([10])
     assert len(raised) == 1 and raised[0].filename == __file__
     with pytest.warns(
-        UserWarning, match=r"^1 visit was .* training: 7; the most popular items are recommended instead$"
+        UserWarning, match=r"^1 event was .* training: 7; the most popular items are recommended instead$"
     ):
         assert model.recommend([7], k=2) == [20, 10]
     many = [[1, 10], [2, 3, 3], [30], [], [4, 5, 6]]
     message = (
-        r"^7 visits were left out, never seen in training: 1, 2, 3, 4, 5 and 1 more; "
+        r"^7 events were left out, never seen in training: 1, 2, 3, 4, 5 and 1 more; "
         r"the most popular items are recommended to 2 of 5 sessions$"
     )
     with pytest.warns(UserWarning, match=message) as raised:
@@ -142,7 +142,7 @@ def test_unknown_ids_are_left_out_with_one_warning_that_counts_them(model):
     assert len(raised) == 1
 
 
-def test_a_session_without_visits_gets_the_popular_items():
+def test_a_session_without_events_gets_the_popular_items():
     assert Markov().fit(TRAIN).recommend([]) == [20, 10, 30]
     assert Markov().fit(TRAIN).recommend([[], []], 1) == [[20], [20]]
 

@@ -189,12 +189,11 @@ def test_half_a_file_never_takes_the_place_of_a_whole_one(tmp_path, monkeypatch)
     model = fitted(MODELS["popularity"], LOGS["text"])
     files.save(model, tmp_path / "m")
 
-    def full_disk(path, content):
-        with path.open("wb") as file:
-            file.write(content[: len(content) // 2])
+    def full_disk(handle):
         raise OSError("no space left")
 
-    monkeypatch.setattr("pathlib.Path.write_bytes", full_disk)
+    monkeypatch.setattr("studylib.paths.os.fsync", full_disk)
     with pytest.raises(OSError, match="no space left"):
         files.save(model, tmp_path / "m")
     assert isinstance(files.load(tmp_path / "m"), Popularity)
+    assert list(tmp_path.iterdir()) == [tmp_path / "m"]

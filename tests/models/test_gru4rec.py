@@ -29,7 +29,7 @@ LOSSES = {
 
 
 def numbered(*lengths):
-    """Sessions whose visits are numbered through: 0, 1, 2, ..."""
+    """Sessions whose events are numbered through: 0, 1, 2, ..."""
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     return Sessions(np.arange(offsets[-1], dtype=np.int32), offsets, np.arange(offsets[-1]))
 
@@ -401,7 +401,7 @@ def test_pad_by_hand():
 
 
 def cases_of(batch):
-    """The (input, target) pairs that count; visits are numbered through, so that each pair is next to each other."""
+    """The (input, target) pairs that count; events are numbered through, so that each pair is next to each other."""
     rows, columns = np.nonzero(batch.targets >= 0)
     return list(zip(batch.inputs[rows, columns].tolist(), batch.targets[rows, columns].tolist(), strict=True))
 
@@ -632,7 +632,7 @@ def test_learns_a_rule_to_near_certainty_in_short_and_cut_sessions(settings):
     cases = last_cases(rule_log(n=60, seed=1))
     scores = model.score(cases.prefixes(4))
     assert (scores.argmax(1) == cases.targets).all()
-    np.testing.assert_array_equal(model.score(cases.prefixes()), scores)  # whatever was before the last four visits
+    np.testing.assert_array_equal(model.score(cases.prefixes()), scores)  # whatever was before the last four events
     if model.settings.loss == "cross-entropy" and model.settings.precision == "float32":
         true = torch.from_numpy(scores).softmax(1).numpy()[np.arange(len(cases)), cases.targets]
         assert true.min() > 0.8 and true.mean() > 0.9
@@ -717,5 +717,5 @@ def test_recommend_leaves_out_what_it_does_not_know():
 
 
 def test_sessions_of_one_visit_are_refused_in_a_sentence():
-    with pytest.raises(StudyError, match="no training session has two visits"):
+    with pytest.raises(StudyError, match="no training session has two events"):
         GRU4Rec().fit(Sessions.from_lists([["a"], ["b"]]))

@@ -168,7 +168,7 @@ def test_training_learns_and_checkpoints_equal_separate_runs():
     assert once.curve[-1]["loss"] < once.curve[0]["loss"]
 
 
-def test_a_prefix_longer_than_the_network_counts_with_its_last_visits():
+def test_a_prefix_longer_than_the_network_counts_with_its_last_events():
     train = Sessions.from_lists([[1, 2, 3, 4, 5, 6], [2, 3, 4, 5, 6, 1]])
     model = KerasRNN("lstm", units=4, epochs=1, max_length=3)
     model.fit(train)

@@ -27,7 +27,7 @@ def scores(model, prefix):
 
 
 def ranks(model, sessions):
-    every = Sessions.from_lists([[*pages] for pages in [*sessions, "abcde"]])
+    every = Sessions.from_lists([[*items] for items in [*sessions, "abcde"]])
     return rank_cases(model, Cases(every, every.offsets[1:-1] - 1))["full"]
 
 
@@ -116,7 +116,7 @@ def test_the_sample_is_the_most_recent_and_the_neighbours_the_most_similar():
 
 def test_the_ranks_of_session_knn_by_hand():
     # After a: d by ad; b, c by abc. After b: abc, bd. After c: abc, cd. After d: a, b, c tie. After ab: c 2, d 2.
-    # After ad: ad 2, abc 1, bd 1, cd 1: b 2, c 2. After bc: abc 2, bd 1, cd 1: a 2, d 2. After e: d (3 visits), a, b, c (2).
+    # After ad: ad 2, abc 1, bd 1, cd 1: b 2, c 2. After bc: abc 2, bd 1, cd 1: a 2, d 2. After e: d (3 events), a, b, c (2).
     expected = {"ab": (0, 2), "ae": (3, 0), "bd": (0, 2), "be": (3, 0), "ca": (0, 2), "da": (0, 2), "de": (3, 0),
                 "abc": (0, 1), "abe": (2, 0), "adb": (0, 1), "bcd": (0, 1), "ed": (0, 0), "ea": (1, 2)}  # fmt: skip
     found = ranks(past(), expected)

@@ -22,7 +22,7 @@ import pooch
 import requests
 
 from studylib.data import synthetic
-from studylib.data.readers import own_path, read, read_table, rechorus_files
+from studylib.data.readers import log_path, read, read_table, rechorus_files
 from studylib.data.sessions import TEST, TRAIN, VALIDATION, Given, Sessions, checksum
 from studylib.data.splits import leave_one_out, with_candidates
 from studylib.errors import StudyError, nearest
@@ -107,7 +107,7 @@ def source_files(log: Log) -> dict[str, str]:
     """The files that a log is read from: name (as in `$STUDYLIB_DATA`, or below the user's own path) and SHA-256."""
     if log.dataset == "synthetic":
         return {}
-    form, path = _find(log.dataset) if log.dataset is not None else (Form(log), own_path(log))
+    form, path = _find(log.dataset) if log.dataset is not None else (Form(log), log_path(log))
     if form.log.reader == "rechorus":
         files = list(rechorus_files(path).values())
     else:
@@ -241,7 +241,7 @@ _RSC15 = {name: f"yoochoose-clicks-100k_{name}.txt" for name in ("train_full", "
 
 
 def _rsc15(log: Log, folder: Path) -> Sessions:
-    """The split of session-rec: the sessions of the test file for test, those of the validation file to choose on.
+    """The split of session-rec: the sessions of the test file for test, those of the validation file for validation.
 
     Their events are those of train_full: train_valid leaves out the items that do not occur in the rest of it.
     """
@@ -275,7 +275,7 @@ REGISTRY: dict[str, Dataset] = {
                 },
             ),
         ),
-        source="visits on a live-streaming site (Fu et al. 2018), from the repository Microstrong0305/BiLSTM4Rec.",
+        source="page visits on a live-streaming site (Fu et al. 2018), from the repository Microstrong0305/BiLSTM4Rec.",
     ),
     "grocery": Dataset(
         (

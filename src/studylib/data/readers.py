@@ -1,7 +1,7 @@
 """Readers: from the files in which logs come to `Sessions`.
 
-Each reader makes a table of events with polars and hands it to `Sessions.from_events`. The fast path only notices that
-something is wrong; which line it is, a second, slow pass over the file finds out.
+Each reader makes a table of events with polars and passes it to `Sessions.from_events`. The fast path only detects that
+something is wrong; a second, slow pass over the file finds the line.
 """
 
 from __future__ import annotations
@@ -43,17 +43,17 @@ def read(log: Log, path: Path | None = None) -> Sessions:
         StudyError: the file is missing, empty, not UTF-8, has a line that does not parse or lacks a column. The message
             names the file, the line and what to do.
     """
-    path = Path(path) if path is not None else own_path(log)
+    path = Path(path) if path is not None else log_path(log)
     if not path.exists():
         raise StudyError(f"{path}: there is no such file; check 'path' (a relative one starts at {project_root()}).")
     if path.is_dir() != (log.reader == "rechorus"):
-        needs, found = ("folder", "file") if log.reader == "rechorus" else ("file", "folder")
-        raise StudyError(f"{path}: the reader '{log.reader}' needs a {needs}, and this is a {found}.")
+        needs, is_a = ("folder", "file") if log.reader == "rechorus" else ("file", "folder")
+        raise StudyError(f"{path}: the reader '{log.reader}' needs a {needs}, and this is a {is_a}.")
     return _READERS[log.reader](log, path)
 
 
-def own_path(log: Log) -> Path:
-    """Where ``log.path`` leads to: a relative path starts at the project's root."""
+def log_path(log: Log) -> Path:
+    """The absolute form of ``log.path``: a relative path starts at the project's root."""
     return project_root() / Path(log.path).expanduser()
 
 
@@ -75,7 +75,7 @@ def rechorus_files(folder: Path) -> dict[int, Path]:
 
 
 def _read_sequences(log: Log, path: Path) -> Sessions:
-    """One line a session, ids in order; the default separator is ``|``. Sessions keep the order of the lines."""
+    """One line per session, ids in order; the default separator is ``|``. Sessions keep the order of the lines."""
     separator = log.separator or "|"
     with _explained(path):
         # White space at the end of a line is no part of an id; some editors begin a file with a byte order mark.
@@ -107,16 +107,16 @@ def _read_sequences(log: Log, path: Path) -> Sessions:
 
 
 def _read_events(log: Log, path: Path) -> Sessions:
-    """One line an event; the default separator is ``,``. Columns are named or numbered from 0."""
+    """One line per event; the default separator is ``,``. Columns are named or numbered from 0."""
     columns = _columns(log)
     table, drops = read_table(path, log.separator or ",", log.header, columns)
     return Sessions.from_events(table, drops)
 
 
 def _read_rechorus(log: Log, folder: Path) -> Sessions:
-    """ReChorus's folder: its split, and its candidates where there, as given.
+    """ReChorus's folder, with its split and, where it has them, its candidates.
 
-    A user's history is in the framework's own order: by time, and rows of equal time as they stand in train.csv,
+    A user's history is in the framework's order: by time, and rows of equal time as they stand in train.csv,
     dev.csv and test.csv, one after the other.
     """
     files = rechorus_files(folder)
@@ -162,7 +162,7 @@ def _candidates(lists: pl.Series, vocabulary: np.ndarray, file: Path) -> np.ndar
 
 
 def _read_jsonl(log: Log, path: Path) -> Sessions:
-    """One JSON object a line. Only the three fields are kept, so that the texts of reviews cost no memory."""
+    """One JSON object per line. Only the three fields are kept, so that the texts of reviews cost no memory."""
     columns = _columns(log)
     _refuse_empty(path)
     schema = {str(field): pl.String for field in columns.values()}
@@ -306,7 +306,7 @@ def _events(path: Path, table: pl.DataFrame, bad_time) -> tuple[pl.DataFrame, tu
 
     Args:
         table: columns ``session``, ``item`` and perhaps ``time``, as they stand in the file.
-        bad_time: gives the error for the row (counted from 0) whose time does not parse.
+        bad_time: returns the error for the row (counted from 0) whose time does not parse.
     """
     if "time" in table.columns:
         times = _times(table["time"])
@@ -316,11 +316,11 @@ def _events(path: Path, table: pl.DataFrame, bad_time) -> tuple[pl.DataFrame, tu
         table = table.with_columns(time=times)
     roles = [role for role in ("session", "item", "time") if role in table.columns]
     empty = table.select(pl.all_horizontal(pl.col(roles).is_null())).to_series()
-    whole = table.select(pl.all_horizontal(pl.col(roles).is_not_null())).to_series()
-    kept = table if whole.all() else table.filter(whole)
+    complete = table.select(pl.all_horizontal(pl.col(roles).is_not_null())).to_series()
+    kept = table if complete.all() else table.filter(complete)
     if not len(kept):
         raise StudyError(f"{path}: no row has a value in each of the columns; check 'user', 'item' and 'time'.")
-    lost = int((~whole & ~empty).sum())
+    lost = int((~complete & ~empty).sum())
     gone = table["session"].drop_nulls().n_unique() - kept["session"].n_unique() if lost else 0
     drops = [Drop("blank line", 0, int(empty.sum())), Drop("row without a user, an item or a time", gone, lost)]
     return kept, _counted(drops)
@@ -341,11 +341,11 @@ def _times(column: pl.Series) -> pl.Series:
 
 
 def _counted(drops: list[Drop]) -> tuple[Drop, ...]:
-    """One drop a reason, without those that dropped nothing."""
+    """One `Drop` per reason, without those that dropped nothing."""
     reasons = dict.fromkeys(drop.reason for drop in drops)
     same = {reason: [drop for drop in drops if drop.reason == reason] for reason in reasons}
-    summed = [Drop(reason, sum(d.sessions for d in ds), sum(d.visits for d in ds)) for reason, ds in same.items()]
-    return tuple(drop for drop in summed if drop.sessions or drop.visits)
+    summed = [Drop(reason, sum(d.sessions for d in ds), sum(d.events for d in ds)) for reason, ds in same.items()]
+    return tuple(drop for drop in summed if drop.sessions or drop.events)
 
 
 def _open(path: Path):

@@ -12,16 +12,16 @@ from studylib.errors import StudyError
 from studylib.params.study import Log
 
 TRAIN, VALIDATION, TEST, CONTEXT = range(4)
-"""The part of a split that a visit belongs to. A context visit is only ever part of a prefix."""
+"""The part of a split that an event belongs to. A context event is only ever part of a prefix."""
 
 
 @dataclass(frozen=True)
 class Drop:
-    """What one step left out, and why."""
+    """What one filter, or the reader, left out: the reason, and how many sessions and events."""
 
     reason: str
     sessions: int
-    visits: int
+    events: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,9 +46,9 @@ class Sessions:
         items: int32 (n_events,), indices into ``vocabulary``.
         offsets: int64 (n_sessions + 1,).
         vocabulary: (n_items,), the ids of the source, int64 or str, in ascending order.
-        times: float64 (n_events,), seconds or any other unit that ascends, or None where the source has no times.
+        times: float64 (n_events,), in seconds or any other increasing unit, or None where the source has no times.
         given: the split of the source, or None.
-        drops: what was left out on the way here, step by step.
+        drops: what the reader and the filters left out, in order.
 
     Example:
         >>> s = Sessions.from_lists([["a", "b"], ["b", "c", "b"]])
@@ -107,7 +107,7 @@ class Sessions:
 
     @property
     def lengths(self) -> np.ndarray:
-        """int64 (n_sessions,): events a session."""
+        """int64 (n_sessions,): the number of events of each session."""
         return np.diff(self.offsets)
 
     @property
@@ -116,10 +116,10 @@ class Sessions:
         return np.repeat(np.arange(len(self), dtype=np.int32), self.lengths)
 
     @property
-    def revisits(self) -> float:
-        """The share of visits, first ones of a session apart, to an item that the session has visited before."""
+    def has_repeats(self) -> bool:
+        """Whether any session contains an item twice."""
         distinct = len(np.unique(self.session_of_event.astype(np.int64) * self.n_items + self.items))
-        return (len(self.items) - distinct) / max(1, len(self.items) - len(self))
+        return distinct < len(self.items)
 
     @property
     def checksum(self) -> str:
@@ -130,9 +130,9 @@ class Sessions:
         return checksum(*arrays)
 
     def select(self, keep: np.ndarray, reason: str | None = None) -> Sessions:
-        """The sessions with only the events where ``keep`` (bool, (n_events,)) is true; empty sessions vanish.
+        """The sessions with only the events where ``keep`` (bool, (n_events,)) is true; empty sessions are removed.
 
-        The vocabulary stays as it is. With a ``reason`` what was left out is added to `drops`.
+        The vocabulary stays as it is. With a ``reason``, what was left out is added to `drops`.
         """
         kept = np.add.reduceat(keep, self.offsets[:-1], dtype=np.int64) if len(self) else np.zeros(0, np.int64)
         kept = kept[kept > 0]
@@ -143,17 +143,17 @@ class Sessions:
             offsets=np.concatenate([[0], np.cumsum(kept)]).astype(np.int64),
             times=self.times[keep] if self.times is not None else None,
             given=_select_given(self.given, keep),
-            drops=(*self.drops, drop) if drop and (drop.sessions or drop.visits) else self.drops,
+            drops=(*self.drops, drop) if drop and (drop.sessions or drop.events) else self.drops,
         )
 
     def last_events(self) -> Sessions:
-        """Sessions of one visit each: the last, which is the target of Toledo & Rezende 2020 (section 2)."""
+        """Sessions of one event each: the last, which is the target of Toledo & Rezende 2020 (section 2)."""
         last = np.zeros(len(self.items), dtype=bool)
         last[self.offsets[1:] - 1] = True
         return self.select(last)
 
     def compact(self) -> Sessions:
-        """The same sessions with a vocabulary of only the items that occur in them or among given candidates."""
+        """The same sessions over a vocabulary of only the items that occur in them or among the candidates of `given`."""
         used = np.zeros(self.n_items, dtype=bool)
         used[self.items] = True
         given = self.given
@@ -187,7 +187,7 @@ def checksum(*arrays: np.ndarray | bytes) -> str:
 def encode(ids: pl.Series) -> tuple[np.ndarray, np.ndarray]:
     """Number the distinct ids of a column in ascending order.
 
-    Ids that all are integers are ordered as numbers, others as text.
+    Ids are ordered as numbers if all of them are integers, else as text.
 
     Returns:
         codes: int32 (n,), and the distinct ids: int64 or str (n_ids,).
@@ -198,11 +198,11 @@ def encode(ids: pl.Series) -> tuple[np.ndarray, np.ndarray]:
     numbers = ids.cast(pl.Int64, strict=False)
     if numbers.null_count() == 0:
         codes, values = _encode_integers(numbers.to_numpy())
-        # Text is a number only if the number prints back as it: "007" and "+7" stay text. What does not is longer.
+        # Text is a number only if the number is printed as the same text: "007" and "+7" stay text (they are longer).
         printed = pl.Series(values).cast(pl.String).str.len_bytes().cast(pl.UInt8).to_numpy()[codes]
         if ids.str.len_bytes().to_numpy().sum(dtype=np.int64) == printed.sum(dtype=np.int64):
             return codes, values
-    # A namespace of categories of its own has exactly the ids of this column, numbered without gaps.
+    # A separate namespace of categories has exactly the ids of this column, numbered without gaps.
     codes = ids.cast(pl.Categorical(pl.Categories.random())).to_physical().to_numpy()
     row = np.empty(int(codes.max()) + 1, np.int64)
     row[codes] = np.arange(len(codes))
@@ -239,11 +239,14 @@ def _event_order(session: np.ndarray, times: np.ndarray | None) -> np.ndarray | 
 
 
 def apply_filters(sessions: Sessions, log: Log, max_length: int | None = None) -> Sessions:
-    """Keep what a params file asks for; what is left out is counted in `Sessions.drops`.
+    """Apply the filters of a params file; what they leave out is counted in `Sessions.drops`.
 
-    In this order: immediate repeats are collapsed, sessions shorter than ``min_length`` dropped, the first
-    ``max_sessions`` kept, the k-core taken (again and again until every item and every session has enough visits),
-    and of each session only the last ``max_length`` visits and the target kept.
+    In this order: immediate repeats are collapsed, sessions shorter than ``min_length`` are dropped, the first
+    ``max_sessions`` are kept, items and sessions of too few events are dropped until a k-core is left, and of each
+    session only the last ``max_length`` events before the target, and the target, are kept.
+
+    Args:
+        max_length: None keeps whole sessions.
 
     Raises:
         StudyError: no session is left.
@@ -252,7 +255,7 @@ def apply_filters(sessions: Sessions, log: Log, max_length: int | None = None) -
         repeat = np.zeros(len(sessions.items), dtype=bool)
         repeat[1:] = sessions.items[1:] == sessions.items[:-1]
         repeat[sessions.offsets[:-1]] = False
-        sessions = sessions.select(~repeat, "immediate repeat of a page")
+        sessions = sessions.select(~repeat, "immediate repeat of an item")
     sessions = _drop_short(sessions, log.min_length)
     if log.max_sessions is not None:
         first = np.arange(len(sessions.items)) < sessions.offsets[min(log.max_sessions, len(sessions))]
@@ -261,24 +264,23 @@ def apply_filters(sessions: Sessions, log: Log, max_length: int | None = None) -
         before = None
         while before != len(sessions.items):
             before = len(sessions.items)
-            visits = np.bincount(sessions.items, minlength=sessions.n_items)
-            sessions = sessions.select(
-                visits[sessions.items] >= log.k_core, f"page with fewer than {log.k_core} visits"
-            )
+            counts = np.bincount(sessions.items, minlength=sessions.n_items)
+            frequent = counts[sessions.items] >= log.k_core
+            sessions = sessions.select(frequent, f"item with fewer than {log.k_core} events")
             sessions = _drop_short(sessions, max(log.min_length, log.k_core))
     if max_length is not None:
         position_from_end = np.repeat(sessions.offsets[1:], sessions.lengths) - np.arange(len(sessions.items))
-        sessions = sessions.select(position_from_end <= max_length + 1, f"before the last {max_length} input visits")
+        sessions = sessions.select(position_from_end <= max_length + 1, f"before the last {max_length} input events")
     return sessions.compact()
 
 
 def _drop_short(sessions: Sessions, min_length: int) -> Sessions:
     long_enough = np.repeat(sessions.lengths >= min_length, sessions.lengths)
-    kept = sessions.select(long_enough, f"session of fewer than {min_length} visits")
+    kept = sessions.select(long_enough, f"session of fewer than {min_length} events")
     if len(kept) == 0:
         longest = int(sessions.lengths.max(initial=0))
         raise StudyError(
-            f"No session of {min_length} or more visits is left (the longest of {len(sessions):,} has {longest}); "
+            f"No session of {min_length} or more events is left (the longest of {len(sessions):,} has {longest}); "
             "lower 'min_length' or 'k_core', or check the separator and the columns of the log."
         )
     return kept
@@ -313,11 +315,11 @@ class Cases:
 
     @property
     def prefix_lengths(self) -> np.ndarray:
-        """int64 (n_cases,): how many visits precede each target."""
+        """int64 (n_cases,): how many events precede each target."""
         return self.events - self.sessions.offsets[self.session]
 
     def prefixes(self, history: int | None = None) -> Sessions:
-        """The visits before each target, at most the last ``history`` of them, one session a case."""
+        """The events before each target, at most the last ``history`` of them (None: all), one session per case."""
         lengths = self.prefix_lengths if history is None else np.minimum(self.prefix_lengths, history)
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         within = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
@@ -331,8 +333,8 @@ class Cases:
         )
 
     def shuffled(self, history: int, seed: int) -> Cases:
-        """The same cases with the last ``history`` visits before each target in random order: what a model sees of a prefix
-        stays the same but for its order. Without candidates; each case is in a session of its own, which ends in the target.
+        """The same cases with the last ``history`` events before each target in random order, so that a model sees the same
+        items in another order. Without candidates; each case has its own session, which ends in the target.
         """
         prefixes = self.prefixes()
         from_end = np.repeat(prefixes.offsets[1:], prefixes.lengths) - np.arange(len(prefixes.items))

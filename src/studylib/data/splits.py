@@ -1,4 +1,4 @@
-"""Splits: which visits a model learns from, and which it is judged on."""
+"""Splits: which events a model is trained on, and which it is evaluated on."""
 
 from __future__ import annotations
 
@@ -15,12 +15,16 @@ from studylib.errors import StudyError
 class Split:
     """Training sessions, and validation and test cases, over one vocabulary.
 
-    Every split is a labelling of the visits: the visits labelled `TRAIN` are the training sessions, and every visit
-    labelled `VALIDATION` or `TEST` that has a visit before it in its session is a case.
+    Every split is a labelling of the events: the events labelled `TRAIN` are the training sessions, and every event
+    labelled `VALIDATION` or `TEST` that has an event before it in its session is a case.
 
     Attributes:
-        final: where a source brings validation sessions of their own, the training sessions and these: what a model whose
-            settings are chosen learns from before the test. Else None: it stops by the validation cases.
+        kind: ``sessions``, ``leave-one-out``, ``temporal`` or ``given``.
+        train: the training sessions.
+        validation, test: the cases to select on and to evaluate on, over the vocabulary of ``train``.
+        checksum: of the sessions and the labels of their events.
+        final: where the source has separate validation sessions, the training sessions together with these: what a model whose
+            settings are selected is trained on before the test. Else None: training is stopped by the validation cases.
     """
 
     kind: str
@@ -32,7 +36,7 @@ class Split:
 
     @property
     def learnt(self) -> Sessions:
-        """What a model that is judged on the test cases has learnt from."""
+        """The sessions that a model is trained on before it is evaluated on the test cases."""
         return self.train if self.final is None else self.final
 
 
@@ -44,10 +48,10 @@ def split_by_parts(kind: str, sessions: Sessions, parts: np.ndarray) -> Split:
     """
     has_prefix = np.ones(len(parts), dtype=bool)
     has_prefix[sessions.offsets[:-1]] = False
-    given = sessions.given.candidates if sessions.given and kind == "given" else {}
+    candidates_of = sessions.given.candidates if sessions.given and kind == "given" else {}
 
     def cases(part: int) -> Cases:
-        candidates = given.get(part)
+        candidates = candidates_of.get(part)
         if candidates is not None:
             candidates = candidates[has_prefix[parts == part]]
         return Cases(sessions, np.flatnonzero((parts == part) & has_prefix), candidates)
@@ -58,11 +62,12 @@ def split_by_parts(kind: str, sessions: Sessions, parts: np.ndarray) -> Split:
             f"The split '{kind}' of {len(sessions):,} sessions leaves {len(train):,} to train on and {len(test):,} "
             "cases to test: use more sessions or another split."
         )
-    whole = checksum(sessions.items, sessions.offsets, parts)
-    return Split(kind, train, cases(VALIDATION), test, whole, _final(sessions, parts) if kind == "given" else None)
+    final = _final(sessions, parts) if kind == "given" else None
+    return Split(kind, train, cases(VALIDATION), test, checksum(sessions.items, sessions.offsets, parts), final)
 
 
 def _final(sessions: Sessions, parts: np.ndarray) -> Sessions | None:
+    """The training and validation sessions, where no session has events of both parts; else None."""
     in_train, in_validation = (
         np.add.reduceat(parts == part, sessions.offsets[:-1]) > 0 for part in (TRAIN, VALIDATION)
     )
@@ -72,27 +77,27 @@ def _final(sessions: Sessions, parts: np.ndarray) -> Sessions | None:
 
 
 def split_sessions(sessions: Sessions, test_fraction: float, seed: int, validation_fraction: float = 0.1) -> Split:
-    """Whole sessions at random; the last page of a held-out session is its target.
+    """Whole sessions at random; the last item of a held-out session is its target.
 
-    Toledo & Rezende 2020, section 2 (80 % and 20 %). ``validation_fraction`` of the other sessions are held out to
-    choose on.
+    Toledo & Rezende 2020, section 2 (80 % and 20 %). ``validation_fraction`` of the other sessions are held out for
+    selection.
     """
     order = np.random.default_rng(seed).permutation(len(sessions))
     n_test = math.ceil(round(test_fraction * len(sessions), 6))  # as scikit-learn; rounded, for 0.1 * 30 is not 3
     n_validation = math.ceil(round(validation_fraction * (len(sessions) - n_test), 6))
     parts = np.full(len(sessions.items), TRAIN, dtype=np.uint8)
-    for chosen, part in ((order[:n_test], TEST), (order[n_test : n_test + n_validation], VALIDATION)):
+    for held, part in ((order[:n_test], TEST), (order[n_test : n_test + n_validation], VALIDATION)):
         held_out = np.zeros(len(sessions), dtype=bool)
-        held_out[chosen] = True
+        held_out[held] = True
         parts[np.repeat(held_out, sessions.lengths)] = CONTEXT
         parts[sessions.offsets[1:][held_out] - 1] = part
     return split_by_parts("sessions", sessions, parts)
 
 
 def leave_one_out(sessions: Sessions) -> Split:
-    """The last visit of every session for test, the one before it for validation (Shrimal & Patil 2024, section 4.1).
+    """The last event of every session for test, the one before it for validation (Shrimal & Patil 2024, section 4.1).
 
-    A session of two visits has no validation case, so that every session has a visit to learn from.
+    A session of two events has no validation case, so that every session has an event in training.
     """
     parts = np.full(len(sessions.items), TRAIN, dtype=np.uint8)
     parts[sessions.offsets[1:] - 1] = TEST
@@ -101,7 +106,7 @@ def leave_one_out(sessions: Sessions) -> Split:
 
 
 def split_by_time(sessions: Sessions, test_fraction: float) -> Split:
-    """One global point in time: what comes at or after it is test; the same share of visits before it is validation.
+    """One global point in time: events at or after it are for test; the same share of events before it is for validation.
 
     Raises:
         StudyError: the sessions have no times.
@@ -117,10 +122,10 @@ def split_by_time(sessions: Sessions, test_fraction: float) -> Split:
 
 
 def split_as_given(sessions: Sessions) -> Split:
-    """The split that the source brings along.
+    """The split that comes with the source.
 
     Raises:
-        StudyError: it brings none.
+        StudyError: the source has none.
     """
     if sessions.given is None:
         raise StudyError("The split 'given' needs a source with a split of its own: use 'leave-one-out' or 'temporal'.")
@@ -128,11 +133,11 @@ def split_as_given(sessions: Sessions) -> Split:
 
 
 def draw_candidates(cases: Cases, count: int, random: np.random.RandomState) -> np.ndarray:
-    """Draw ``count`` negatives a case, uniform over the items that its session (in all its length) does not contain.
+    """Draw ``count`` negatives for each case, uniformly over the items that its whole session does not contain.
 
     This is the procedure that ReChorus documents for its Grocery data: cases in the order of time and session, all
-    negatives at once, then each that the user has visited drawn again until it is new. With `RandomState(0)`, test
-    before validation, it gives ReChorus's own candidates.
+    negatives at once, then each that the user has consumed is resampled until it is new. With `RandomState(0)`, test
+    before validation, the result is ReChorus's candidates.
 
     Returns:
         int32 (n_cases, count).
@@ -142,15 +147,15 @@ def draw_candidates(cases: Cases, count: int, random: np.random.RandomState) -> 
     """
     sessions, session = cases.sessions, cases.session
     n_items = sessions.n_items
-    visited = np.unique(sessions.session_of_event.astype(np.int64) * n_items + sessions.items)
-    if np.bincount(visited // n_items).max() == n_items:
+    consumed = np.unique(sessions.session_of_event.astype(np.int64) * n_items + sessions.items)
+    if np.bincount(consumed // n_items).max() == n_items:
         raise StudyError(f"A session contains all {n_items} items, so that it has no negatives to be ranked among.")
     times = sessions.times[cases.events] if sessions.times is not None else np.zeros(len(cases))
     order = np.lexsort((session, times))
     drawn = random.randint(0, n_items, (len(cases), count))
     owner = session[order]
-    for row, column in np.argwhere(_contains(visited, owner[:, None] * n_items + drawn)):
-        while _contains(visited, owner[row] * n_items + drawn[row, column]):
+    for row, column in np.argwhere(_contains(consumed, owner[:, None] * n_items + drawn)):
+        while _contains(consumed, owner[row] * n_items + drawn[row, column]):
             drawn[row, column] = random.randint(0, n_items)
     candidates = np.empty_like(drawn, dtype=np.int32)
     candidates[order] = drawn
@@ -158,14 +163,15 @@ def draw_candidates(cases: Cases, count: int, random: np.random.RandomState) -> 
 
 
 def _contains(ascending: np.ndarray, keys: np.ndarray) -> np.ndarray:
-    found = np.searchsorted(ascending, keys)
-    return ascending[np.minimum(found, len(ascending) - 1)] == keys
+    """bool, of the shape of ``keys``: which of them are in the sorted array ``ascending``."""
+    position = np.searchsorted(ascending, keys)
+    return ascending[np.minimum(position, len(ascending) - 1)] == keys
 
 
 def with_candidates(split: Split, count: int, seed: int) -> Split:
-    """The split with ``count`` candidates a case, drawn once for data set and seed unless it brings as many itself."""
-    given = split.test.candidates
-    if given is not None and given.shape[1] == count:
+    """The split with ``count`` candidates per case, drawn once per data set and seed unless the source has as many."""
+    candidates = split.test.candidates
+    if candidates is not None and candidates.shape[1] == count:
         return split
     random = np.random.RandomState(seed)  # the generator of ReChorus's documented procedure
     test = Cases(split.test.sessions, split.test.events, draw_candidates(split.test, count, random))

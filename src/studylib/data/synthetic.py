@@ -1,8 +1,8 @@
 """A generated log with Zipf popularity and Markov structure, whose best possible prediction is known exactly.
 
-The next visit follows the mixture transition distribution model of order 2 (Raftery 1985, "A model for high-order
-Markov chains", J. R. Stat. Soc. B 47): with one probability it is a successor of the last page, with another a
-successor of the page before it, else it is drawn by popularity. A first-order Markov chain sees a part of this only.
+The next event follows the mixture transition distribution model of order 2 (Raftery 1985, "A model for high-order
+Markov chains", J. R. Stat. Soc. B 47): with one probability it is a successor of the last item, with another a
+successor of the item before it, else it is drawn by popularity. A first-order Markov chain captures a part of this only.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TAIL = 3.0
 """How fast long sessions become rare: P(length > x) falls as x**-TAIL. Lengths of real logs have such a long tail."""
 
 CHUNK = 2_000_000
-"""Probabilities held at once by `Chain.ceiling`, and visits written at once by `write_sequences`."""
+"""Probabilities held at once by `Chain.ceiling`, and events written at once by `write_sequences`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,15 +32,15 @@ class Chain:
     """The process that a log was generated from.
 
     Ids are those of the source, 0 to items - 1, not indices into a vocabulary, so the chain also serves a log from
-    which whole sessions, their beginnings or unvisited items were left out. Where visits between others were left
+    which whole sessions, their beginnings or items that do not occur were left out. Where events between others were left
     out (k-core, collapsed repeats) it no longer is the process of the log.
 
     Attributes:
-        popularity: float64 (items,), the probability of each id when a visit follows from no other.
-        successors: int32 (2, items, k), the k distinct ids that follow from each id, as the last visit and as the
+        popularity: float64 (items,), the probability of each id for an event that follows from no other.
+        successors: int32 (2, items, k), the k distinct successors of each id, as the last event and as the
             one before it.
         shares: float64 (k,), the probabilities of an id's successors, descending.
-        weights: how often a visit follows from the last one and from the one before it. The share of a visit that a
+        weights: how often an event follows from the last one and from the one before it. The weight of an event that a
             session does not have yet goes to popularity.
     """
 
@@ -52,7 +52,7 @@ class Chain:
     def probabilities(self, prefixes: Sessions) -> np.ndarray:
         """The distribution of the next item after each prefix, given that it is one of the vocabulary.
 
-        Only the last two visits matter. A prefix of one visit is taken as the start of its session, so a history
+        Only the last two events matter. A prefix of one event is taken as the start of its session, so a history
         must not be cut to less than two.
 
         Returns:
@@ -60,17 +60,17 @@ class Chain:
         """
         lengths = prefixes.lengths
         by_popularity = np.ones(len(prefixes))
-        by_prefix_length = np.zeros((len(prefixes), len(self.popularity)))
+        by_successors = np.zeros((len(prefixes), len(self.popularity)))
         for lag, weight, successors in zip((1, 2), self.weights, self.successors, strict=True):
             rows = np.flatnonzero(lengths >= lag)
-            visited = prefixes.vocabulary[prefixes.items[prefixes.offsets[1:][rows] - lag]]
+            origins = prefixes.vocabulary[prefixes.items[prefixes.offsets[1:][rows] - lag]]
             by_popularity[rows] -= weight
-            by_prefix_length[rows[:, None], successors[visited]] += weight * self.shares
-        joint = (by_prefix_length + by_popularity[:, None] * self.popularity)[:, prefixes.vocabulary]
+            by_successors[rows[:, None], successors[origins]] += weight * self.shares
+        joint = (by_successors + by_popularity[:, None] * self.popularity)[:, prefixes.vocabulary]
         return joint / joint.sum(axis=1, keepdims=True)
 
     def ceiling(self, prefixes: Sessions, ks: Sequence[int] = (5, 10)) -> dict[str, float]:
-        """What the best possible ranking, that by the true probabilities, is expected to reach after these prefixes.
+        """The expected metrics of the best possible ranking, the one by the true probabilities, after these prefixes.
 
         The expectation is over the next item, and exact. It is not a bound on the metrics of one test set, which vary
         around it as the targets that happened do. The whole vocabulary is ranked. Items of equal probability may be
@@ -105,10 +105,10 @@ def generate(options: Synthetic, seed: int) -> SyntheticLog:
     """Generate a log; the same options and seed give the same log.
 
     Lengths are 1 plus a geometric-like number whose rate varies from session to session (a discretised Lomax
-    distribution), cut off at ``max_session`` and with the mean that was asked for. Sessions of one visit do occur.
+    distribution), cut off at ``max_session`` and with the mean that was asked for. Sessions of one event do occur.
 
     Returns:
-        The log. Its vocabulary is all ids from 0 to items - 1 (int64), whether visited or not.
+        The log. Its vocabulary is all ids from 0 to items - 1 (int64), whether they occur or not.
 
     Raises:
         StudyError: there are fewer items than successors, or no length up to ``max_session`` has this mean.
@@ -120,7 +120,7 @@ def generate(options: Synthetic, seed: int) -> SyntheticLog:
         )
     if options.mean_length >= options.max_session:
         raise StudyError(
-            f"synthetic: sessions of at most {options.max_session:,} visits cannot have a mean of "
+            f"synthetic: sessions of at most {options.max_session:,} events cannot have a mean of "
             f"{options.mean_length:,}: raise 'max_session' or lower 'mean_length'."
         )
     rng = np.random.default_rng(seed)
@@ -156,11 +156,11 @@ def _draw_lengths(options: Synthetic, rng: np.random.Generator) -> np.ndarray:
 
 
 def _walk(chain: Chain, offsets: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """int32 (n_events,): the visits, drawn step by step for all sessions that are still running."""
+    """int32 (n_events,): the items, drawn step by step for all sessions that are still running."""
     lengths = np.diff(offsets)
     longest_first = np.argsort(-lengths, kind="stable")
     starts = offsets[:-1][longest_first]
-    running = len(lengths) - np.cumsum(np.bincount(lengths))  # sessions of more than t visits
+    running = len(lengths) - np.cumsum(np.bincount(lengths))  # sessions of more than t events
     by_popularity, by_share = _cumulative(chain.popularity), _cumulative(chain.shares)
     items = np.empty(offsets[-1], np.int32)
     last = before = np.empty(0, np.int32)
@@ -168,17 +168,17 @@ def _walk(chain: Chain, offsets: np.ndarray, rng: np.random.Generator) -> np.nda
         n = running[t]
         source = rng.random(n)
         first, second = chain.weights[0] * (t >= 1), chain.weights[1] * (t >= 2)
-        visit = np.empty(n, np.int32)
+        drawn = np.empty(n, np.int32)
         follows = [source < first, (source >= first) & (source < first + second)]
-        for successors, visited, rows in zip(
+        for successors, origins, rows in zip(
             chain.successors, (last, before), map(np.flatnonzero, follows), strict=True
         ):
             if len(rows):
-                visit[rows] = successors[visited[rows], _draw(by_share, len(rows), rng)]
+                drawn[rows] = successors[origins[rows], _draw(by_share, len(rows), rng)]
         rest = np.flatnonzero(source >= first + second)
-        visit[rest] = _draw(by_popularity, len(rest), rng)
-        items[starts[:n] + t] = visit
-        last, before = visit, last
+        drawn[rest] = _draw(by_popularity, len(rest), rng)
+        items[starts[:n] + t] = drawn
+        last, before = drawn, last
     return items
 
 
@@ -192,7 +192,7 @@ def _draw(cumulative: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarra
 
 
 def write_sequences(sessions: Sessions, path: str | Path, separator: str = "|") -> None:
-    """Write one line a session, its ids in order, as the reader ``sequences`` reads it.
+    """Write one line per session, its ids in order, as the reader ``sequences`` reads it.
 
     Args:
         sessions: of any size; they are written in pieces.
@@ -205,13 +205,13 @@ def write_sequences(sessions: Sessions, path: str | Path, separator: str = "|") 
         start = 0
         for end in np.unique(np.minimum(ends, len(sessions))):
             piece = _slice(sessions, start, end)
-            visits = ids.gather(piece.items).to_arrow()
-            lines = pl.Series(pa.LargeListArray.from_arrays(piece.offsets, visits)).list.join(separator)
+            piece_ids = ids.gather(piece.items).to_arrow()
+            lines = pl.Series(pa.LargeListArray.from_arrays(piece.offsets, piece_ids)).list.join(separator)
             lines.to_frame().write_csv(file, include_header=False, quote_style="never")
             start = end
 
 
 def _slice(sessions: Sessions, start: int, end: int) -> Sessions:
-    """Sessions ``start`` to ``end``, without copying their visits."""
+    """Sessions ``start`` to ``end``, without copying their events."""
     offsets = sessions.offsets[start : end + 1]
     return Sessions(sessions.items[offsets[0] : offsets[-1]], offsets - offsets[0], sessions.vocabulary)

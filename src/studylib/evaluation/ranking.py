@@ -1,9 +1,9 @@
 """Ranks of the true next item: the one primitive of evaluation, from which every metric follows.
 
-For each case a model gives how many items score above the true one and how many others score the same. A metric is a
-gain that depends on the position in the list; where items tie, the true one stands at each of the tied positions with
-equal probability, and its gain is the mean over them. A model that scores all items alike therefore gets the metrics
-of random guessing.
+For each case, the scores of a model determine how many items score above the true one and how many others score the same.
+A metric is a gain that depends on the position in the list; where items tie, the true one stands at each of the tied
+positions with equal probability, and its gain is the mean over them. A model that gives all items one score therefore gets
+the metrics of random guessing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from studylib.data.sessions import Cases, Sessions
 from studylib.errors import StudyError
 
 TOP = 10
-"""How many items of the head of each list are kept, for coverage@10."""
+"""How many items from the head of each list are kept, for coverage@10."""
 
 METRICS = {
     "hr@5": lambda position: position <= 5,
@@ -31,7 +31,7 @@ METRICS = {
     "mrr@20": lambda position: (position <= 20) / position,
     "accuracy": lambda position: position <= 1,
 }
-"""Gain of each metric at a position (1 is the head of the list). One item is relevant a case, so hit rate and recall are
+"""Gain of each metric at a position (1 is the head of the list). One item is relevant in each case, so hit rate and recall are
 the same and the ideal DCG is 1 (Shrimal & Patil 2024, section 4.1)."""
 
 Ties = Literal["mean", "conservative", "standard"]
@@ -40,9 +40,10 @@ Ties = Literal["mean", "conservative", "standard"]
 class Scorer(Protocol):
     """What can be ranked: anything that scores every item as the next of a prefix."""
 
-    revisits: bool
-    """Whether a training session visits an item twice."""
+    has_repeats: bool
+    """Whether any training session contains an item twice."""
     exclude_visited: bool | None
+    """As in `rank_cases`, for validation cases."""
 
     def score(self, prefixes: Sessions) -> np.ndarray:
         """float (n, n_items): the higher, the likelier the item comes next."""
@@ -50,14 +51,14 @@ class Scorer(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Ranks:
-    """Where the true items stand.
+    """Where the true items stand in the lists of a model.
 
     Attributes:
         above: int32 (n_cases,), items that score above the true one.
         tied: int32 (n_cases,), other items that score the same.
         top: int32 (n_cases, 10), the items at the head of the list, best first; -1 where the list is shorter.
         listed: the length of each list: the catalogue's size, or the candidates and the true item.
-        not_numbers: scores that were not a number; they rank last.
+        not_numbers: how many scores were not a number; they rank last.
         positives: int32 (n_cases, 2), how many items score above a threshold, and whether the true one does; None where
             no threshold was asked for.
     """
@@ -87,7 +88,7 @@ class Ranks:
         return (cumulated[self.above + self.tied + 1] - cumulated[self.above]) / (self.tied + 1)
 
     def coverage(self, n_items: int) -> float:
-        """The share of the catalogue that is among the first ten of at least one list."""
+        """The share of the catalogue of ``n_items`` that is among the first ten of at least one list, from 0 to 1."""
         return len(np.unique(self.top[self.top >= 0])) / n_items
 
     def save(self, path: Path) -> None:
@@ -148,35 +149,40 @@ def rank_cases(
     Args:
         model: fitted.
         cases: with candidates, if the sampled protocol is wanted.
-        history: the last visits of each prefix that the model sees; None for all.
-        exclude_visited: take the items of the (whole) prefix out of the list; the true item always stays. None: where no
-            training session visits an item twice.
+        history: how many of the last events of each prefix the model sees; None for all.
+        exclude_visited: leave the items of the whole prefix out of the list; the true item always stays. None: where no
+            training session contains an item twice.
         threshold: also count the scores above it, over the whole catalogue.
 
     Returns:
         ``full`` (the whole catalogue) and, with candidates, ``sampled-<n>``, as `Ranks` over the cases.
     """
     if exclude_visited is None:
-        exclude_visited = not model.revisits
-    parts: dict[str, list[Ranks]] = {}
+        exclude_visited = not model.has_repeats
+    batches: dict[str, list[Ranks]] = {}
     n_items = cases.sessions.n_items
     batch = max(1, min(1024, 8_000_000 // n_items))
     for start in range(0, len(cases), batch):
-        some = cases.take(slice(start, start + batch))
-        scores, targets = model.score(some.prefixes(history)), some.targets
+        rows = cases.take(slice(start, start + batch))
+        scores, targets = model.score(rows.prefixes(history)), rows.targets
         if exclude_visited:
-            scores = _without_visited(scores, some)
-        parts.setdefault("full", []).append(rank_scores(scores, targets, threshold=threshold))
-        if some.candidates is not None:
-            items = np.column_stack([targets, some.candidates])
-            zero = np.zeros(len(some), np.int64)
-            listed = rank_scores(np.take_along_axis(scores, items, 1), zero, items)
-            parts.setdefault(f"sampled-{some.candidates.shape[1]}", []).append(listed)
-    return {protocol: _concatenate(ranks) for protocol, ranks in parts.items()}
+            scores = _without_seen(scores, rows)
+        batches.setdefault("full", []).append(rank_scores(scores, targets, threshold=threshold))
+        if rows.candidates is not None:
+            items = np.column_stack([targets, rows.candidates])
+            first_column = np.zeros(len(rows), np.int64)
+            sampled = rank_scores(np.take_along_axis(scores, items, 1), first_column, items)
+            batches.setdefault(f"sampled-{rows.candidates.shape[1]}", []).append(sampled)
+    return {protocol: _concatenate(ranks) for protocol, ranks in batches.items()}
 
 
 def validation_ndcg(model: Scorer, cases: Cases, history: int, protocol: str) -> float:
-    """NDCG@10 of the validation cases under the protocol that a model's settings and its end of training are chosen by.
+    """Mean NDCG@10 of the validation cases, by which settings are selected and training is stopped early.
+
+    Args:
+        model: fitted.
+        history: how many of the last events of each prefix the model sees.
+        protocol: ``full`` or ``sampled``.
 
     Raises:
         StudyError: the protocol is ``sampled`` and the cases have no candidates.
@@ -184,15 +190,16 @@ def validation_ndcg(model: Scorer, cases: Cases, history: int, protocol: str) ->
     if protocol == "sampled" and cases.candidates is None:
         raise StudyError("'validation: sampled' needs validation cases with candidates (`with_candidates`).")
     ranks = rank_cases(model, cases, history, model.exclude_visited)
-    chosen = ranks["full"] if protocol == "full" else ranks[f"sampled-{cases.candidates.shape[1]}"]
-    return float(chosen.metric("ndcg@10").mean())
+    name = "full" if cases.candidates is None or protocol == "full" else f"sampled-{cases.candidates.shape[1]}"
+    return float(ranks[name].metric("ndcg@10").mean())
 
 
-def _without_visited(scores: np.ndarray, cases: Cases) -> np.ndarray:
-    visited = cases.prefixes()
+def _without_seen(scores: np.ndarray, cases: Cases) -> np.ndarray:
+    """A copy of the scores with minus infinity for the items of the prefixes, but for the targets."""
+    seen = cases.prefixes()
     scores = scores.copy()
     true = scores[np.arange(len(cases)), cases.targets]
-    scores[visited.session_of_event, visited.items] = -np.inf
+    scores[seen.session_of_event, seen.items] = -np.inf
     scores[np.arange(len(cases)), cases.targets] = true
     return scores
 

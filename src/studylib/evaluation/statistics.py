@@ -1,4 +1,4 @@
-"""Intervals, paired tests and shares of variance: how sure a comparison is."""
+"""Bootstrap confidence intervals, paired tests, equivalence tests and shares of variance."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from statsmodels.stats.multitest import multipletests
 def bootstrap_means(
     values: np.ndarray, resamples: int = 2000, seed: int | list[int] = 0, sessions: np.ndarray | None = None
 ) -> np.ndarray:
-    """Means of the columns over cases drawn again with replacement; the columns share the draws.
+    """Means of the columns over cases resampled with replacement; the columns share the resamples.
 
-    The draws are the weights of a multinomial over the cases, in blocks, so that one matrix product serves all columns.
+    A resample is a row of multinomial weights over the cases, so that one matrix product serves all columns of a block.
 
     Args:
         values: float (n_cases, n_columns).
-        sessions: int (n_cases,), the session of each case: those of one are alike and are drawn together. None: each case is
-            of a session of its own.
+        sessions: int (n_cases,), the session of each case: cases of one session are dependent and are resampled together
+            (cluster bootstrap). None: each case is a session.
 
     Returns:
         float64 (resamples, n_columns).
@@ -40,7 +40,7 @@ def bootstrap_means(
 
 
 def _sums(values: np.ndarray, sessions: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """The sums of the cases of each session, float (n_sessions, n_columns), and how many they are, int (n_sessions,)."""
+    """The sums over the cases of each session, float (n_sessions, n_columns), and their numbers, int (n_sessions,)."""
     if sessions is None:
         return values, np.ones(len(values), np.int64)
     order = np.argsort(sessions, kind="stable")
@@ -49,14 +49,14 @@ def _sums(values: np.ndarray, sessions: np.ndarray | None) -> tuple[np.ndarray, 
 
 
 def bootstrap_seeds(values: list[np.ndarray], shared: bool = False, resamples: int = 2000, seed: int = 0) -> np.ndarray:
-    """Means over seeds and cases that are both drawn again: seeds with replacement, then the cases of each.
+    """Means over seeds and cases, both resampled: seeds with replacement, then the cases of each.
 
-    With one seed the cases alone are drawn, as `bootstrap_means` does. The spread between seeds holds that of their cases
-    already, so that with several the intervals are rather too wide than too narrow.
+    With one seed only its cases are resampled, as in `bootstrap_means`. The variance between seeds contains that of their
+    cases already, so that with several seeds the intervals are conservative (rather too wide than too narrow).
 
     Args:
-        values: for each seed float (n_cases, n_columns).
-        shared: all seeds have the same cases, so a draw of cases is the same for all.
+        values: for each seed, float (n_cases, n_columns).
+        shared: all seeds have the same cases, so that they share a resample of cases.
 
     Returns:
         float64 (resamples, n_columns).
@@ -65,46 +65,49 @@ def bootstrap_seeds(values: list[np.ndarray], shared: bool = False, resamples: i
     drawn = np.random.default_rng([seed, len(values)]).integers(0, len(values), (len(values), resamples))
     total = 0.0
     for place in places:
-        cases = [[seed] if shared or len(values) == 1 else [seed, place, own] for own in places]
+        cases = [[seed] if shared or len(values) == 1 else [seed, place, other] for other in places]
         means = np.stack([bootstrap_means(v, resamples, c) for v, c in zip(values, cases, strict=True)])
         total = total + means[drawn[place], np.arange(resamples)]
     return total / len(values)
 
 
 def two_sided_p(means: np.ndarray) -> float:
-    """The p value, that there is no difference, from resampled means (resamples,) of one; it agrees with their interval."""
+    """The bootstrap p value of no difference, from resampled means of a difference, (resamples,); agrees with `interval`."""
     beyond = min(np.sum(means <= 0), np.sum(means >= 0))
     return float(min(1.0, 2 * (1 + beyond) / (len(means) + 1)))
 
 
 def detectable_difference(difference: np.ndarray, power: float = 0.8, level: float = 0.05) -> float:
-    """The smallest true mean that a paired test of as many cases finds with a probability of ``power``.
+    """The minimal detectable difference: the smallest true mean that a paired test of as many cases finds with this power.
 
-    (z(1 - level / 2) + z(power)) standard errors, of one comparison without correction for others.
+    (z(1 - level / 2) + z(power)) standard errors, for a single comparison, without correction for multiple comparisons.
 
     Args:
-        difference: float (n_cases,), the paired differences; their spread is what counts.
+        difference: float (n_cases,), the paired differences, of which only the standard deviation matters.
     """
     error = np.std(difference, ddof=1) / np.sqrt(len(difference))
     return float((norm.ppf(1 - level / 2) + norm.ppf(power)) * error)
 
 
 def interval(means: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
-    """The percentile interval of resampled means: (low, high), each (n_columns,)."""
+    """The percentile confidence interval of resampled means (resamples, n_columns): (low, high), each (n_columns,)."""
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return low, high
 
 
 def variance_shares(cells: pd.DataFrame, measure: str, factors: list[str]) -> pd.DataFrame:
-    """How much of the variance of a measure over the cells each factor explains, alone and together with another.
+    """The shares of the variance of a measure over the cells that main effects and two-way interactions explain.
 
-    Type II sums of squares of the main effects and two-way interactions over the total; for a grid in which every
-    combination occurs they add up to 1 with the rest. It describes the cells and tests nothing: cells of one training
-    are not independent. (statsmodels' `anova_lm` also tests, for which it divides by the degrees of freedom of the rest: a
-    grid of one cell a combination of two factors has none.)
+    Type II sums of squares over the total sum of squares; in a full factorial grid they and the residual add up to 1. The
+    shares are descriptive, not a test: cells of one training are not independent. (statsmodels' `anova_lm` also tests, for
+    which it divides by the residual degrees of freedom: a grid of two factors with one cell per combination has none.)
+
+    Args:
+        cells: one row per cell, with a column for the measure and for each factor.
+        measure, factors: names of columns.
 
     Returns:
-        Columns ``effect`` (a factor, two factors joined by `` × ``, or ``rest``) and ``share``, the largest first.
+        Columns ``effect`` (a factor, two factors joined by `` × ``, or ``rest``: the residual) and ``share``, largest first.
     """
     varying = [(factor,) for factor in factors if cells[factor].nunique() > 1]
     pairs = [first + second for first, second in itertools.combinations(varying, 2)]
@@ -137,9 +140,9 @@ class Difference:
     """A paired difference of two means over the same cases.
 
     Attributes:
-        mean, low, high: with its 95 % bootstrap interval.
-        p: of the sign-flip permutation test that there is no difference; to be corrected for how many are made.
-        equivalent: whether the 90 % interval is within the margin, which is the equivalence test (two one-sided tests) at 5 %.
+        mean, low, high: the mean difference and its 95 % bootstrap confidence interval.
+        p: of the sign-flip permutation test of no difference; not corrected for multiple comparisons.
+        equivalent: whether the 90 % interval lies within the margin: the equivalence test (TOST) at the 5 % level.
     """
 
     mean: float
@@ -156,7 +159,7 @@ def paired_difference(
 
     Args:
         first, second: float (n_cases,), a measure of each case.
-        margin: differences smaller than this are of no interest.
+        margin: of equivalence, in units of the measure.
     """
     return paired_differences(np.column_stack([first, second]), [(0, 1)], margin, resamples, seed)[0]
 
@@ -169,13 +172,13 @@ def paired_differences(
     seed: int = 0,
     sessions: np.ndarray | None = None,
 ) -> list[Difference]:
-    """Compare models case by case, all pairs with the same draws and the same signs.
+    """Compare models case by case, all pairs with the same resamples and the same signs.
 
     Args:
         values: float (n_cases, n_columns), a measure of each case.
-        pairs: the columns to be compared, the first of a pair less the second.
-        margin: differences smaller than this are of no interest.
-        sessions: as for `bootstrap_means`; the signs of the cases of one are flipped together.
+        pairs: the columns to be compared, the first of a pair minus the second.
+        margin: of equivalence, in units of the measure.
+        sessions: as for `bootstrap_means`; the signs of the cases of one session are flipped together.
     """
     first, second = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
     mean, n_cases = values.mean(0), len(values)
@@ -187,16 +190,16 @@ def paired_differences(
     random, block = np.random.default_rng(seed), max(1, 4_000_000 // len(sums))
     sizes = [min(block, resamples - start) for start in range(0, resamples, block)]
     signs = (2.0 * random.integers(0, 2, (size, len(sums)), np.int8) - 1 for size in sizes)
-    flipped = np.concatenate([some @ sums for some in signs]) / n_cases
+    flipped = np.concatenate([block_signs @ sums for block_signs in signs]) / n_cases
     flipped = flipped[:, first] - flipped[:, second]  # flipping a difference is flipping both of its terms
     p = (1 + np.sum(np.abs(flipped) >= np.abs(difference) - 1e-12, axis=0)) / (resamples + 1)
     equivalent = (-margin < inner_low) & (inner_high < margin)
     return [
-        Difference(*map(float, numbers), bool(same))
-        for *numbers, same in zip(difference, low, high, p, equivalent, strict=True)
+        Difference(*map(float, numbers), bool(within))
+        for *numbers, within in zip(difference, low, high, p, equivalent, strict=True)
     ]
 
 
 def holm(p_values: list[float]) -> list[float]:
-    """P values corrected for how many there are (Holm 1979)."""
+    """P values corrected for multiple comparisons (Holm 1979), in their order."""
     return multipletests(p_values, method="holm")[1].tolist()

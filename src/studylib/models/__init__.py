@@ -19,7 +19,7 @@ def build(entry: ModelParams, history: int, seed: int, device: str, exclude_visi
 
     Args:
         entry: of ``ranking.models``.
-        history: the last events that a prediction is based on.
+        history: how many of the last events a prediction is based on.
         seed: of everything random in the training.
         device: ``auto``, ``cpu`` or ``cuda``.
         exclude_visited: as in ``ranking``.

@@ -18,29 +18,29 @@ from studylib.params.models import ModelParams
 
 
 class Recommender(ABC):
-    """A model that scores every item of the vocabulary as the next of a session.
+    """A model that scores every item of the catalogue as the next of a session.
 
     Args:
-        history: the last events that a prediction is based on.
+        history: how many of the last events a prediction is based on.
         seed: of everything random in the training.
-        device: ``auto``, ``cpu`` or ``cuda``, for models that have a choice.
+        device: ``auto``, ``cpu`` or ``cuda``, for models that can use either.
         settings: those of ``settings_class``, which has their meanings and defaults.
 
     Attributes:
-        version: raised whenever a change of the code changes the model's numbers: what was kept before is trained again.
+        version: raised whenever a change of the code changes the model's numbers, so that kept results are trained again.
         settings_class: the model's entry in `studylib.params.models`.
         settings: the entry of ``ranking.models`` that it was built from.
-        exclude_visited: whether the items of a prefix are taken out of the list when validation cases are ranked; None: where
-            no training session visits an item twice.
+        exclude_visited: whether the items of a prefix are left out of the list when validation cases are ranked; None: where
+            no training session contains an item twice.
 
     Attributes after `fit`:
         vocabulary: (n_items,), the ids of the source.
-        popularity: int64 (n_items,), visits in the training sessions.
-        revisits: whether a training session visits an item twice.
+        popularity: int64 (n_items,), events in the training sessions.
+        has_repeats: whether any training session contains an item twice.
         trained_on: checksum of the training sessions.
-        parameters: how many numbers were learnt.
+        parameters: how many numbers were learnt or, by a baseline, counted.
         epochs: passes over the training sessions.
-        train_seconds: wall time of `fit`.
+        train_seconds: wall time of `fit`, in seconds.
     """
 
     version: ClassVar[int] = 5
@@ -48,7 +48,7 @@ class Recommender(ABC):
     exclude_visited: bool | None = None
     vocabulary: np.ndarray
     popularity: np.ndarray
-    revisits: bool = True
+    has_repeats: bool = True
     trained_on: str
     parameters: int = 0
     epochs: int = 1
@@ -59,12 +59,12 @@ class Recommender(ABC):
         self.history, self.seed, self.device = history, seed, device
 
     def fit(self, train: Sessions, validation: Cases | None = None) -> Self:
-        """Learn from the training sessions; ``validation`` cases are for early stopping alone."""
+        """Train on the training sessions; ``validation`` cases are used for early stopping alone."""
         self.trained_on = train.checksum
         started = time.perf_counter()
         self.vocabulary = train.vocabulary
         self.popularity = np.bincount(train.items, minlength=train.n_items)
-        self.revisits = train.revisits > 0
+        self.has_repeats = train.has_repeats
         self._fit(train, validation)
         self.train_seconds = time.perf_counter() - started
         return self
@@ -81,11 +81,15 @@ class Recommender(ABC):
         """
 
     def state(self) -> dict[str, np.ndarray]:
-        """What was learnt beside `popularity`, by name, for a model file (`studylib.models.files`)."""
+        """The learnt arrays beside `popularity`, by name, for a model file (`studylib.models.files`).
+
+        Raises:
+            StudyError: the model cannot be kept in a file.
+        """
         raise StudyError(f"A {type(self).__name__} cannot be kept in a model file; the models of `ranking.models` can.")
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
-        """Take back what `state` gave, on a model with the same settings, `vocabulary` and `popularity`.
+        """Load what `state` returned into a model with the same settings, `vocabulary` and `popularity`.
 
         Raises:
             KeyError, ValueError, RuntimeError: an array is missing or has another shape.
@@ -93,14 +97,14 @@ class Recommender(ABC):
         raise StudyError(f"A {type(self).__name__} cannot be kept in a model file; the models of `ranking.models` can.")
 
     def recommend(self, sessions: Sequence, k: int = 10, exclude_visited: bool = True) -> list:
-        """The ``k`` items likeliest to come next, as ids of the source, best first; equals in the order of the vocabulary.
+        """The ``k`` items with the highest scores, as ids of the source, best first; ties in the order of the vocabulary.
 
         Args:
-            sessions: one session, its ids of the source in the order of the visits, or a list of sessions. Unknown ids are
-                left out with one warning that counts them; a session without a known one gets the most popular items
-                (and so does an empty list: it is one session without visits).
-            k: the length of the lists. They are shorter where fewer items are left.
-            exclude_visited: leave out what the session contains.
+            sessions: one session, its ids of the source in the order of the events, or a list of sessions. Unknown ids are
+                left out with one warning that counts them; a session without a known id gets the most popular items
+                (and so does an empty list, which is one session without events).
+            k: the length of the lists; they are shorter where fewer items are left.
+            exclude_visited: leave out the items of the session.
 
         Returns:
             A list of ids for one session, a list of such lists for many.
@@ -121,25 +125,25 @@ class Recommender(ABC):
         lengths = np.array([len(items) for items in known])
         popular = best_items(self.popularity[None].astype(np.float64), k)[0]
         lists = [popular] * len(known)
-        # Sessions of like length together, so that little padding is scored.
+        # Sessions of similar length together, so that little padding is scored.
         rows = np.argsort(lengths, kind="stable")[np.count_nonzero(lengths == 0) :]
         batch = max(1, min(256, 8_000_000 // len(self.vocabulary)))
         for start in range(0, len(rows), batch):
-            some = rows[start : start + batch]
-            offsets = np.concatenate([[0], np.cumsum(lengths[some])])
-            prefixes = Sessions(np.concatenate([known[row] for row in some]), offsets, self.vocabulary)
+            batch_rows = rows[start : start + batch]
+            offsets = np.concatenate([[0], np.cumsum(lengths[batch_rows])])
+            prefixes = Sessions(np.concatenate([known[row] for row in batch_rows]), offsets, self.vocabulary)
             scores = np.array(self.score(prefixes))
             if np.isnan(scores.min()):
                 scores[np.isnan(scores)] = -np.inf
             if exclude_visited:
                 scores[prefixes.session_of_event, prefixes.items] = -np.inf
-            for row, items in zip(some, best_items(scores, k), strict=True):
+            for row, items in zip(batch_rows, best_items(scores, k), strict=True):
                 lists[row] = items
         ids = [self.vocabulary[items].tolist() for items in lists]
         return ids[0] if one else ids
 
     def _known(self, sessions: Sequence[Sequence]) -> list[np.ndarray]:
-        """int32 (length,) for each session: the indices of the ids that the vocabulary has. Warns of the others."""
+        """int32 (length,) for each session: the indices of the ids that are in the vocabulary. Warns of the others."""
         if getattr(self, "_indexed", None) is not self.vocabulary:
             self._indexed = self.vocabulary
             self._index = {str(item): i for i, item in enumerate(self.vocabulary.tolist())}
@@ -153,7 +157,7 @@ class Recommender(ABC):
             known.append(np.array(items, np.int32))
         if unknown:
             distinct = list(dict.fromkeys(unknown))
-            message = "1 visit was" if len(unknown) == 1 else f"{len(unknown):,} visits were"
+            message = "1 event was" if len(unknown) == 1 else f"{len(unknown):,} events were"
             message += f" left out, never seen in training: {', '.join(distinct[:5])}"
             if len(distinct) > 5:
                 message += f" and {len(distinct) - 5:,} more"
@@ -165,7 +169,7 @@ class Recommender(ABC):
 
 
 def best_items(scores: np.ndarray, k: int) -> list[np.ndarray]:
-    """int64 (at most k,) for each row: the columns of the highest scores, best first, and equals in ascending order.
+    """int64 (at most k,) for each row: the columns of the highest scores, best first, and ties in ascending order.
 
     A score of minus infinity is never among them.
 
@@ -175,6 +179,6 @@ def best_items(scores: np.ndarray, k: int) -> list[np.ndarray]:
     least = torch.from_numpy(scores).topk(min(k, scores.shape[1])).values[:, -1:].numpy()
     least = np.maximum(least, np.finfo(scores.dtype).min)
     row, column = np.divmod(np.flatnonzero(scores >= least), scores.shape[1])
-    order = np.lexsort((-scores[row, column], row))  # stable, so that equals keep their order
+    order = np.lexsort((-scores[row, column], row))  # stable, so that ties keep their order
     ends = np.searchsorted(row, np.arange(len(scores) + 1))
     return [column[order[start:end][:k]] for start, end in pairwise(ends)]

@@ -1,4 +1,4 @@
-"""Models without training by gradient: the floor that every network has to clear."""
+"""The simplest non-neural baselines: popularity and a first-order Markov chain."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from studylib.params import models as entries
 
 
 class Popularity(Recommender):
-    """Items by their number of visits in training, whatever the session."""
+    """Items by their number of events in training, whatever the session."""
 
     settings_class = entries.Popularity
 
@@ -29,7 +29,7 @@ class Popularity(Recommender):
 
 
 class Markov(Recommender):
-    """First-order Markov chain: items by how often they followed the last visited one; popularity decides between equals."""
+    """First-order Markov chain: items by how often they followed the last one in training; popularity breaks ties."""
 
     settings_class = entries.Markov
 

@@ -1,4 +1,4 @@
-"""What a step of the training sees: three ways to cut sessions into batches, and the negatives that are drawn for them."""
+"""Training batches: three ways to cut sessions into them, and the sampling of negatives."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from studylib.data.sessions import Cases, Sessions
 
 @dataclass(frozen=True)
 class Batch:
-    """What a step of the training sees.
+    """The inputs and targets of one training step.
 
     Attributes:
         inputs: int64 (n, steps), the items; after the end of a session its last item again.
         targets: int64 (n, steps), the item that came next; -1 where there is no case.
-        lanes: None where every row begins at its first step; else int64 (n,), the row of the batch before that this one
-            continues, and -1 where a new session begins.
+        lanes: None where every row starts from the initial state; else int64 (n,), the row of the previous batch that this
+            one continues, and -1 where a new session begins.
     """
 
     inputs: np.ndarray
@@ -29,7 +29,9 @@ class Batch:
 
 
 def sequences(sessions: Sessions, batch_size: int, history: int, random: np.random.Generator) -> Iterator[Batch]:
-    """Every position is a case: one pass over sessions of like length, those of more than ``history`` cases in pieces."""
+    """Every position is a case: one pass over sessions in batches of similar length, cut into pieces of at most
+    ``history`` cases.
+    """
     pieces = cut(sessions, history + 1)
     shuffled = random.permutation(len(pieces))
     by_length = shuffled[np.argsort(pieces.lengths[shuffled], kind="stable")]
@@ -45,17 +47,17 @@ def prefixes(sessions: Sessions, batch_size: int, history: int, random: np.rando
     targets[sessions.offsets[:-1]] = False
     cases = Cases(sessions, random.permutation(np.flatnonzero(targets)))
     for start in range(0, len(cases), batch_size):
-        some = cases.take(slice(start, start + batch_size))
-        inputs, lengths = pad(some.prefixes(history), np.arange(len(some)))
+        rows = cases.take(slice(start, start + batch_size))
+        inputs, lengths = pad(rows.prefixes(history), np.arange(len(rows)))
         is_case = np.arange(inputs.shape[1]) == lengths[:, None] - 1
-        yield Batch(inputs, np.where(is_case, some.targets.astype(np.int64)[:, None], -1))
+        yield Batch(inputs, np.where(is_case, rows.targets.astype(np.int64)[:, None], -1))
 
 
 def session_parallel(sessions: Sessions, lanes: int, history: int, random: np.random.Generator) -> Iterator[Batch]:
     """One step of ``lanes`` sessions side by side; the next session takes over where one ends (Hidasi et al. 2016, section 3.1.1;
-    Shrimal & Patil 2024, section 2.2). When no session is left the lanes become fewer, so that no visit is lost.
+    Shrimal & Patil 2024, section 2.2). When no session is left the lanes become fewer, so that no event is lost.
 
-    ``history`` has no meaning here: the state goes on from the first visit of a session to its last.
+    ``history`` is not used: the state is carried from the first event of a session to its last.
     """
     waiting = random.permutation(np.flatnonzero(sessions.lengths > 1))
     first, last = sessions.offsets[:-1][waiting], sessions.offsets[1:][waiting] - 1
@@ -84,10 +86,10 @@ BATCHES: dict[str, Callable[..., Iterator[Batch]]] = {
 
 
 def cut(sessions: Sessions, length: int) -> Sessions:
-    """Cut sessions into pieces of at most ``length`` visits, from the end.
+    """Cut sessions into pieces of at most ``length`` events, from the end.
 
-    Neighbouring pieces share a visit, which is the last target of one and the first input of the next, so that every visit
-    but the first of a session is a target exactly once. Sessions of one visit vanish.
+    Neighbouring pieces share an event, which is the last target of one and the first input of the next, so that every event
+    but the first of a session is a target exactly once. Sessions of one event are left out.
     """
     n_pieces = np.maximum(-(-(sessions.lengths - 1) // (length - 1)), 0)
     session = np.repeat(np.arange(len(sessions)), n_pieces)
@@ -102,7 +104,7 @@ def cut(sessions: Sessions, length: int) -> Sessions:
 
 
 def pad(sessions: Sessions, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sessions as int64 (n, longest), filled up with their last item, and their lengths, int64 (n,)."""
+    """The sessions ``rows`` as int64 (n, longest), padded with their last item, and their lengths, int64 (n,)."""
     lengths = sessions.lengths[rows]
     column = np.minimum(np.arange(lengths.max()), lengths[:, None] - 1)
     return sessions.items[sessions.offsets[rows][:, None] + column].astype(np.int64), lengths
@@ -111,11 +113,11 @@ def pad(sessions: Sessions, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 class NegativeSampler:
     """Draws items in proportion to popularity**alpha (0: uniform).
 
-    Items never seen in training are drawn as if seen once, so that every item is somebody's negative.
+    Items that do not occur in training are drawn as if they occurred once, so that every item can be a negative.
 
     Attributes:
         probability: float64 (n_items,), of an item at each draw.
-        share: float64 (n_items,), of an item among the visits, which is how often it is the target of another case.
+        share: float64 (n_items,), of an item among the events, which is how often it is the target of another case.
     """
 
     BULK = 2**18

@@ -1,4 +1,4 @@
-"""Recurrent layers over a batch of sessions: from inputs and the state before to outputs and the state after."""
+"""Recurrent layers over a batch of sessions: from inputs and the previous state to outputs and the next state."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 
 class Recurrence(nn.Module):
-    """A GRU or LSTM layer: (n, steps, width) and its state, tensors (n, hidden), to (n, steps, hidden) and the state after."""
+    """A GRU or LSTM layer: (n, steps, width) and its state, tensors (n, hidden), to (n, steps, hidden) and the next state."""
 
     def __init__(self, kind: str, width: int, hidden: int):
         super().__init__()
@@ -32,8 +32,8 @@ class GatheredRecurrence(nn.Module):
 
     def forward(self, x: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
         hidden, steps = state[0], []
-        for given in x.unbind(1):
-            r, z, n = given.chunk(3, -1)
+        for inputs in x.unbind(1):
+            r, z, n = inputs.chunk(3, -1)
             from_r, from_z, from_n = F.linear(hidden, self.kernel, self.bias).chunk(3, -1)
             z = torch.sigmoid(z + from_z)
             hidden = z * hidden + (1 - z) * torch.tanh(n + torch.sigmoid(r + from_r) * from_n)

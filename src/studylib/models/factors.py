@@ -1,4 +1,4 @@
-"""Matrix factorisation: a vector for each item, learnt from which sessions contain it and not from their order."""
+"""Matrix factorisation: a vector for each item, learnt from which sessions contain it, not from the order of events."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from studylib.progress import track
 class BPR(Recommender):
     """Matrix factorisation by Bayesian personalised ranking (Rendle et al. 2009), as the library `implicit` trains it.
 
-    A training session is a user. A user's factors are learnt for training sessions alone, so every prefix, of a session of
-    the training or of a new one, is folded in the same way: its factors are the mean of those of its items, times
-    ``fold_in``, for single items have smaller factors than the users whom they add up to. Early stopping looks at validation
-    NDCG@10 every `ROUND` epochs, and the best factors are kept.
+    A training session takes the place of a user. Session factors are learnt for training sessions alone, so every prefix, of
+    a training session or of a new one, is folded in: its factors are the mean of those of its items, times ``fold_in``,
+    because the factors of single items are smaller than those of sessions. Early stopping evaluates validation NDCG@10 every
+    `ROUND` epochs, and the best factors are kept.
 
     Args:
-        history: the last visits that a prediction is based on, for early stopping.
+        history: how many of the last events a prediction is based on, for early stopping.
         seed: of the initial factors and the sampled pairs.
-        settings: those of `studylib.params.Bpr`, which has their meanings and defaults.
+        settings: those of `studylib.params.models.Bpr`, which has their meanings and defaults.
 
     Example:
         >>> BPR(factors=32).settings.learning_rate
@@ -35,12 +35,12 @@ class BPR(Recommender):
     settings_class = Bpr
 
     def _fit(self, train: Sessions, validation: Cases | None) -> None:
-        chosen = self.settings
+        settings = self.settings
         sessions = sparse.csr_matrix(incidence(train), dtype=np.float32)
         trainer = BayesianPersonalizedRanking(
-            factors=chosen.factors,
-            learning_rate=chosen.learning_rate,
-            regularization=chosen.l2,
+            factors=settings.factors,
+            learning_rate=settings.learning_rate,
+            regularization=settings.l2,
             iterations=ROUND,
             num_threads=1,  # with more, threads overwrite each other's updates in an order that is never the same
             random_state=np.random.default_rng(self.seed),  # a generator goes on from round to round
@@ -48,17 +48,17 @@ class BPR(Recommender):
         has_validation = validation is not None and len(validation) > 0
         best_value, best, best_epoch = -1.0, None, 0
         self.curve: list[dict[str, float]] = []
-        for epoch in track(range(ROUND, chosen.max_epochs + 1, ROUND), "BPR, epochs at most"):
+        for epoch in track(range(ROUND, settings.max_epochs + 1, ROUND), "BPR, epochs at most"):
             trainer.fit(sessions, show_progress=False)
             self.items, self.bias = trainer.item_factors[:, :-1], trainer.item_factors[:, -1]
             self.epochs = epoch
             if not has_validation:
                 continue
-            value = validation_ndcg(self, validation, self.history, chosen.validation)
+            value = validation_ndcg(self, validation, self.history, settings.validation)
             self.curve.append({"epoch": epoch, "validation_ndcg@10": value})
             if value > best_value:
                 best_value, best, best_epoch = value, (self.items.copy(), self.bias.copy()), epoch
-            elif epoch - best_epoch >= chosen.patience:
+            elif epoch - best_epoch >= settings.patience:
                 break
         if best is not None:
             self.items, self.bias = best
@@ -76,9 +76,9 @@ class BPR(Recommender):
         return {"items": self.items, "bias": self.bias}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
-        """Take over what `state` gave."""
+        """Load what `state` returned."""
         self.items, self.bias = state["items"], state["bias"]
 
 
 ROUND = 10
-"""Epochs between two looks at the validation cases."""
+"""Epochs between two evaluations of the validation cases."""

@@ -18,7 +18,7 @@ class Network(nn.Module):
     """Item vectors to output vectors; the dot product with an item's output row plus its bias is the item's score.
 
     Attributes:
-        tables: one row an item: ``input`` and, unless they share it, ``output``, and ``bias`` (n_items, 1).
+        tables: one row per item: ``input`` and, unless they share it, ``output``, and ``bias`` (n_items, 1).
     """
 
     def __init__(self, n_items: int, settings: Gru4Rec):
@@ -42,9 +42,9 @@ class Network(nn.Module):
             )
             self.layers.append(layer)
         feed_forward = [
-            part
+            module
             for _ in range(settings.feed_forward)
-            for part in (nn.Linear(settings.hidden, settings.hidden), nn.Tanh())
+            for module in (nn.Linear(settings.hidden, settings.hidden), nn.Tanh())
         ]
         self.head = nn.Sequential(
             *feed_forward, nn.Identity() if out == settings.hidden else nn.Linear(settings.hidden, out)
@@ -55,14 +55,14 @@ class Network(nn.Module):
         )
 
     def forward(self, vectors: Tensor, state: list[Tensor] | None = None) -> tuple[Tensor, list[Tensor]]:
-        """(n, steps, width) to (n, steps, out), and the state after the last step, tensors (n, size) as `start` gives."""
+        """(n, steps, width) to (n, steps, out), and the state after the last step, tensors (n, size) as `start` returns."""
         state = self.start(len(vectors)) if state is None else state
         x = self.dropout_embedding(vectors)
         x, after = self._weighted(x, state[: len(self.input_sizes)])
-        given, used = x, len(after)
+        first_input, used = x, len(after)
         for depth, layer in enumerate(self.layers):
             if depth and self.deep_input:
-                x = torch.cat([x, given], -1)
+                x = torch.cat([x, first_input], -1)
             x, new = layer(x, state[used : used + len(layer.sizes)])
             x, used, after = self.dropout_hidden(x), used + len(new), after + new
         return self.head(x), after
@@ -73,7 +73,7 @@ class Network(nn.Module):
         return [self.tables["bias"].new_zeros(n, size) for size in sizes]
 
     def _weighted(self, x: Tensor, before: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """The input of section 2.1: the items so far, each worth ``decay`` of the one after it; weights add up to one."""
+        """The input of section 2.1: a mean of the items so far, each weighted ``decay`` times the one after it."""
         if not self.decay:
             return x, []
         step = torch.arange(x.shape[1], device=x.device)

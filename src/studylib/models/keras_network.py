@@ -41,7 +41,7 @@ class GatheredInput(keras.layers.Layer):
         self.bias = self.add_weight(shape=(self.width,), initializer=self.bias_initializer, name="bias")
 
     def call(self, items):
-        # The product makes the kernel's gradient dense: on TensorFlow that of a gathered variable has one entry a visit,
+        # The product makes the kernel's gradient dense: on TensorFlow that of a gathered variable has one entry per event,
         # and the optimizers of Keras 3 square such entries without summing those of the same row first.
         return ops.take(self.kernel * 1.0, ops.maximum(items, 0), axis=0) + self.bias
 

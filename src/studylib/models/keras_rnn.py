@@ -13,7 +13,7 @@ from studylib.progress import track
 
 
 class KerasRNN(Recommender):
-    """One network of the grid: trained to predict the last page of each training session from the pages before it.
+    """One network of the grid: trained to predict the last item of each training session from the items before it.
 
     Args:
         architecture: a key of `LAYERS`.
@@ -21,7 +21,7 @@ class KerasRNN(Recommender):
         optimizer, optimizer_settings, learning_rate: see `make_optimizer`.
         batch_size, epochs: of the training; it always goes through all epochs (Table 4).
         units: of each recurrent layer.
-        max_length: input visits; the last ones of a longer session.
+        max_length: input events; of a longer session the last ones.
         seed: of the initial weights and of the order of the batches.
     """
 
@@ -76,7 +76,7 @@ class KerasRNN(Recommender):
         self.epochs, self.curve = 0, []
 
     def train_to(self, epoch: int) -> None:
-        """Go on with the training up to ``epoch``; the order of the batches depends on the seed and the epoch alone."""
+        """Continue the training up to ``epoch``; the order of the batches depends on the seed and the epoch alone."""
         while self.epochs < epoch:
             order = np.random.default_rng([self.seed, self.epochs]).permutation(len(self.targets))
             # All batches have one size, so that one program is compiled: the last one is filled with rows of weight zero.
@@ -104,7 +104,7 @@ class KerasRNN(Recommender):
         return ops.convert_to_numpy(ACTIVATIONS[self.activation](logits))
 
     def _pad(self, prefixes: Sessions, steps: int | None = None) -> np.ndarray:
-        """int32 (n, steps): the last ``steps`` visits of each prefix, then -1."""
+        """int32 (n, steps): the last ``steps`` events of each prefix, then -1."""
         longest = int(prefixes.lengths.max()) if steps is None else steps
         lengths = np.minimum(prefixes.lengths, longest)
         column = np.arange(longest)

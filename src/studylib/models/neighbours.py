@@ -11,22 +11,22 @@ from studylib.params.models import ItemKnn, SessionKnn
 
 
 class Neighbours(Recommender):
-    """What item-kNN and session-kNN share: how items without a neighbour are ordered."""
+    """What item-kNN and session-kNN share: items that no neighbour supports are ordered by popularity."""
 
     def _ordered(self, scores: np.ndarray) -> np.ndarray:
-        """Negative scores that ascend with popularity in place of zeros."""
+        """The scores, (n, n_items), with negative values that increase with popularity in place of zeros."""
         return np.where(scores > 0, scores, -1 / (1.0 + self.popularity))
 
 
 class ItemKNN(Neighbours):
-    """Items by their cosine similarity to the visited ones (Hidasi et al. 2016, section 4.1; Sarwar et al. 2001).
+    """Items by their cosine similarity to those of the session (Hidasi et al. 2016, section 4.1; Sarwar et al. 2001).
 
     The similarity of two items is the number of sessions with both, over the geometric mean of the numbers of sessions with
-    each, which a constant makes larger so that two rare items are not alike by one chance meeting. The visits of a prefix
-    count less the longer ago they are. Items that are similar to no visited one follow by popularity.
+    each, to which a constant is added (shrinkage) so that two rare items are not similar by one joint occurrence. The events
+    of a prefix weigh less the longer ago they are. Items that are similar to none of the prefix follow by popularity.
 
     Args:
-        settings: those of `studylib.params.ItemKnn`, which has their meanings and defaults.
+        settings: those of `studylib.params.models.ItemKnn`, which has their meanings and defaults.
 
     Example:
         >>> ItemKNN(decay=0).fit(Sessions.from_lists([["a", "b"], ["b", "c"], ["b", "c"]])).recommend(["b"], k=1)
@@ -47,8 +47,8 @@ class ItemKNN(Neighbours):
 
     def score(self, prefixes: Sessions) -> np.ndarray:
         weights = self.settings.decay ** (_steps(prefixes) - 1.0)
-        visited = sparse.csr_array((weights, prefixes.items, prefixes.offsets), (len(prefixes), prefixes.n_items))
-        return self._ordered((visited @ self.similarity).toarray())
+        weighted = sparse.csr_array((weights, prefixes.items, prefixes.offsets), (len(prefixes), prefixes.n_items))
+        return self._ordered((weighted @ self.similarity).toarray())
 
     def state(self) -> dict[str, np.ndarray]:
         """The learnt similarities, as the three arrays of a sparse matrix (CSR)."""
@@ -56,7 +56,7 @@ class ItemKNN(Neighbours):
         return {"data": similarity.data, "indices": similarity.indices, "indptr": similarity.indptr}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
-        """Take over what `state` gave."""
+        """Load what `state` returned."""
         n_items = len(state["indptr"]) - 1
         self.similarity = sparse.csr_array((state["data"], state["indices"], state["indptr"]), (n_items, n_items))
 
@@ -65,14 +65,14 @@ class SessionKNN(Neighbours):
     """V-SKNN: items of the past sessions that are most similar to the current one (Ludewig & Jannach 2018, section 3.2).
 
     Of the ``sample`` most recent past sessions that share an item with the current one, the ``neighbours`` most similar are
-    taken (the more recent of equals). The similarity is the sum of the weights of the shared items, where an item of the
-    current session weighs less the longer ago it was visited, over the square root of the length of the past session if
+    taken (of ties, the more recent). The similarity is the sum of the weights of the shared items, where an item of the
+    current session weighs less the longer ago its event was, over the square root of the length of the past session if
     ``cosine``. An item scores the sum over the neighbours that contain it of their similarity, times the weight of the latest
     item that they share with the current session, times 1 + ``idf`` · log(sessions / sessions with the item). Items of no
-    neighbour follow by popularity. Sessions without times are taken to be in their order.
+    neighbour follow by popularity. Sessions without times count as ordered in time.
 
     Args:
-        settings: those of `studylib.params.SessionKnn`, which has their meanings and defaults.
+        settings: those of `studylib.params.models.SessionKnn`, which has their meanings and defaults.
 
     Example:
         >>> SessionKNN().fit(Sessions.from_lists([["a", "b"], ["b", "c"], ["a", "d"]])).recommend(["c", "b"], k=2)
@@ -110,19 +110,19 @@ class SessionKNN(Neighbours):
         power.sort_indices()
 
         offsets = similarity.indptr
-        found = np.minimum(np.diff(offsets), self.settings.sample)
-        column = np.arange(found.max(initial=0))
-        sampled = column < found[:, None]
+        n_sampled = np.minimum(np.diff(offsets), self.settings.sample)
+        column = np.arange(n_sampled.max(initial=0))
+        sampled = column < n_sampled[:, None]
         event = (offsets[:-1, None] + column)[sampled]
-        likeness = np.full(sampled.shape, -np.inf)
-        likeness[sampled] = similarity.data[event] / self.norm[similarity.indices[event]]
-        # Rounded, for equal sums may differ in their last digit by the order of their terms.
-        best = np.argsort(-likeness.round(9), axis=1, kind="stable")[:, : self.settings.neighbours]
+        similarities = np.full(sampled.shape, -np.inf)
+        similarities[sampled] = similarity.data[event] / self.norm[similarity.indices[event]]
+        # Rounded, because equal sums may differ in their last digit by the order of their terms.
+        best = np.argsort(-similarities.round(9), axis=1, kind="stable")[:, : self.settings.neighbours]
         row, column = np.nonzero(np.take_along_axis(sampled, best, 1))
         event = offsets[row] + best[row, column]
         step = (1 - np.frexp(power.data[event])[1] + 1) // 2
         decay = WEIGHTS[self.settings.score_weighting](step, prefixes.lengths[row])
-        weight = likeness[row, best[row, column]] * decay
+        weight = similarities[row, best[row, column]] * decay
         neighbours = sparse.csr_array((weight, (row, similarity.indices[event])), (len(prefixes), len(self.norm)))
         return self._ordered((neighbours @ self.sessions).toarray() * self.item_weights)
 
@@ -132,7 +132,7 @@ class SessionKNN(Neighbours):
         return {**arrays, "n_items": np.array(self.sessions.shape[1])}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
-        """Take over what `state` gave."""
+        """Load what `state` returned."""
         items, offsets = state["items"], state["offsets"]
         shape = (len(offsets) - 1, int(state["n_items"]))
         self._index(sparse.csr_array((np.ones(len(items)), items, offsets), shape))
@@ -144,7 +144,7 @@ WEIGHTS = {
     "quadratic": lambda step, length: ((length - step + 1) / length) ** 2,
     "harmonic": lambda step, length: 1 / step,
 }
-"""Weight of a visit that is ``step`` (1 for the last) from the end of a prefix of ``length`` visits."""
+"""Weight of an event that is ``step`` (1 for the last) from the end of a prefix of ``length`` events."""
 
 
 def incidence(sessions: Sessions) -> sparse.csr_array:
@@ -155,11 +155,11 @@ def incidence(sessions: Sessions) -> sparse.csr_array:
 
 
 def _steps(prefixes: Sessions) -> np.ndarray:
-    """int64 (n_events,): 1 for the last visit of its prefix, 2 for the one before it, and so on."""
+    """int64 (n_events,): 1 for the last event of its prefix, 2 for the one before it, and so on."""
     return np.repeat(prefixes.offsets[1:], prefixes.lengths) - np.arange(len(prefixes.items))
 
 
 def _latest(prefixes: Sessions) -> np.ndarray:
-    """int64 (n,): of the visits of an item in a prefix the last."""
+    """int64 (n,): the positions of the last event of each item in each prefix."""
     key = prefixes.session_of_event.astype(np.int64) * prefixes.n_items + prefixes.items
     return len(key) - 1 - np.unique(key[::-1], return_index=True)[1]

@@ -1,7 +1,7 @@
 """The one training loop of the neural models, and how they score: a model is a network over item vectors.
 
-The one idea behind the speed: a step only ever touches the rows of the item tables that its batch needs (inputs, targets
-and negatives), so that its time does not depend on the size of the catalogue.
+It is fast because a step only touches the rows of the item tables that its batch needs (inputs, targets and negatives), so
+that its time does not depend on the size of the catalogue.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class NeuralRecommender(Recommender):
     """A network in PyTorch, trained with early stopping on validation NDCG@10; the best weights are restored.
 
     Args:
-        history: the last events that a prediction is based on.
+        history: how many of the last events a prediction is based on.
         seed: of the initial weights, the negatives and the order of the batches.
         device: ``auto``, ``cpu`` or ``cuda``.
         settings: those of the model's entry in `studylib.params.models`, which has their meanings and defaults.
@@ -38,8 +38,8 @@ class NeuralRecommender(Recommender):
     Attributes:
         network: item vectors (n, steps, width) to output vectors, with the ``tables`` of the items: ``input``, perhaps
             ``output``, and ``bias`` (n_items, 1).
-        watch: asked after each epoch, with its number and the best validation value so far, whether to stop.
-        curve: the loss of each epoch and its validation value.
+        watch: called after each epoch with its number and the best validation value so far; returns whether to stop.
+        curve: for each epoch ``epoch``, ``loss`` and, with validation cases, ``validation_ndcg@10``.
     """
 
     settings: Trained
@@ -56,30 +56,30 @@ class NeuralRecommender(Recommender):
         """The network for a catalogue of this size, with its initial weights."""
 
     def _fit(self, train: Sessions, validation: Cases | None) -> None:
-        chosen = self.settings
+        settings = self.settings
         if not (train.lengths > 1).any():
             raise StudyError(
-                "There is nothing to learn: no training session has two visits. Use longer sessions, or another split."
+                "There is nothing to learn: no training session has two events. Use longer sessions, or another split."
             )
         torch.manual_seed(self.seed)
         random = np.random.default_rng(self.seed)
         self.network = self.build(train.n_items).to(self.device)
         self.parameters = sum(p.numel() for p in self.network.parameters())
-        self.sampler = NegativeSampler(self.popularity, chosen.alpha, self.device)
-        optimizer = Optimizer(self.network, chosen)
+        self.sampler = NegativeSampler(self.popularity, settings.alpha, self.device)
+        optimizer = Optimizer(self.network, settings)
         has_validation = validation is not None and len(validation) > 0
-        if has_validation and len(validation) > chosen.validation_cases:
-            some = np.random.default_rng(0).choice(len(validation), chosen.validation_cases, replace=False)
-            validation = validation.take(np.sort(some))
+        if has_validation and len(validation) > settings.validation_cases:
+            sample = np.random.default_rng(0).choice(len(validation), settings.validation_cases, replace=False)
+            validation = validation.take(np.sort(sample))
 
         self.curve: list[dict[str, float]] = []
         best_value, best_weights, best_epoch = -1.0, None, 0
-        for epoch in track(range(1, chosen.max_epochs + 1), f"{chosen.label}, epochs at most"):
+        for epoch in track(range(1, settings.max_epochs + 1), f"{settings.label}, epochs at most"):
             self.network.train()
-            if chosen.schedule == "cosine":
-                optimizer.rate = chosen.learning_rate * (1 + np.cos(np.pi * (epoch - 1) / chosen.max_epochs)) / 2
+            if settings.schedule == "cosine":
+                optimizer.rate = settings.learning_rate * (1 + np.cos(np.pi * (epoch - 1) / settings.max_epochs)) / 2
             losses, state = [], None
-            for batch in BATCHES[chosen.batches](train, chosen.batch_size, self.history, random):
+            for batch in BATCHES[settings.batches](train, settings.batch_size, self.history, random):
                 loss, gradients, state = self.gradients(batch, state, optimizer.take)
                 optimizer.step(gradients)
                 losses.append(loss)
@@ -88,12 +88,12 @@ class NeuralRecommender(Recommender):
             self.curve.append({"epoch": epoch, "loss": float(torch.stack(losses).mean())})
             if not has_validation:
                 continue
-            value = validation_ndcg(self, validation, self.history, chosen.validation)
+            value = validation_ndcg(self, validation, self.history, settings.validation)
             self.curve[-1]["validation_ndcg@10"] = value
             if value > best_value:
                 best_value, best_epoch = value, epoch
                 best_weights = {name: weight.clone() for name, weight in self.network.state_dict().items()}
-            elif epoch - best_epoch >= chosen.patience:
+            elif epoch - best_epoch >= settings.patience:
                 break
             if self.watch(epoch, best_value):
                 break
@@ -106,8 +106,8 @@ class NeuralRecommender(Recommender):
         """The loss of a batch and its gradient.
 
         Args:
-            state: after the batch before, where this one goes on from there.
-            take: gives the rows, int64 (None: all), of the item tables.
+            state: after the previous batch, where this one continues from it.
+            take: returns the rows, int64 (None: all), of the item tables.
 
         Returns:
             The loss; the gradient of each parameter by its name, of the item tables for the rows alone; the state after.
@@ -124,42 +124,42 @@ class NeuralRecommender(Recommender):
             rows, index = torch.unique(torch.cat([part.reshape(-1) for part in parts]), return_inverse=True)
             index = index.split([part.numel() for part in parts])
             inputs, targets, negatives = (i.view(part.shape) for i, part in zip(index, parts, strict=True))
-        some = {name: table.requires_grad_() for name, table in take(rows).items()}
+        tables = {name: table.requires_grad_() for name, table in take(rows).items()}
         before = None if batch.lanes is None else self._carry(state, torch.from_numpy(batch.lanes).to(self.device))
         with self._precision():
-            # Over (n, steps, width), dropout1d takes out whole visits.
-            given = F.dropout1d(F.embedding(inputs, some["input"]), self.settings.dropout_items)
-            vectors, after = self.network(given, before)
-            loss = self._loss(vectors[is_case].to(some["bias"].dtype), targets, negatives, rows, some)
+            # Over (n, steps, width), dropout1d drops whole events.
+            embedded = F.dropout1d(F.embedding(inputs, tables["input"]), self.settings.dropout_items)
+            vectors, after = self.network(embedded, before)
+            loss = self._loss(vectors[is_case].to(tables["bias"].dtype), targets, negatives, rows, tables)
         weights = {name: weight for name, weight in self.network.named_parameters() if not name.startswith("tables.")}
-        weights |= {f"tables.{name}": table for name, table in some.items()}
+        weights |= {f"tables.{name}": table for name, table in tables.items()}
         gradients = dict(zip(weights, torch.autograd.grad(loss, list(weights.values())), strict=True))
-        return loss.detach(), gradients, [tensor.detach().to(some["bias"].dtype) for tensor in after]
+        return loss.detach(), gradients, [tensor.detach().to(tables["bias"].dtype) for tensor in after]
 
     def _negatives(self, targets: Tensor) -> Tensor | None:
         """int64 (n_negatives,) for the batch, or (n_cases, n_negatives) for each case; None for the whole catalogue."""
-        chosen = self.settings
-        if not 0 < chosen.negatives < len(self.popularity):
+        settings = self.settings
+        if not 0 < settings.negatives < len(self.popularity):
             return None
-        if chosen.negatives_of == "case":
-            return self.sampler.draw(len(targets), chosen.negatives)
-        drawn = self.sampler.draw(chosen.negatives)
-        return torch.cat([drawn, targets]) if chosen.batch_negatives else drawn
+        if settings.negatives_of == "case":
+            return self.sampler.draw(len(targets), settings.negatives)
+        drawn = self.sampler.draw(settings.negatives)
+        return torch.cat([drawn, targets]) if settings.batch_negatives else drawn
 
     def _loss(
         self, vectors: Tensor, targets: Tensor, negatives: Tensor | None, rows: Tensor | None, tables: dict[str, Tensor]
     ) -> Tensor:
         """The loss of the cases; vectors (n, out), targets (n,), the numbers of their rows in ``tables``."""
-        chosen = self.settings
+        settings = self.settings
         output, bias = tables.get("output", tables["input"]), tables["bias"][:, 0]
         if negatives is None:
             scores = F.linear(vectors, output, bias)
-            if chosen.loss == "cross-entropy":
+            if settings.loss == "cross-entropy":
                 return F.cross_entropy(scores, targets)
             positive, negative = scores.gather(1, targets[:, None])[:, 0], scores
             same = torch.arange(len(output), device=targets.device) == targets[:, None]
         else:
-            if chosen.loss == "cross-entropy" and chosen.log_q:
+            if settings.loss == "cross-entropy" and settings.log_q:
                 bias = bias - self._log_expected(rows, len(targets))
             # The gradient of an embedding is faster than that of an index.
             positive = (vectors * F.embedding(targets, output)).sum(-1) + bias[targets]
@@ -169,11 +169,11 @@ class NeuralRecommender(Recommender):
             else:
                 negative = torch.einsum("ne,nke->nk", vectors, items) + bias[negatives]
             same = negatives == targets[:, None]
-        if chosen.score_activation == "elu":
+        if settings.score_activation == "elu":
             positive, negative = F.elu(positive), F.elu(negative)
-        if chosen.loss == "bpr-max":
-            return bpr_max(positive, negative, same, chosen.regularisation)
-        return {"cross-entropy": cross_entropy, "bpr": bpr, "algorithm-1": algorithm_1}[chosen.loss](
+        if settings.loss == "bpr-max":
+            return bpr_max(positive, negative, same, settings.regularisation)
+        return {"cross-entropy": cross_entropy, "bpr": bpr, "algorithm-1": algorithm_1}[settings.loss](
             positive, negative, same
         )
 
@@ -185,7 +185,7 @@ class NeuralRecommender(Recommender):
         return expected.log().float()
 
     def _carry(self, state: list[Tensor] | None, lanes: Tensor) -> list[Tensor]:
-        """The state that each lane goes on from: that of the lane before, zeros where a session begins."""
+        """The state that each lane continues from: that of its row in the previous batch, zeros where a session begins."""
         begins = lanes < 0
         if state is None:
             state = self.network.start(len(lanes))

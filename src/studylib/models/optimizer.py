@@ -1,4 +1,4 @@
-"""Optimizers for item tables of which a step needs only a few rows."""
+"""Adam and Adagrad for item tables of which a step needs only a few rows."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from studylib.params.models import Trained
 
 
 class Optimizer:
-    """Adam, or Adagrad with momentum (as in the official GRU4Rec), that moves only the rows of the item tables in a step.
+    """Adam, or Adagrad with momentum (as in the official GRU4Rec), that updates only the rows of the item tables in a step.
 
-    Adam moves a row on after its gradient was zero, too: its mean gradient decays and goes on pushing. A row makes up for
-    the steps without it when it is taken again, by the sum of the series of these pushes. So the training is that of
+    Adam updates a row while its gradient is zero, too: the first moment decays and still moves the weight. A row catches up
+    on the steps without it when it is taken again, by the closed sum of these updates. So the training is that of
     `torch.optim.Adam`, but for weight decay, which only acts on the rows of a step.
     """
 
@@ -46,35 +46,35 @@ class Optimizer:
         tables = [name for name in self.taken if name.startswith("tables.")]
         if rows is not None:
             for name in tables:
-                self.taken[name] = [whole.index_select(0, rows) for whole in self.taken[name]]
+                self.taken[name] = [table.index_select(0, rows) for table in self.taken[name]]
         if self.settings.optimizer == "adam":
             self._catch_up(
                 [self.taken[name] for name in tables], self.last_step if rows is None else self.last_step[rows]
             )
         return {name.removeprefix("tables."): self.taken[name][0] for name in tables}
 
-    def _catch_up(self, parts: list[list[Tensor]], last_step: Tensor) -> None:
+    def _catch_up(self, tables: list[list[Tensor]], last_step: Tensor) -> None:
         missed = self.steps - last_step
         left = self.left_to_push.take(last_step.long().clamp_(max=self.SETTLED))
         pushes = left - self.RATIO**missed * self.left_to_push[min(self.steps, self.SETTLED)]
         fading, fading_square = self.BETA**missed, self.BETA_SQUARE**missed
-        for weight, mean, square in parts:
+        for weight, mean, square in tables:
             weight.sub_(mean * (self.rate * pushes) / square.sqrt().add_(self.EPSILON))
             mean.mul_(fading)
             square.mul_(fading_square)
 
     @torch.no_grad()
     def step(self, gradients: dict[str, Tensor]) -> None:
-        """Move the rows that were taken, and all other weights, by their gradients."""
+        """Update the rows that were taken, and all other weights, by their gradients."""
         self.steps += 1
         for name, gradient in gradients.items():
-            part = self.taken[name]
+            taken = self.taken[name]
             if self.settings.l2:
-                gradient = gradient.add(part[0], alpha=self.settings.l2)
-            (self._adam if self.settings.optimizer == "adam" else self._adagrad)(*part, gradient)
+                gradient = gradient.add(taken[0], alpha=self.settings.l2)
+            (self._adam if self.settings.optimizer == "adam" else self._adagrad)(*taken, gradient)
             if name.startswith("tables.") and self.rows is not None:
-                for whole, moved in zip((self.weights[name], *self.moments[name]), part, strict=True):
-                    whole.index_copy_(0, self.rows, moved)
+                for table, moved in zip((self.weights[name], *self.moments[name]), taken, strict=True):
+                    table.index_copy_(0, self.rows, moved)
         self.last_step[slice(None) if self.rows is None else self.rows] = self.steps
 
     def flush(self) -> None:

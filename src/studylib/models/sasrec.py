@@ -10,10 +10,10 @@ from studylib.params.models import SasRec
 
 
 class AttentionNetwork(nn.Module):
-    """Item vectors to output vectors (Kang & McAuley 2018, section III): each visit looks at itself and those before it.
+    """Item vectors to output vectors (Kang & McAuley 2018, section III): each event attends to itself and those before it.
 
     Attributes:
-        tables: one row an item: ``input``, which the scores share, and ``bias`` (n_items, 1).
+        tables: one row per item: ``input``, which the scores share, and ``bias`` (n_items, 1).
     """
 
     def __init__(self, n_items: int, history: int, settings: SasRec):
@@ -35,7 +35,7 @@ class AttentionNetwork(nn.Module):
     def forward(self, vectors: Tensor, state: None = None) -> tuple[Tensor, list[Tensor]]:
         """(n, steps, width) to (n, steps, width); there is no state, so the second is empty.
 
-        What fills a session up comes after its end, where no visit looks.
+        Padding comes after the end of a session, where no event attends.
         """
         steps = vectors.shape[1]
         x = self.dropout(vectors + self.positions[:steps])

@@ -54,10 +54,10 @@ class _EachKeyOnce(yaml.SafeLoader):
 
 
 def study_params(sections: dict[str, Any], source: str = "params") -> StudyParams:
-    """Validate the sections of a study, as a notebook's parameters cell or a params file gives them.
+    """Validate the sections of a study, from a notebook's parameters cell or a params file.
 
     Raises:
-        StudyError: as `load_params`; ``source`` is how the message calls their origin.
+        StudyError: as `load_params`; ``source`` is what the message calls their origin.
     """
     try:
         return StudyParams.model_validate({name: values for name, values in sections.items() if values is not None})
@@ -81,8 +81,8 @@ def _sentence(problem: dict, source: str, section: tuple = ()) -> str:
         expected = problem["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
         return f"{source}: {key}: unknown value {problem['input']!r}{nearest(problem['input'], expected)}"
     message = _PLAIN.get(problem["type"], problem["msg"].removeprefix("Value error, "))
-    given = "" if isinstance(problem["input"], dict | list) else f" (given: {problem['input']!r})"
-    return f"{source}: {key or 'the file'}: {message[0].lower()}{message[1:]}{given}."
+    value = "" if isinstance(problem["input"], dict | list) else f" (given: {problem['input']!r})"
+    return f"{source}: {key or 'the file'}: {message[0].lower()}{message[1:]}{value}."
 
 
 _PLAIN = {
@@ -93,7 +93,7 @@ _PLAIN = {
     "missing": "is missing",
     "union_tag_not_found": "needs a 'model', the name of one",
 }
-"""What pydantic says in the words of Python, in those of a params file."""
+"""Messages of pydantic in terms of a params file instead of Python."""
 
 
 def _known_keys(location: tuple) -> list[str]:
@@ -112,13 +112,13 @@ def _known_keys(location: tuple) -> list[str]:
 
 
 def tuned_path(dataset: str, name: str) -> Path:
-    """Where `studylib tune` writes the settings it has chosen, from the project's root on."""
+    """Where `studylib tune` writes the selected settings, relative to the project's root."""
     return Path("params") / "tuned" / f"{slug(dataset)}-{slug(name)}.yaml"
 
 
 def tuned(model: ModelParams, dataset: str) -> ModelParams:
-    """The model with the settings that were chosen for a data set: what the entry itself sets stays, and where nothing was
-    chosen the defaults do.
+    """The model with the settings that `studylib tune` selected for a data set; what the entry itself sets takes precedence,
+    and without a file of selected settings the entry is returned as it is.
 
     Raises:
         StudyError: the file has an unknown key or a value out of range.
@@ -128,9 +128,9 @@ def tuned(model: ModelParams, dataset: str) -> ModelParams:
     if path is None or not path.exists():
         return model
     settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-    chosen = {key: value for key, value in settings.items() if key not in model.model_fields_set}
+    unset = {key: value for key, value in settings.items() if key not in model.model_fields_set}
     try:
-        return with_settings(model, chosen)
+        return with_settings(model, unset)
     except ValidationError as error:
         section = ("ranking", "models", model.model)
         raise StudyError("\n".join(_sentence(problem, str(path), section) for problem in error.errors())) from None

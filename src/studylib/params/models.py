@@ -55,13 +55,13 @@ class Markov(ModelParams):
 
 
 class ItemKnn(Tunable):
-    """Item-kNN; the defaults were chosen on validation cases of `grocery`, `ml-100k`, `yelp` and `rsc15-100k`."""
+    """Item-kNN; the defaults were selected on validation cases of `grocery`, `ml-100k`, `yelp` and `rsc15-100k`."""
 
     implementation: ClassVar[str] = "neighbours.ItemKNN"
     model: Literal["item-knn"] = "item-knn"
     label: str = "item-knn"
     decay: float = Field(0.7, ge=0, le=1)
-    """What a visit weighs against the one after it: 0, only the last visit counts; 1, all count alike."""
+    """The weight of an event relative to the one after it: 0, only the last event counts; 1, all count equally."""
     shrinkage: float = Field(10.0, ge=0)
     """Added to the number of sessions with each item."""
 
@@ -76,9 +76,9 @@ class SessionKnn(Tunable):
     sample: int = Field(1000, ge=1)
     """The most recent sessions that share an item, among which the neighbours are sought."""
     weighting: Weighting = "harmonic"
-    """Of the items of the current session in the similarity, by how long ago they were visited."""
+    """Of the items of the current session in the similarity, by how long ago their events were."""
     score_weighting: Weighting = "harmonic"
-    """Of a neighbour, by how long ago the latest item was visited that it shares."""
+    """Of a neighbour, by how long ago the event of the latest shared item was."""
     cosine: bool = True
     """Divide by the square root of the length of the past session."""
     idf: float = Field(1.0, ge=0)
@@ -95,7 +95,7 @@ class Bpr(Tunable):
     learning_rate: float = Field(0.1, gt=0)
     l2: float = Field(0.01, ge=0)
     fold_in: float = Field(2.0, gt=0)
-    """Times the mean of the factors of the visited items, which stands for the user."""
+    """Times the mean of the factors of a session's items: the factors of the session."""
     max_epochs: int = Field(200, ge=10, multiple_of=10)
     patience: int = Field(30, ge=10)
     """Epochs without a better validation NDCG@10 after which training stops; it is looked at every 10 epochs."""
@@ -106,7 +106,7 @@ class Trained(Tunable):
 
     embedding: int = Field(64, ge=1)
     dropout_items: float = Field(0.2, ge=0, lt=1)
-    """Of whole visits: the network learns to do without any one of them."""
+    """Of whole events, so that the network does not depend on any single one."""
     dropout_embedding: float = Field(0.5, ge=0, lt=1)
     dropout_hidden: float = Field(0.4, ge=0, lt=1)
 
@@ -172,7 +172,7 @@ class Gru4Rec(Trained):
     """Scores use the rows of the input embedding, or rows of their own; none: one-hot items go into the first layer."""
     hidden: int = Field(128, ge=1)
     input_decay: float = Field(0.0, ge=0, lt=1)
-    """The input is a weighted mean of the items so far, each worth this much of the one after it; 0: the current item."""
+    """The input is a mean of the items so far, each weighted this much relative to the one after it; 0: the current item."""
     deep_input: bool = False
     """Deeper recurrent layers see the input too."""
     feed_forward: int = Field(0, ge=0)
@@ -186,7 +186,7 @@ class Gru4Rec(Trained):
 
 
 class SasRec(Trained):
-    """Self-attention over the visits (Kang & McAuley 2018), trained as GRU4Rec is."""
+    """Self-attention over the events (Kang & McAuley 2018), trained as GRU4Rec is."""
 
     implementation: ClassVar[str] = "sasrec.SASRec"
     model: Literal["sasrec"] = "sasrec"

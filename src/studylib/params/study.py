@@ -36,7 +36,7 @@ class Synthetic(Section):
     popularity_exponent: float = Field(1.0, ge=0)
     successors: int = Field(4, ge=1)
     weights: tuple[float, float] = (0.4, 0.45)
-    """Probability that a visit follows from the last page, and from the one before it; else it follows popularity."""
+    """Probability that an event follows from the last item, and from the one before it; else it is drawn by popularity."""
 
     @field_validator("weights")
     @classmethod
@@ -47,7 +47,7 @@ class Synthetic(Section):
 
 
 class Log(Section):
-    """Where a log comes from and what of it is kept: a name of the registry, or a reader with a path and its options."""
+    """The source of a log and its filters: a name of the registry, or a reader with a path and its options."""
 
     dataset: str | None = None
     reader: Reader | None = None
@@ -83,13 +83,13 @@ class Log(Section):
             raise ValueError("give either 'dataset' (a name of the registry) or 'reader' with its 'path'")
         if "synthetic" in self.model_fields_set and self.dataset != "synthetic":
             raise ValueError("'synthetic' goes with 'dataset: synthetic' alone")
-        given = self.model_fields_set & {"path", *set().union(*READER_OPTIONS.values())}
+        named = self.model_fields_set & {"path", *set().union(*READER_OPTIONS.values())}
         if self.dataset is not None:
-            if given:
-                raise ValueError(f"'dataset' knows its own files: leave out {', '.join(sorted(given))}")
+            if named:
+                raise ValueError(f"'dataset' knows its own files: leave out {', '.join(sorted(named))}")
         elif self.path is None:
             raise ValueError(f"the reader {self.reader!r} needs a 'path'")
-        elif unknown := given - {"path"} - READER_OPTIONS[self.reader]:
+        elif unknown := named - {"path"} - READER_OPTIONS[self.reader]:
             options = ", ".join(sorted(READER_OPTIONS[self.reader])) or "none"
             raise ValueError(
                 f"the reader {self.reader!r} has no option {', '.join(sorted(unknown))} (it has: {options})"
@@ -102,7 +102,7 @@ class Data(Log):
 
     dataset: str | None = "synthetic"
     max_length: int = Field(40, ge=1)
-    """Input visits before the target; the last ones are kept (40 steps in Tables 1-3)."""
+    """Input events before the target; the last ones are kept (40 steps in Tables 1-3)."""
     test_fraction: float = Field(0.2, gt=0, lt=1)
     split_seed: int | None = None
     """None: the seed of the run, so that a seed stands for another split and another initialisation."""
@@ -132,7 +132,7 @@ class Grid(Section):
 
     @field_validator("architectures", "activations", "optimizers", "batch_sizes", "epochs", "seeds")
     @classmethod
-    def _some_and_distinct(cls, values: list) -> list:
+    def _not_empty_and_distinct(cls, values: list) -> list:
         if not values or len(set(values)) < len(values):
             raise ValueError("the list must not be empty and must not name a value twice")
         return values
@@ -160,7 +160,7 @@ class RankingDataset(Log):
 
 
 class Ablation(Section):
-    """What the choices of the training are worth: GRU4Rec changed one step at a time."""
+    """The effect of each choice of the training: GRU4Rec changed one step at a time."""
 
     datasets: list[str]
     """Of the ranking's data sets, by their labels."""
@@ -189,10 +189,10 @@ class Ranking(Section):
     datasets: list[RankingDataset] = [RankingDataset(dataset="synthetic")]
     models: list[Model] = [Popularity(), Markov(), Gru4Rec()]
     history: int = Field(20, ge=1)
-    """The last visits of a prefix that a model sees (Shrimal & Patil 2024, section 4.1)."""
+    """How many of the last events of a prefix a model sees (Shrimal & Patil 2024, section 4.1)."""
     candidates: int = Field(99, ge=1)
     exclude_visited: bool | None = None
-    """Take the items that a visitor has seen out of the lists; None: where no training session visits an item twice."""
+    """Leave the items of the session out of the lists; None: where no training session contains an item twice."""
     ties: Literal["mean", "conservative", "standard"] = "mean"
     seeds: list[Annotated[int, Field(ge=0)]] = [0]
     ablation: Ablation | None = None
@@ -209,14 +209,14 @@ class Ranking(Section):
 
     @field_validator("datasets", "models")
     @classmethod
-    def _some(cls, values: list) -> list:
+    def _not_empty(cls, values: list) -> list:
         if not values:
             raise ValueError("the list must not be empty")
         return values
 
     @field_validator("seeds")
     @classmethod
-    def _some_and_distinct(cls, values: list) -> list:
+    def _not_empty_and_distinct(cls, values: list) -> list:
         if not values or len(set(values)) < len(values):
             raise ValueError("the list must not be empty and must not name a value twice")
         return values
