@@ -120,8 +120,3 @@ class Study:
     def say(self, text: str) -> None:
         """Display Markdown: the answer in words, with computed values in them."""
         display(Markdown(text))
-
-
-def count(number: int, noun: str) -> str:
-    """``1 cell``, ``12 cells``, ``2 batch sizes``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
