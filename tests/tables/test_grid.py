@@ -215,11 +215,13 @@ def test_tables_are_written_in_points_and_words():
     assert shown["equivalent"].tolist() == ["not shown", "yes"] and shown["difference"][1] == "0.00 [0.00, 0.00]"
     assert differences_table(differences.head(0)).empty
     factors = differences.assign(factor="batch_size")
-    detectable = detectable_table(differences, factors)
-    assert detectable["compared"].tolist()[1:] == ["two levels of batch size"]
-    assert detectable["smallest"].tolist() == [0, 0]
+    detectable = detectable_table(differences, differences.head(1), factors)
+    assert detectable["compared"].tolist() == [
+        "two selected cells", "a selected cell and the baseline", "two levels of batch size",
+    ]  # fmt: skip
+    assert detectable["smallest"].tolist()[::2] == [0, 0]
     assert detectable["largest"][0] == pytest.approx(100 * differences["detectable"].max())
-    assert len(detectable_table(differences, factors.head(0))) == 1
+    assert len(detectable_table(differences.head(0), differences.head(1), factors.head(0))) == 1
 
 
 def test_optimizer_settings_are_compared_on_the_cells_that_both_have():

@@ -267,6 +267,11 @@ def level_means(cells: pd.DataFrame, factor: str) -> str:
     return ", ".join(f"{level} {mean:.1%}" for level, mean in means.items())
 
 
+def means_by_part(cells: pd.DataFrame, factor: str) -> str:
+    """`level_means` over each part of `studylib.tables.grid.with_and_without_collapsed`, in words."""
+    return "; ".join(f"{name}: {level_means(part, factor)}" for name, part in with_and_without_collapsed(cells).items())
+
+
 @dataclass(frozen=True)
 class CellFinding:
     """One cell in words, and its place among all that were trained (1 is the best)."""

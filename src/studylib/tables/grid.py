@@ -240,21 +240,25 @@ def differences_table(differences: pd.DataFrame) -> pd.DataFrame:
     ).drop(columns=["low", "high"])
 
 
-def detectable_table(pairs: pd.DataFrame, by_factor: pd.DataFrame) -> pd.DataFrame:
+def detectable_table(pairs: pd.DataFrame, beside_baseline: pd.DataFrame, by_factor: pd.DataFrame) -> pd.DataFrame:
     """The differences of accuracy, in points, that so many test cases show with a probability of 80 %.
 
     Args:
-        pairs: of `differences_of`.
+        pairs, beside_baseline: of `differences_of`: each two best cells, and each and the baseline.
         by_factor: of `studylib.tables.factors.factor_differences`.
 
     Returns:
-        Columns ``compared, smallest, largest``: over the pairs, and over the pairs of levels of each factor.
+        Columns ``compared, smallest, largest``: a row for what there are pairs of.
     """
-    groups = {"two best cells, or one and the baseline": pairs}
+    groups = {"two selected cells": pairs, "a selected cell and the baseline": beside_baseline}
     groups |= {
         f"two levels of {factor.replace('_', ' ')}": part for factor, part in by_factor.groupby("factor", sort=False)
     }
-    rows = [(name, 100 * part["detectable"].min(), 100 * part["detectable"].max()) for name, part in groups.items()]
+    rows = [
+        (name, 100 * part["detectable"].min(), 100 * part["detectable"].max())
+        for name, part in groups.items()
+        if len(part)
+    ]
     return pd.DataFrame(rows, columns=["compared", "smallest", "largest"])
 
 
