@@ -22,9 +22,14 @@ def make_cells(architectures=("lstm", "gru", "hybrid"), activations=("softmax", 
     for metric in figures.CLASS_METRICS:
         cells[metric] = random.uniform(0.1, 0.6, len(cells))
     cells["train_seconds"] = cells["epochs"] * random.uniform(0.5, 2, len(cells))
-    cells["validation_accuracy"], cells["status"] = random.uniform(0.1, 0.6, len(cells)), "ok"
+    cells["validation_ndcg@10"], cells["status"] = random.uniform(0.1, 0.6, len(cells)), "ok"
     cells["curve"] = [np.geomspace(5, random.uniform(1, 4), n).tolist() for n in cells["epochs"]]
     return cells
+
+
+def make_judged():
+    judged = pd.DataFrame({"architecture": ["gru", "lstm", "hybrid", "markov"], "accuracy": [0.3, 0.2, 0.1, 0.25]})
+    return judged.assign(low=judged["accuracy"] - 0.02, high=judged["accuracy"] + 0.02)
 
 
 def make_measured(datasets, models=("popularity", "markov", "gru4rec", "as printed")):
@@ -67,19 +72,25 @@ def failed(cells):
     return cells
 
 
-PAGES = pd.DataFrame({"events": [1, 2, 5, 400], "items": [900, 300, 40, 1]})
-USERS = pd.DataFrame({"events": [2, 3, 40], "sessions": [500, 100, 2]})
+def collapsed(cells):
+    """The same cells with all of SGD and tanh collapsed, and one of Adam's."""
+    sgd = (cells["optimizer"] == "sgd") & (cells["activation"] == "tanh")
+    return cells.assign(status=np.where(sgd | (cells.index == 0), "collapsed", "ok"))
+
+
+ITEMS = pd.DataFrame({"events": [1, 2, 5, 400], "items": [900, 300, 40, 1]})
+SESSIONS = pd.DataFrame({"events": [2, 3, 40], "sessions": [500, 100, 2]})
 LONG = pd.DataFrame({"events": [2, 3, 4000], "sessions": [500, 100, 2]})
-FLOOR = pd.DataFrame({metric: [0.05, 0.3] for metric in figures.CLASS_METRICS}, index=["popularity", "markov"])
+BASELINES = pd.DataFrame({metric: [0.05, 0.3] for metric in figures.CLASS_METRICS}, index=["popularity", "markov"])
 SHARES = pd.DataFrame({"gru": [0.5, 0.1], "lstm": [0.3, 0.1], "draw": [0.2, 0.8]}, index=["accuracy", "f1"])
 ONE = {"architectures": ["gru"], "activations": ["softmax"], "epochs": [5]}
 
 DRAWINGS = {
-    "visits": lambda: figures.visit_distributions(PAGES, USERS),
-    "visits of long sessions": lambda: figures.visit_distributions(PAGES, LONG),
-    "grid overall": lambda: figures.grid_by(make_cells(), floor=FLOOR),
+    "events": lambda: figures.event_distributions(ITEMS, SESSIONS),
+    "events of long sessions": lambda: figures.event_distributions(ITEMS, LONG),
+    "grid overall": lambda: figures.grid_by(make_cells(), baselines=BASELINES),
     "grid of one": lambda: figures.grid_by(make_cells(**ONE)),
-    "grid by activation": lambda: figures.grid_by(make_cells(), "activation", FLOOR),
+    "grid by activation": lambda: figures.grid_by(make_cells(), "activation", BASELINES),
     "grid by optimizer of one": lambda: figures.grid_by(make_cells(**ONE), "optimizer"),
     "grid by epochs with failures": lambda: figures.grid_by(failed(make_cells()), "epochs"),
     "grid by batch size": lambda: figures.grid_by(make_cells(), "batch_size"),
@@ -88,12 +99,20 @@ DRAWINGS = {
     "curves with failures": lambda: figures.learning_curves(failed(make_cells(epochs=(5,)))),
     "times": lambda: figures.training_times(seconds_an_epoch(failed(make_cells()))),
     "times of one": lambda: figures.training_times(seconds_an_epoch(make_cells(**ONE))),
-    "one cell": lambda: figures.one_cell(make_cells(), make_cells().iloc[3], FLOOR),
+    "one cell": lambda: figures.one_cell(make_cells(), make_cells().iloc[3], BASELINES),
     "ranking": lambda: figures.ranking_dots(make_measured(["grocery", "synthetic"]), "hr@10", {"synthetic": 0.7}),
     "ranking of one": lambda: figures.ranking_dots(make_measured(["shop"], ["gru4rec"]), "mrr"),
-    "batch by optimizer": lambda: figures.grid_panels(make_cells(), "batch_size", "optimizer", FLOOR),
+    "batch by optimizer": lambda: figures.grid_panels(make_cells(), "batch_size", "optimizer", BASELINES),
     "epochs of one": lambda: figures.grid_panels(make_cells(**ONE), "epochs", "activation"),
-    "combinations": lambda: figures.combinations(make_cells(), FLOOR),
+    "combinations": lambda: figures.combinations(make_cells(), BASELINES),
+    "combinations with collapsed": lambda: figures.combinations(collapsed(make_cells()), BASELINES),
+    "best": lambda: figures.best_among_all(collapsed(make_cells()), make_judged()),
+    "best of one": lambda: figures.best_among_all(make_cells(**ONE), make_judged()),
+    "grid by activation with collapsed": lambda: figures.grid_by(collapsed(make_cells()), "activation"),
+    "grid of collapsed": lambda: figures.grid_by(make_cells().assign(status="collapsed")),
+    "epochs with collapsed": lambda: figures.grid_panels(collapsed(make_cells()), "epochs", "activation"),
+    "curves with collapsed": lambda: figures.learning_curves(collapsed(make_cells())),
+    "one cell among collapsed": lambda: figures.one_cell(collapsed(make_cells()), make_cells().iloc[3]),
     "combinations of one": lambda: figures.combinations(make_cells(**ONE)),
     "scenarios": lambda: figures.scenarios(SHARES),
     "verdicts": lambda: figures.verdicts(
@@ -141,7 +160,7 @@ def test_every_figure_is_an_svg_for_a_page(drawing):
     assert not re.search(r"<metadata|dc:date|\d{4}-\d\d-\d\dT", svg)
 
 
-@pytest.mark.parametrize("drawing", ["visits", "grid by activation", "ranking"])
+@pytest.mark.parametrize("drawing", ["events", "grid by activation", "ranking"])
 def test_the_same_figure_is_the_same_bytes(drawing):
     svg = to_svg(DRAWINGS[drawing](), "a", "alt")
     assert to_svg(DRAWINGS[drawing](), "a", "alt") == svg
@@ -153,22 +172,22 @@ def test_the_same_figure_is_the_same_bytes(drawing):
 def test_figures_show_the_numbers():
     cells = make_cells()
     low = cells.assign(**{metric: cells[metric] / 10 for metric in figures.CLASS_METRICS})
-    assert all(panel.get_ylim()[1] > 0.3 for panel in figures.grid_by(low, floor=FLOOR).axes)
-    panels = figures.grid_by(cells, floor=FLOOR).axes
+    assert all(panel.get_ylim()[1] > 0.3 for panel in figures.grid_by(low, baselines=BASELINES).axes)
+    panels = figures.grid_by(cells, baselines=BASELINES).axes
     assert [panel.get_title(loc="left") for panel in panels] == ["Accuracy", "Precision", "Recall", "F1"]
     for panel, metric in zip(panels, figures.CLASS_METRICS, strict=True):
         means = cells.groupby("architecture", sort=False)[metric].mean()
         drawn = [line.get_ydata()[~np.isnan(line.get_ydata())] for line in panel.lines if line.get_marker() == "o"]
         assert sorted(np.concatenate(drawn)) == pytest.approx(sorted(means))
         dashed = [line.get_ydata()[0] for line in panel.lines if line.get_linestyle() == "--"]
-        assert dashed == [0.05, 0.3], "the floor is in every panel"
+        assert dashed == [0.05, 0.3], "the baselines are in every panel"
 
-    left, right = figures.one_cell(cells, cells.iloc[3], FLOOR).axes
+    left, right = figures.one_cell(cells, cells.iloc[3], BASELINES).axes
     assert left.lines[0].get_ydata().tolist() == cells["curve"][3]
     points = [line for line in right.lines if line.get_marker() == "o"]
     assert sum(len(line.get_xdata()) for line in points[:-1]) == len(cells)
     ringed = points[-1].get_xydata()
-    assert ringed.tolist() == [cells.loc[3, ["validation_accuracy", "accuracy"]].tolist()]
+    assert ringed.tolist() == [cells.loc[3, ["validation_ndcg@10", "accuracy"]].tolist()]
 
     measured = make_measured(["grocery", "shop"])
     panel = figures.ranking_dots(measured, "hr@10").axes[3]
@@ -198,6 +217,38 @@ def test_figures_of_the_claims_show_the_means():
     (panel,) = figures.scenarios(SHARES).axes
     assert [bar.get_width() for bar in panel.patches] == pytest.approx([0.5, 0.3, 0.2, 0.1, 0.1, 0.8])
     assert [label.get_text() for label in panel.get_yticklabels()] == ["Accuracy", "F1"]
+
+
+def test_collapsed_cells_are_marked_and_said():
+    cells = collapsed(make_cells())
+    rest = cells[cells["status"] == "ok"]
+
+    def drawn(panel, marker, hollow=False):
+        lines = [x for x in panel.lines if x.get_marker() == marker and (x.get_markerfacecolor() == "none") == hollow]
+        return [number for line in lines for number in line.get_xdata() if np.isfinite(number)]
+
+    def legend(panel):
+        return [text.get_text() for text in panel.get_legend().get_texts()]
+
+    (panel,) = figures.best_among_all(cells, make_judged()).axes
+    assert sorted(drawn(panel, "x")) == sorted(cells.loc[cells["status"] == "collapsed", "accuracy"])
+    assert sorted(drawn(panel, "|")) == sorted(rest["accuracy"])
+    assert legend(panel) == ["collapsed"]
+
+    (panel,) = figures.combinations(cells).axes
+    means = cells.groupby(["optimizer", "activation", "architecture"])["accuracy"].mean()
+    assert sorted(drawn(panel, "x")) == pytest.approx(sorted(means["sgd"]["tanh"]))
+    without = rest.query("optimizer == 'adam' and activation == 'softmax' and architecture == 'lstm'")
+    assert drawn(panel, "o", hollow=True) == pytest.approx([without["accuracy"].mean()])
+    assert legend(panel)[-2:] == ["collapsed", "without collapsed"]
+
+    panel = figures.grid_by(cells, "activation").axes[0]
+    rings = [line for line in panel.lines if line.get_marker() == "o" and line.get_markerfacecolor() == "none"]
+    heights = [y for line in rings for y in line.get_ydata() if np.isfinite(y)]
+    means = rest.groupby(["architecture", "activation"])["accuracy"].mean()
+    expected = [*means.xs("tanh", level="activation"), means["lstm", "softmax"]]
+    assert sorted(heights) == pytest.approx(sorted(expected))
+    assert "without collapsed" in legend(figures.grid_by(cells, "activation").axes[-1])
 
 
 def test_a_name_has_its_colour_everywhere():

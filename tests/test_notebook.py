@@ -44,3 +44,12 @@ def test_rows_can_have_anchors_and_columns_can_link_to_figures(shown):
     links = [(a["href"], a["class"], a.get_text()) for a in table.find_all("a")]
     assert links == [("#fig-grid-overall", ["figure-link"], "grid-overall")]
     assert texts(table)[2] == ["B", "–"]
+
+
+def test_a_table_without_rows_is_its_caption_and_nothing_to_say_is_not_shown(monkeypatch, tmp_path):
+    outputs = []
+    monkeypatch.setattr(notebook, "display", outputs.append)
+    study = Study(StudyParams(), tmp_path)
+    study.table(pd.DataFrame(columns=["status", "cells"]), "Cells that collapsed.")
+    study.say("")
+    assert [output.data for output in outputs] == ["Cells that collapsed. *None.*"]

@@ -21,6 +21,8 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from studylib.tables.grid import COLLAPSED
+
 COLOURS = {
     "lstm": "#0072B2",
     "gru": "#E69F00",
@@ -89,68 +91,111 @@ _ALONE = "svg:root{color:#767676}"
 """As a file of its own (an image of the README) a figure has no page to take its ink from: a grey for light and dark."""
 
 
-def visit_distributions(pages: pd.DataFrame, users: pd.DataFrame) -> Figure:
-    """Toledo & Rezende 2020, Figure 1: pages by their number of visits, and users by theirs (`data.summary`)."""
+def event_distributions(items: pd.DataFrame, sessions: pd.DataFrame) -> Figure:
+    """Toledo & Rezende 2020, Figure 1: items by their number of events, and sessions by theirs (`data.summary`)."""
     _theme()
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
-    left.scatter(pages["events"], pages["items"], s=9, color="#0072B2", alpha=0.6, linewidths=0)
-    left.set(xscale="log", yscale="log", xlabel="visits of a page", ylabel="pages", title="Pages by their visits")
-    right.scatter(users["events"], users["sessions"], s=9, color="#D55E00", alpha=0.6, linewidths=0)
-    right.set(yscale="log", xlabel="visits in a session", ylabel="sessions", title="Sessions by their visits")
+    left.scatter(items["events"], items["items"], s=9, color="#0072B2", alpha=0.6, linewidths=0)
+    left.set(xscale="log", yscale="log", xlabel="events of an item", ylabel="items", title="Items by their events")
+    right.scatter(sessions["events"], sessions["sessions"], s=9, color="#D55E00", alpha=0.6, linewidths=0)
+    right.set(yscale="log", xlabel="events in a session", ylabel="sessions", title="Sessions by their events")
     right.xaxis.set_major_locator(MaxNLocator(integer=True))
-    if users["events"].max() > 100:
+    if sessions["events"].max() > 100:
         right.set_xscale("log")
     else:
-        right.set_xlim(0, users["events"].max() + 1)
+        right.set_xlim(0, sessions["events"].max() + 1)
     return figure
 
 
-def grid_by(cells: pd.DataFrame, factor: str | None = None, floor: pd.DataFrame | None = None) -> Figure:
+def grid_by(cells: pd.DataFrame, factor: str | None = None, baselines: pd.DataFrame | None = None) -> Figure:
     """Toledo & Rezende 2020, Figures 2 (``factor`` None) and 3 to 6: the mean of each metric by architecture and factor.
 
-    The line through a mean spans all cells behind it. ``floor`` draws baselines as dashed lines (`grid.baseline_measures`).
+    The line through a mean spans all cells behind it; a ring is the mean without the cells that collapsed, where there are any.
+
+    Args:
+        cells: of `grid.run_grid`.
+        factor: by which the means are taken, beside the architecture.
+        baselines: of `tables.grid.baseline_measures`, dashed.
     """
     _theme()
     architectures = list(dict.fromkeys(cells["architecture"]))
     unordered = factor in (None, "activation", "optimizer")
     figure, panels = plt.subplots(1, 4, figsize=(10, 3.0), layout="constrained", sharex=True)
     for panel, (metric, title) in zip(panels, CLASS_METRICS.items(), strict=True):
-        sns.pointplot(
-            cells, x=factor or "architecture", y=metric, hue="architecture", hue_order=architectures, ax=panel,
-            palette=colours(architectures), errorbar=("pi", 100), dodge=0.35 if factor and len(architectures) > 1 else False,
-            linestyle="none" if unordered else "-", markersize=5, err_kws={"linewidth": 1}, linewidth=1.2, legend=False,
-        )  # fmt: skip
+        _draw_means(panel, cells, factor or "architecture", metric, architectures, joined=not unordered)
         panel.set(title=title, ylabel="", xlabel=(factor or "").replace("_", " "))
         panel.tick_params(axis="x", rotation=30 if unordered else 0)
-        _draw_floor(panel, floor, metric)
+        _draw_baselines(panel, baselines, metric)
         panel.set_ylim(bottom=0)
-    handles = [plt.Line2D([], [], color=COLOURS[a], marker="o", linestyle="none", label=a) for a in architectures]
-    handles = (handles if factor else []) + _floor_handles(floor)
+    handles = (
+        (_architecture_handles(architectures) if factor else []) + _mean_handles(cells) + _baseline_handles(baselines)
+    )
     if handles:
         panels[-1].legend(handles=handles, loc="center left", bbox_to_anchor=(1.02, 0.5))
     return figure
 
 
-def _draw_floor(panel, floor: pd.DataFrame | None, metric: str) -> None:
-    for name, value in ({} if floor is None else floor[metric]).items():
-        panel.axhline(value, color=COLOURS[name], linewidth=1, linestyle=_FLOOR_DASH)
+def _draw_means(panel, cells: pd.DataFrame, x: str, metric: str, architectures: list[str], joined: bool) -> None:
+    """A dot for the mean of the cells of each architecture and level of ``x``, a line over all of them, and a ring for the mean
+    of those that did not collapse where some did."""
+    several = x != "architecture" and len(architectures) > 1
+    common = {
+        "x": x, "y": metric, "hue": "architecture", "hue_order": architectures, "palette": colours(architectures),
+        "order": sorted(set(cells[x]), key=list(cells[x]).index), "dodge": 0.35 if several else False,
+        "legend": False, "ax": panel,
+    }  # fmt: skip
+    sns.pointplot(
+        cells, errorbar=("pi", 100), linestyle="-" if joined else "none", markersize=5, err_kws={"linewidth": 1},
+        linewidth=1.2, **common,
+    )  # fmt: skip
+    collapsed = cells["status"] == COLLAPSED
+    if collapsed.any() and not collapsed.all():
+        # Only groups of which a part collapsed: elsewhere the ring would lie around the dot.
+        mixed = collapsed.groupby([cells["architecture"], cells[x]]).transform("any")
+        sns.pointplot(
+            cells[mixed & ~collapsed], errorbar=None, linestyle="none", markersize=7, markerfacecolor="none",
+            markeredgewidth=1.2, **common,
+        )  # fmt: skip
 
 
-def _floor_handles(floor: pd.DataFrame | None) -> list:
-    names = [] if floor is None else floor.index
-    return [plt.Line2D([], [], color=COLOURS[n], linewidth=1, linestyle=_FLOOR_DASH, label=n) for n in names]
+def _architecture_handles(architectures: list[str]) -> list:
+    return [plt.Line2D([], [], color=COLOURS[a], marker="o", linestyle="none", label=a) for a in architectures]
 
 
-_FLOOR_DASH = (0, (4, 2))
+def _mean_handles(cells: pd.DataFrame) -> list:
+    """What a ring means, where there are rings."""
+    ring = {"color": INK, "marker": "o", "markerfacecolor": "none", "markersize": 7, "linestyle": "none"}
+    collapsed = cells["status"] == COLLAPSED
+    rings = bool(collapsed.any() and not collapsed.all())
+    return [plt.Line2D([], [], label="without collapsed", **ring)] * rings
 
 
-def one_cell(cells: pd.DataFrame, cell: pd.Series, floor: pd.DataFrame | None = None) -> Figure:
-    """The learning curve of a cell, and where the cell stands among all by validation and test accuracy.
+def _collapsed_handles(cells: pd.DataFrame) -> list:
+    """What a cross means, where there are crosses."""
+    cross = plt.Line2D([], [], color=INK, marker="x", markersize=5, linestyle="none", label="collapsed")
+    return [cross] * bool((cells["status"] == COLLAPSED).any())
+
+
+def _draw_baselines(panel, baselines: pd.DataFrame | None, metric: str) -> None:
+    for name, value in ({} if baselines is None else baselines[metric]).items():
+        panel.axhline(value, color=COLOURS[name], linewidth=1, linestyle=_BASELINE_DASH)
+
+
+def _baseline_handles(baselines: pd.DataFrame | None) -> list:
+    names = [] if baselines is None else baselines.index
+    return [plt.Line2D([], [], color=COLOURS[n], linewidth=1, linestyle=_BASELINE_DASH, label=n) for n in names]
+
+
+_BASELINE_DASH = (0, (4, 2))
+
+
+def one_cell(cells: pd.DataFrame, cell: pd.Series, baselines: pd.DataFrame | None = None) -> Figure:
+    """The learning curve of a cell, and where the cell stands among all by NDCG@10 on validation and accuracy on test.
 
     Args:
-        cells: of `grid.run_grid`.
+        cells: of `grid.run_grid`; those that collapsed are crosses.
         cell: one of them, ringed.
-        floor: baselines (`grid.baseline_measures`), dashed.
+        baselines: of `tables.grid.baseline_measures`, dashed.
     """
     _theme()
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
@@ -160,24 +205,30 @@ def one_cell(cells: pd.DataFrame, cell: pd.Series, floor: pd.DataFrame | None = 
     left.set(title="Its training loss", xlabel="epoch", ylabel="training loss")
     left.xaxis.set_major_locator(MaxNLocator(integer=True))
     architectures = list(dict.fromkeys(cells["architecture"]))
-    for architecture in architectures:
-        own = cells[cells["architecture"] == architecture]
+    for (architecture, collapsed), part in _by_collapse(cells):
         right.plot(
-            own["validation_accuracy"], own["accuracy"], "o", color=COLOURS[architecture], markersize=4, alpha=0.55
-        )
+            part["validation_ndcg@10"], part["accuracy"], "x" if collapsed else "o", color=COLOURS[architecture],
+            markersize=4, alpha=0.55,
+        )  # fmt: skip
     right.plot(
-        cell["validation_accuracy"], cell["accuracy"], "o", markersize=11, markerfacecolor="none", markeredgecolor=INK,
+        cell["validation_ndcg@10"], cell["accuracy"], "o", markersize=11, markerfacecolor="none", markeredgecolor=INK,
         markeredgewidth=1.4,
     )  # fmt: skip
-    _draw_floor(right, floor, "accuracy")
-    right.set(title="Among all cells", xlabel="validation accuracy", ylabel="test accuracy")
-    handles = [plt.Line2D([], [], color=COLOURS[a], marker="o", linestyle="none", label=a) for a in architectures]
-    right.legend(handles=handles + _floor_handles(floor), loc="center left", bbox_to_anchor=(1.02, 0.5))
+    _draw_baselines(right, baselines, "accuracy")
+    right.set(title="Among all cells", xlabel="validation NDCG@10", ylabel="test accuracy")
+    handles = _architecture_handles(architectures) + _collapsed_handles(cells) + _baseline_handles(baselines)
+    right.legend(handles=handles, loc="center left", bbox_to_anchor=(1.02, 0.5))
     return figure
 
 
+def _by_collapse(cells: pd.DataFrame):
+    """The cells of each architecture, those that collapsed apart."""
+    return cells.groupby(["architecture", cells["status"] == COLLAPSED], sort=False)
+
+
 def best_among_all(cells: pd.DataFrame, judged: pd.DataFrame) -> Figure:
-    """Test accuracy: all cells of an architecture as ticks, and the one chosen for it, or a baseline, with its interval.
+    """Test accuracy: all cells of an architecture as ticks (crosses if they collapsed), and the selected one, or a baseline, with
+    its interval.
 
     Args:
         cells: of `grid.run_grid`.
@@ -187,10 +238,13 @@ def best_among_all(cells: pd.DataFrame, judged: pd.DataFrame) -> Figure:
     names = list(judged["architecture"])
     palette = colours(names)
     figure, panel = plt.subplots(figsize=(9, 0.6 + 0.36 * len(names)), layout="constrained")
+    for (architecture, collapsed), part in _by_collapse(cells[cells["architecture"].isin(names)]):
+        panel.plot(
+            part["accuracy"], [names.index(architecture)] * len(part), "x" if collapsed else "|",
+            color=palette[architecture], markersize=5 if collapsed else 14, markeredgewidth=1, alpha=0.4,
+        )  # fmt: skip
     for y, contender in enumerate(judged.to_dict("records")):
         colour = palette[contender["architecture"]]
-        own = cells.loc[cells["architecture"] == contender["architecture"], "accuracy"]
-        panel.plot(own, [y] * len(own), "|", color=colour, markersize=14, markeredgewidth=1, alpha=0.4)
         panel.plot([contender["low"], contender["high"]], [y, y], color=colour, linewidth=2.5)
         panel.plot(contender["accuracy"], y, "o", color=colour, markersize=8)
     panel.set_yticks(range(len(names)), names)
@@ -199,11 +253,13 @@ def best_among_all(cells: pd.DataFrame, judged: pd.DataFrame) -> Figure:
     panel.set_xlim(left=max(0, panel.get_xlim()[0]))
     panel.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     panel.grid(axis="x", color=INK, alpha=0.12, linewidth=0.6)
+    if handles := _collapsed_handles(cells):
+        panel.legend(handles=handles, loc="center left", bbox_to_anchor=(1.02, 0.5))
     return figure
 
 
 def learning_curves(cells: pd.DataFrame) -> Figure:
-    """Training loss by epoch: a panel for each activation, a line for each training (its longest cell)."""
+    """Training loss by epoch: a panel for each activation, a line for each training (its longest cell), crossed if collapsed."""
     _theme()
     longest = cells[cells["epochs"] == cells["epochs"].max()]
     activations = list(dict.fromkeys(longest["activation"]))
@@ -217,16 +273,19 @@ def learning_curves(cells: pd.DataFrame) -> Figure:
             epochs = np.arange(1, len(cell["curve"]) + 1)
             colour = COLOURS[cell["architecture"]]
             panel.plot(epochs, cell["curve"], color=colour, linestyle=styles[cell["optimizer"]], linewidth=1.1)
+            if cell["status"] == COLLAPSED:
+                panel.plot(epochs[-1], cell["curve"][-1], "x", color=colour, markersize=5)
         panel.set(title=activation, xlabel="epoch", ylabel="training loss")
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     handles = [plt.Line2D([], [], color=COLOURS[a], label=a) for a in architectures]
     handles += [plt.Line2D([], [], color=INK, linestyle=styles[o], label=o) for o in optimizers]
+    handles += _collapsed_handles(longest)
     panels[0][-1].legend(handles=handles, loc="center left", bbox_to_anchor=(1.02, 0.5))
     return figure
 
 
 def training_times(times: pd.DataFrame) -> Figure:
-    """Seconds an epoch by batch size and architecture (`grid.seconds_an_epoch`); the line spans all trainings."""
+    """Seconds an epoch by batch size and architecture (`tables.grid.seconds_an_epoch`); the line spans all trainings."""
     _theme()
     architectures = list(dict.fromkeys(times["architecture"]))
     figure, panel = plt.subplots(figsize=(5.5, 3.2), layout="constrained")
@@ -368,49 +427,60 @@ def beside_paper(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def grid_panels(cells: pd.DataFrame, x: str, panel: str, floor: pd.DataFrame | None = None) -> Figure:
+def grid_panels(cells: pd.DataFrame, x: str, panel: str, baselines: pd.DataFrame | None = None) -> Figure:
     """Mean accuracy by one factor: a panel for each level of another, a line an architecture.
 
-    The line through a mean spans all cells behind it. ``floor`` draws baselines as dashed lines (`grid.baseline_measures`).
+    The line through a mean spans all cells behind it; a ring is the mean without the cells that collapsed, where there are any.
+
+    Args:
+        cells: of `grid.run_grid`.
+        x, panel: the factors.
+        baselines: of `tables.grid.baseline_measures`, dashed.
     """
     _theme()
     levels, architectures = list(dict.fromkeys(cells[panel])), list(dict.fromkeys(cells["architecture"]))
     size = (max(4.5, 2.5 * len(levels)), 3.0)
     figure, panels = plt.subplots(1, len(levels), figsize=size, layout="constrained", squeeze=False, sharey=True)
     for axes, level in zip(panels[0], levels, strict=True):
-        sns.pointplot(
-            cells[cells[panel] == level], x=x, y="accuracy", hue="architecture", hue_order=architectures,
-            palette=colours(architectures), errorbar=("pi", 100), dodge=0.35 if len(architectures) > 1 else False,
-            markersize=5, err_kws={"linewidth": 1}, linewidth=1.2, legend=False, ax=axes,
-        )  # fmt: skip
+        _draw_means(axes, cells[cells[panel] == level], x, "accuracy", architectures, joined=True)
         axes.set(title=str(level), xlabel=x.replace("_", " "), ylabel="accuracy")
-        _draw_floor(axes, floor, "accuracy")
+        _draw_baselines(axes, baselines, "accuracy")
         axes.set_ylim(bottom=0)
-    handles = [plt.Line2D([], [], color=COLOURS[a], marker="o", linestyle="none", label=a) for a in architectures]
-    panels[0][-1].legend(handles=handles + _floor_handles(floor), loc="center left", bbox_to_anchor=(1.02, 0.5))
+    handles = _architecture_handles(architectures) + _mean_handles(cells) + _baseline_handles(baselines)
+    panels[0][-1].legend(handles=handles, loc="center left", bbox_to_anchor=(1.02, 0.5))
     return figure
 
 
-def combinations(cells: pd.DataFrame, floor: pd.DataFrame | None = None) -> Figure:
-    """Mean accuracy of each optimizer with each activation, a dot an architecture, the best above."""
+def combinations(cells: pd.DataFrame, baselines: pd.DataFrame | None = None) -> Figure:
+    """Mean accuracy of each optimizer with each activation, a dot an architecture, the best above.
+
+    A ring is the mean without the cells that collapsed, where a part did; a cross a mean over cells that all did.
+    """
     _theme()
-    means = cells.groupby(["optimizer", "activation", "architecture"])["accuracy"].mean()
-    order = means.groupby(["optimizer", "activation"]).max().sort_values(ascending=False).index
+    by = ["optimizer", "activation", "architecture"]
+    means = cells.groupby(by)["accuracy"].mean()
+    rest = cells[cells["status"] != COLLAPSED].groupby(by)["accuracy"].mean()
+    collapsed = (cells["status"] == COLLAPSED).groupby([cells[key] for key in by]).agg(["any", "all"])
+    order = means.groupby(by[:2]).max().sort_values(ascending=False).index
     architectures = list(dict.fromkeys(cells["architecture"]))
     figure, panel = plt.subplots(figsize=(6.5, 1.0 + 0.3 * len(order)), layout="constrained")
     for y, setting in enumerate(order):
-        own = means[setting]
-        panel.plot([own.min(), own.max()], [y, y], color=INK, alpha=0.25, linewidth=1)
-        for architecture, value in own.items():
-            panel.plot(value, y, "o", color=COLOURS[architecture], markersize=6)
-    for name, value in ({} if floor is None else floor["accuracy"]).items():
-        panel.axvline(value, color=COLOURS[name], linewidth=1, linestyle=_FLOOR_DASH)
+        by_architecture = means[setting]
+        panel.plot([by_architecture.min(), by_architecture.max()], [y, y], color=INK, alpha=0.25, linewidth=1)
+        for architecture, value in by_architecture.items():
+            colour, group = COLOURS[architecture], (*setting, architecture)
+            panel.plot(value, y, "x" if collapsed.loc[group, "all"] else "o", color=colour, markersize=6)
+            if collapsed.loc[group, "any"] and group in rest:
+                panel.plot(rest[group], y, "o", color=colour, markersize=7, markerfacecolor="none")
+    for name, value in ({} if baselines is None else baselines["accuracy"]).items():
+        panel.axvline(value, color=COLOURS[name], linewidth=1, linestyle=_BASELINE_DASH)
     panel.set_yticks(range(len(order)), [", ".join(setting) for setting in order])
     panel.set_ylim(len(order) - 0.5, -0.5)
     panel.set_xlim(left=0)
     panel.set(xlabel="mean accuracy over batch sizes and epochs")
-    handles = [plt.Line2D([], [], color=COLOURS[a], marker="o", linestyle="none", label=a) for a in architectures]
-    panel.legend(handles=handles + _floor_handles(floor), loc="center left", bbox_to_anchor=(1.02, 0.5))
+    handles = _architecture_handles(architectures) + _collapsed_handles(cells) + _mean_handles(cells)
+    handles += _baseline_handles(baselines)
+    panel.legend(handles=handles, loc="center left", bbox_to_anchor=(1.02, 0.5))
     return figure
 
 

@@ -19,6 +19,7 @@ from studylib.params.files import study_params
 from studylib.params.study import StudyParams
 from studylib.paths import reports_root, slug, write
 from studylib.provenance import note
+from studylib.tables.formats import fixed
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,8 @@ class Study:
     ) -> None:
         """Display a table with its caption; fractions with ``digits`` digits, what is missing as a dash.
 
+        Of a table without rows the caption alone is shown, with the word "none".
+
         Args:
             anchors: a column by whose words the rows can be linked to: ``anchors="claim"`` gives the row of "GRU is best"
                 the address ``#claim-gru-is-best``.
@@ -92,12 +95,13 @@ class Study:
             >>> study.table(claims, "The claims.", anchors="claim", links={"figure"})  # doctest: +SKIP
         """
 
+        if frame.empty:
+            return self.say(f"{caption} *None.*")
+
         def text(value: object) -> str:
             if pd.isna(value):
                 return "–"
-            if isinstance(value, float):
-                return f"{round(value, digits) + 0.0:.{digits}f}"  # adding zero takes the sign off a rounded -0.0
-            return str(value)
+            return fixed(value, digits) if isinstance(value, float) else str(value)
 
         def cell(column: str, value: object) -> str:
             words = escape(text(value), quote=False)
@@ -118,10 +122,6 @@ class Study:
         )
 
     def say(self, text: str) -> None:
-        """Display Markdown: the answer in words, with computed values in them."""
-        display(Markdown(text))
-
-
-def count(number: int, noun: str) -> str:
-    """``1 cell``, ``12 cells``, ``2 batch sizes``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+        """Display Markdown: the answer in words, with computed values in them. Nothing to say is not shown."""
+        if text:
+            display(Markdown(text))

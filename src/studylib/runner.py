@@ -26,11 +26,11 @@ from studylib import provenance
 from studylib.data import datasets
 from studylib.errors import StudyError, nearest
 from studylib.grid import count_cells, filter_log
-from studylib.notebook import count
 from studylib.params.study import StudyParams
 from studylib.paths import project_root, reports_root, write
 from studylib.progress import CHANNEL
 from studylib.report.page import write_report
+from studylib.tables.formats import count
 
 NOTEBOOKS = {
     "01": "01_eda",

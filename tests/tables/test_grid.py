@@ -1,6 +1,4 @@
-"""Comparisons of cells made by hand: what is chosen, on what, and how sure the differences are."""
-
-from itertools import product
+"""Comparisons of cells made by hand: what is selected, on what, and which differences are significant."""
 
 import numpy as np
 import pandas as pd
@@ -10,39 +8,28 @@ from studylib.errors import StudyError
 from studylib.grid import CLASS_METRICS, RANKING_METRICS
 from studylib.tables.grid import (
     DIFFERENCES,
+    all_cells_table,
     best_cells,
     case_hits,
+    contenders_table,
+    count_statuses,
+    count_test_cases,
+    detectable_table,
     differences_of,
-    level_differences,
+    differences_table,
     measure_contenders,
     pick_cell,
     select_settings,
+    setting_name,
+    settings_comparison,
+    times_table,
+    trained_cells,
+    troubled_cells,
+    validation_error,
     validation_gains,
+    with_and_without_collapsed,
 )
-
-LEVELS = {
-    "architecture": ["lstm", "gru", "hybrid"],
-    "activation": ["softmax"],
-    "optimizer": ["adam", "sgd"],
-    "batch_size": [64],
-    "epochs": [5, 20],
-    "seed": [0],
-}
-
-
-def make_cells(accuracy, n_cases=200, validation=lambda cell: 0.1, **levels):
-    """Cells that predict each test case with the probability that ``accuracy(cell)`` says."""
-    levels = LEVELS | levels
-    rows = []
-    for number, values in enumerate(product(*levels.values())):
-        cell = dict(zip(levels, values, strict=True))
-        hits = np.random.default_rng([number, n_cases]).random(n_cases) < accuracy(cell)
-        measures = dict.fromkeys([*CLASS_METRICS, *RANKING_METRICS], hits.mean())
-        cell |= {"split": f"of seed {cell['seed']}", "validation_ndcg@10": validation(cell), "parameters": 100}
-        cell |= {"above": np.where(hits, 0, 3), "tied": np.zeros(n_cases, int), "status": "ok", "reason": "finished"}
-        cell |= {"validation_above": np.array([0, 20]), "validation_tied": np.zeros(2, int)}
-        rows.append(cell | measures)
-    return pd.DataFrame(rows)
+from tests.tables.cells import make_cells
 
 
 def test_hits_of_a_cell_count_ties_at_their_mean():
@@ -75,7 +62,7 @@ def test_a_cell_that_is_not_there_is_one_sentence(wanted, words):
         pick_cell(cells, wanted)
 
 
-def test_the_best_cells_are_chosen_on_validation_over_all_seeds():
+def test_the_best_cells_are_selected_on_validation_over_all_seeds():
     def validation(cell):
         """SGD is the best with one seed, Adam in the mean; the hybrid is the best architecture."""
         value = {"adam": 0.3, "sgd": 0.4 if cell["seed"] == 0 else 0.1}[cell["optimizer"]] - 0.001 * cell["epochs"]
@@ -84,8 +71,8 @@ def test_the_best_cells_are_chosen_on_validation_over_all_seeds():
     cells = make_cells(lambda cell: 0.9 if cell["optimizer"] == "sgd" else 0.2, validation=validation, seed=[0, 1])
     best = best_cells(cells)
     assert list(best) == ["hybrid", "lstm", "gru"]
-    for architecture, own in best.items():
-        assert own[["architecture", "optimizer", "epochs", "seed"]].to_numpy().tolist() == [
+    for architecture, seeds in best.items():
+        assert seeds[["architecture", "optimizer", "epochs", "seed"]].to_numpy().tolist() == [
             [architecture, "adam", 5, 0],
             [architecture, "adam", 5, 1],
         ]
@@ -116,6 +103,7 @@ def test_settings_within_one_standard_error_of_the_best():
     assert validation_gains(cells.iloc[0]).tolist() == gains.tolist()
     selected = select_settings(cells)
     assert selected.loc[0, ["architecture", "epochs", "validation"]].tolist() == ["lstm", 5, 0.53]
+    assert validation_error(cells, selected.loc[0]) == pytest.approx(0.0503, abs=1e-4)
     inside = selected[selected["within_one_error"]]
     assert inside["epochs"].tolist() == [5, 5, 5], "0.485 is within 0.0503 of 0.53, and 0.44 is not"
 
@@ -163,43 +151,106 @@ def test_intervals_of_the_best_cells_hold_the_spread_between_seeds():
     assert pair.p > 0.3 and pair.high - pair.low > 0.4, "the seeds do not agree on who is better"
 
 
-def test_levels_are_compared_case_by_case_over_all_their_cells():
-    hits = {("gru", 1): [0, 0, 0, 1], ("gru", 2): [0, 0, 5, 1], ("lstm", 1): [3, 0, 2, 1], ("lstm", 2): [1, 0, 2, 1]}
-    alike = {
-        "activation": "softmax",
-        "optimizer": "sgd",
-        "batch_size": 64,
-        "seed": 0,
-        "split": "s",
-        "tied": [0] * 4,
-    }
-    rows = [alike | {"architecture": a, "epochs": e, "status": "ok", "above": above} for (a, e), above in hits.items()]
-    rows.append(alike | {"architecture": "hybrid", "epochs": 1, "status": "failed", "above": []})
-    # A scenario that only one of them finished says nothing of their difference.
-    rows.append(alike | {"architecture": "lstm", "epochs": 3, "status": "ok", "above": [0] * 4})
-    table = level_differences(pd.DataFrame(rows), "architecture")
-    assert table[["higher", "lower"]].to_numpy().tolist() == [["gru", "lstm"]]
-    # GRU's cases: 1, 1, 0.5, 0; LSTM's: 0, 1, 0, 0.
-    assert table["difference"][0] == pytest.approx(1.5 / 4)
-    assert not table["equivalent"][0] and table["p"][0] > 0.2
+def test_of_cells_that_tie_the_smaller_network_is_picked():
+    cells = make_cells(lambda cell: 0.5, validation=lambda cell: 0.3)
+    cells["parameters"] = cells["architecture"].map({"lstm": 30, "gru": 20, "hybrid": 50})
+    assert pick_cell(cells, {})[["architecture", "epochs"]].tolist() == ["gru", 5]
 
 
-def test_repeated_measures_add_no_evidence():
-    """A training that is looked at twice says no more of its factor than once."""
-    once = make_cells(lambda cell: 0.5 if cell["optimizer"] == "adam" else 0.4, epochs=[5])
-    twice = pd.concat([once, once.assign(epochs=20)], ignore_index=True)
-    pd.testing.assert_frame_equal(level_differences(once, "optimizer"), level_differences(twice, "optimizer"))
-    epochs = level_differences(twice, "epochs").iloc[0]
-    assert epochs["equivalent"] and epochs["difference"] == epochs["detectable"] == 0, (
-        "they are paired by training and case"
-    )
+def make_ended(**levels):
+    """All of SGD's cells collapsed, and one of Adam's is stuck."""
+    cells = make_cells(lambda cell: {"adam": 0.5, "sgd": 0.1}[cell["optimizer"]], **levels)
+    cells.loc[cells["optimizer"] == "sgd", "status"] = "collapsed"
+    cells.loc[(cells["optimizer"] == "adam").idxmax(), "status"] = "stuck"
+    return cells
 
 
-def test_seeds_that_share_a_split_add_no_cases():
-    cells = make_cells(lambda cell: 0.5 if cell["optimizer"] == "adam" else 0.4, seed=[0, 1, 2], epochs=[5])
-    hits = cells.groupby("optimizer")["above"].transform("first")  # every seed is right for the same cases
-    cells = cells.assign(above=hits)
-    own, same = (level_differences(c, "optimizer").iloc[0] for c in (cells, cells.assign(split="one")))
-    assert own["difference"] == pytest.approx(same["difference"])
-    for width in (lambda d: d["high"] - d["low"], lambda d: d["detectable"]):
-        assert width(same) == pytest.approx(np.sqrt(3) * width(own), rel=0.15)
+def test_cells_that_did_not_end_well_are_counted_and_listed():
+    cells = make_ended()
+    assert count_statuses(cells).to_numpy().tolist() == [
+        ["collapsed", "sgd", "softmax", 6, 6],
+        ["stuck", "adam", "softmax", 1, 6],
+    ]
+    assert len(troubled_cells(cells)) == 7
+    well = cells.assign(status="ok")
+    assert count_statuses(well).empty and troubled_cells(well).empty
+    assert list(count_statuses(well)) == list(count_statuses(cells))
+
+
+def test_means_are_taken_with_and_without_what_collapsed():
+    cells = make_ended()
+    parts = with_and_without_collapsed(cells)
+    assert {name: len(part) for name, part in parts.items()} == {"all cells": 12, "without collapsed": 6}
+    assert list(with_and_without_collapsed(cells.assign(status="ok"))) == ["all cells"]
+    assert list(with_and_without_collapsed(cells.assign(status="collapsed"))) == ["all cells"]
+
+
+def test_a_grid_of_which_every_cell_failed_is_one_sentence():
+    cells = make_cells(lambda cell: 0.5)
+    assert len(trained_cells(cells)) == len(cells)
+    with pytest.raises(StudyError, match="Every cell failed; the first because of: no memory"):
+        trained_cells(cells.assign(status="failed", reason="no memory"))
+
+
+def test_test_cases_are_counted_once_a_split():
+    assert count_test_cases(make_cells(lambda cell: 0.5, seed=[0, 1])) == 400
+    assert count_test_cases(make_cells(lambda cell: 0.5, seed=[0, 1]).assign(split="one")) == 200
+
+
+def test_a_setting_has_a_name():
+    cell = make_cells(lambda cell: 0.5, epochs=[1]).iloc[0]
+    assert setting_name(cell) == "lstm, softmax, adam, batch size 64, 1 epoch"
+
+
+def test_tables_are_written_in_points_and_words():
+    cells = make_cells(lambda cell: {"lstm": 0.2, "gru": 0.6, "hybrid": 0.6}[cell["architecture"]], optimizer=["adam"])
+    best = best_cells(cells)
+    measured = measure_contenders(best | {"markov": best["gru"].assign(architecture="markov")})
+    table = contenders_table(best, measured)
+    assert table["architecture"].tolist()[-1] == "markov" and table["epochs"].isna().tolist() == [False] * 3 + [True]
+    assert table["accuracy"].str.fullmatch(r"0\.\d{3} \[0\.\d{3}, 0\.\d{3}\]").all()
+    differences = differences_of(best, [("lstm", "gru"), ("gru", "gru")])
+    shown = differences_table(differences)
+    assert list(shown) == ["higher", "lower", "difference", "p", "equivalent", "detectable"]
+    assert shown["equivalent"].tolist() == ["not shown", "yes"] and shown["difference"][1] == "0.00 [0.00, 0.00]"
+    assert differences_table(differences.head(0)).empty
+    factors = differences.assign(factor="batch_size")
+    detectable = detectable_table(differences, differences.head(1), factors)
+    assert detectable["compared"].tolist() == [
+        "two selected cells", "a selected cell and the baseline", "two levels of batch size",
+    ]  # fmt: skip
+    assert detectable["smallest"].tolist()[::2] == [0, 0]
+    assert detectable["largest"][0] == pytest.approx(100 * differences["detectable"].max())
+    assert len(detectable_table(differences.head(0), differences.head(1), factors.head(0))) == 1
+
+
+def test_optimizer_settings_are_compared_on_the_cells_that_both_have():
+    cells = make_ended(epochs=[5, 20])
+    other = make_cells(lambda cell: 0.3, epochs=[5])
+    other.loc[other["optimizer"] == "adam", "status"] = ["collapsed", "ok", "ok"]
+    table = settings_comparison(cells, other, ("keras2", "keras3"))
+    assert list(table) == [
+        "optimizer", "keras2, all cells", "keras3, all cells", "keras2, without collapsed", "keras3, without collapsed",
+    ]  # fmt: skip
+    table, five = table.set_index("optimizer"), cells[cells["epochs"] == 5]
+    adam = five.loc[five["optimizer"] == "adam", "accuracy"]
+    assert table.loc["adam", "keras2, all cells"] == pytest.approx(adam.mean())
+    assert table.loc["adam", "keras2, without collapsed"] == pytest.approx(adam.iloc[1:].mean())
+    assert np.isnan(table.loc["sgd", "keras3, without collapsed"])
+    well = settings_comparison(cells.assign(status="ok"), other.assign(status="ok"), ("keras2", "keras3"))
+    assert list(well) == ["optimizer", "keras2, all cells", "keras3, all cells"]
+
+
+def test_times_have_a_ratio_where_there_is_an_lstm():
+    rows = [(name, size, seconds) for name, seconds in (("lstm", 2.0), ("gru", 1.0)) for size in (64, 128)]
+    times = pd.DataFrame(rows, columns=["architecture", "batch_size", "seconds"])
+    assert times_table(times)["gru / lstm"].tolist() == [0.5, 0.5]
+    assert list(times_table(times[times["architecture"] == "gru"])) == ["batch_size", "gru"]
+
+
+def test_all_cells_are_listed_and_the_baselines_after_them():
+    cells = make_cells(lambda cell: 0.5).assign(loss=1.0, train_seconds=2.0)
+    baselines = cells.head(1).set_index("architecture")[[*CLASS_METRICS, *RANKING_METRICS]].rename({"lstm": "markov"})
+    table = all_cells_table(cells, baselines)
+    assert table["architecture"].tolist()[-1] == "markov" and len(table) == 13
+    assert "reason" not in table and table["epochs"].isna().sum() == 1

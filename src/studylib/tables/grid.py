@@ -1,40 +1,79 @@
-"""What the cells of a grid say, case by case: the best of each architecture, and what each factor changes.
+"""What the cells of a grid say, case by case: how they ended, which settings are selected, and how the best compare.
 
-All cells of a split are judged on the same test cases, so that every comparison is paired by case. Two things are called
-*alike* where an equivalence test shows that their difference is within a stated margin, which is more than that no
-difference was found; a factor has *little influence* where every two of its levels are alike.
+All cells of a split are judged on the same test cases, so that every comparison is paired by case. Two models are
+*equivalent* where two one-sided tests show that their difference is within a stated margin, which is more than that no
+difference is significant.
 """
 
 from __future__ import annotations
-
-import itertools
 
 import numpy as np
 import pandas as pd
 
 from studylib.errors import StudyError, nearest
+from studylib.evaluation import statistics
 from studylib.evaluation.ranking import Ranks
-from studylib.evaluation.statistics import (
-    bootstrap_seeds,
-    detectable_difference,
-    holm,
-    interval,
-    paired_difference,
-    two_sided_p,
-)
-from studylib.grid import CLASS_METRICS, KEYS, RANKING_METRICS
+from studylib.evaluation.statistics import bootstrap_seeds, detectable_difference, holm, two_sided_p
+from studylib.grid import CLASS_METRICS, COLUMNS, KEYS, RANKING_METRICS
 from studylib.kept import FAILED
+from studylib.tables.formats import count, interval, p_value
 
 MARGIN = 0.01
 """Differences of accuracy below one point are of no interest: about one standard error of an accuracy near 10 % on the
-824 test cases of the study, and an eighth of what the most popular page alone reaches there."""
+824 test cases of the study, and an eighth of what the most popular item alone reaches there."""
 
 FACTORS = ["architecture", "activation", "optimizer", "batch_size", "epochs"]
 
 DIFFERENCES = ["higher", "lower", "difference", "low", "high", "p", "equivalent", "detectable"]
 """The columns of a table of differences: the higher mean first; the 95 % interval; ``p`` corrected for the number of pairs
-(Holm); ``alike`` within the margin (two one-sided tests at 5 %); the smallest difference that the cases would show with a
+(Holm); ``equivalent`` within the margin (TOST, 5 %); the smallest difference that the cases would show with a
 probability of 80 %."""
+
+
+COLLAPSED = "collapsed"
+"""The status of a cell whose network recommends one item to all test cases (`studylib.grid.status_of`)."""
+
+
+def trained_cells(cells: pd.DataFrame) -> pd.DataFrame:
+    """The cells that have a network to judge.
+
+    Raises:
+        StudyError: every cell failed; the message has the first reason.
+    """
+    trained = cells[cells["status"] != FAILED]
+    if trained.empty:
+        raise StudyError(f"Every cell failed; the first because of: {cells['reason'].iloc[0]}")
+    return trained
+
+
+def with_and_without_collapsed(cells: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """``all cells`` and, where only a part of them collapsed, those ``without collapsed``: means are given over each."""
+    rest = cells[cells["status"] != COLLAPSED]
+    parts = {"all cells": cells, "without collapsed": rest}
+    return {name: part for name, part in parts.items() if name == "all cells" or 0 < len(rest) < len(cells)}
+
+
+def troubled_cells(cells: pd.DataFrame) -> pd.DataFrame:
+    """The cells that did not end ``ok``: `KEYS`, ``status`` and ``reason``."""
+    return cells.loc[cells["status"] != "ok", [*KEYS, "status", "reason"]]
+
+
+def count_statuses(cells: pd.DataFrame) -> pd.DataFrame:
+    """How many cells of each optimizer and activation did not end ``ok``, the most first.
+
+    Returns:
+        Columns ``status, optimizer, activation, cells``, and ``of``: how many cells have the optimizer and the activation.
+    """
+    by = ["optimizer", "activation"]
+    sizes = cells.groupby(by, sort=False).size().rename("of").reset_index()
+    counts = cells[cells["status"] != "ok"].groupby(["status", *by], sort=False).size().rename("cells").reset_index()
+    table = counts.merge(sizes, on=by).sort_values("cells", ascending=False, kind="stable", ignore_index=True)
+    return table[["status", *by, "cells", "of"]]
+
+
+def count_test_cases(cells: pd.DataFrame) -> int:
+    """How many test cases the cells are judged on, over all splits."""
+    return sum(len(part["above"].iloc[0]) for _, part in cells.groupby("split"))
 
 
 def case_hits(cell: pd.Series | dict) -> np.ndarray:
@@ -51,8 +90,14 @@ SETTINGS = [key for key in KEYS if key != "seed"]
 """What is selected: a cell but for its seed."""
 
 
+def setting_name(cell: pd.Series) -> str:
+    """A setting in words: ``gru, softmax, rmsprop, batch size 64, 100 epochs``."""
+    layers = f"{cell['architecture']}, {cell['activation']}, {cell['optimizer']}"
+    return f"{layers}, batch size {cell['batch_size']}, {count(cell['epochs'], 'epoch')}"
+
+
 def pick_cell(cells: pd.DataFrame, wanted: dict) -> pd.Series:
-    """The cell with the values of `KEYS` that are ``wanted``; of several the best on validation (`SELECTED_BY`).
+    """The cell with the values of `KEYS` that are ``wanted``; of several the first in the order of `select_settings`.
 
     Raises:
         StudyError: there is no such cell; the message says what there is.
@@ -68,7 +113,12 @@ def pick_cell(cells: pd.DataFrame, wanted: dict) -> pd.Series:
     if matching.empty:
         reason = cells.loc[(cells[list(wanted)] == pd.Series(wanted)).all(axis=1), "reason"].iloc[0]
         raise StudyError(f"No network of {wanted} was trained: {reason}. See the table of cells that failed.")
-    return matching.loc[matching[SELECTED_BY].idxmax()]
+    return _best_first(matching, SELECTED_BY).iloc[0]
+
+
+def _best_first(rows: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """The highest ``measure`` first; of those that tie the smaller network, then the shorter training."""
+    return rows.sort_values([measure, "parameters", "epochs"], ascending=[False, True, True], kind="stable")
 
 
 def select_settings(cells: pd.DataFrame) -> pd.DataFrame:
@@ -92,13 +142,22 @@ def select_settings(cells: pd.DataFrame) -> pd.DataFrame:
     means = means[means["seeds"] == cells["seed"].nunique()].drop(columns="seeds").reset_index()
     if means.empty:
         raise StudyError("No setting finished with every seed; the table of cells that failed gives the reasons.")
-    means = means.sort_values(
-        ["validation", "parameters", "epochs"], ascending=[False, True, True], kind="stable", ignore_index=True
+    means = _best_first(means, "validation").reset_index(drop=True)
+    return means.assign(
+        within_one_error=means["validation"] >= means["validation"][0] - validation_error(cells, means.loc[0])
     )
-    best = trained.merge(means.loc[[0], SETTINGS])
-    gains = np.concatenate([validation_gains(cell) for _, cell in best.iterrows()])
-    error = gains.std(ddof=1) / np.sqrt(len(gains)) if len(gains) > 1 else 0.0
-    return means.assign(within_one_error=means["validation"] >= means["validation"][0] - error)
+
+
+def validation_error(cells: pd.DataFrame, setting: pd.Series) -> float:
+    """The standard error of a setting's NDCG@10 over the validation cases of all seeds; 0 for a single case."""
+    gains = np.concatenate([validation_gains(cell) for _, cell in cells_of(cells, setting).iterrows()])
+    return float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else 0.0
+
+
+def cells_of(cells: pd.DataFrame, setting: pd.Series) -> pd.DataFrame:
+    """The cells of a setting that finished, one row a seed."""
+    trained = cells[cells["status"] != FAILED]
+    return trained[(trained[SETTINGS] == setting[SETTINGS]).all(axis=1)].reset_index(drop=True)
 
 
 def validation_gains(cell: pd.Series) -> np.ndarray:
@@ -109,25 +168,32 @@ def validation_gains(cell: pd.Series) -> np.ndarray:
 
 def best_cells(cells: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The cells of the best settings of each architecture (`select_settings`), one row a seed, the best architecture first."""
-    best = select_settings(cells).drop_duplicates("architecture")[SETTINGS]
-    trained = cells[cells["status"] != FAILED]
-    return {row["architecture"]: trained.merge(row.to_frame().T.astype(best.dtypes)) for _, row in best.iterrows()}
+    best = select_settings(cells).drop_duplicates("architecture")
+    return {setting["architecture"]: cells_of(cells, setting) for _, setting in best.iterrows()}
 
 
 def measure_contenders(contenders: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Every measure of each contender (rows of cells or of `studylib.grid.floor`, one a seed): the mean over its seeds.
+    """Every measure of each contender (rows of cells or of `studylib.grid.baselines`, one a seed): the mean over its seeds.
 
     Returns:
         Columns ``architecture`` (the contender's name), the measures, and ``low, high``: the 95 % interval of the accuracy
         over seeds and test cases (with one seed: over test cases alone).
     """
     rows = []
-    for name, own in contenders.items():
-        hits = _hits(own)
-        low, high = interval(bootstrap_seeds([h[:, None] for h in hits], shared=_share_cases(own)))
-        means = own[[*CLASS_METRICS, *RANKING_METRICS]].mean()
+    for name, seeds in contenders.items():
+        hits = _hits(seeds)
+        low, high = statistics.interval(bootstrap_seeds([h[:, None] for h in hits], shared=_share_cases(seeds)))
+        means = seeds[[*CLASS_METRICS, *RANKING_METRICS]].mean()
         rows.append({"architecture": name, **means, "low": low[0], "high": high[0]})
     return pd.DataFrame(rows)
+
+
+def contenders_table(best: dict[str, pd.DataFrame], measured: pd.DataFrame) -> pd.DataFrame:
+    """`measure_contenders` to be read: the settings of the best cells and their measures, the accuracy with its interval."""
+    settings = pd.concat([seeds.head(1)[SETTINGS] for seeds in best.values()])
+    table = settings.merge(measured, on="architecture", how="right").astype({"batch_size": "Int64", "epochs": "Int64"})
+    table["accuracy"] = [interval(*numbers) for numbers in measured[["accuracy", "low", "high"]].to_numpy()]
+    return table[[*SETTINGS, "accuracy", "precision", "recall", "f1", "hr@10", "ndcg@10", "mrr"]]
 
 
 def differences_of(
@@ -139,76 +205,75 @@ def differences_of(
         `DIFFERENCES`; with several seeds ``detectable`` is for the cases of all of them, and leaves out what differs
         between seeds.
     """
-    found = []
+    rows = []
     for first, second in pairs:
-        own, other = contenders[first], contenders[second]
-        difference = [a - b for a, b in zip(_hits(own), _hits(other), strict=True)]
+        difference = [a - b for a, b in zip(_hits(contenders[first]), _hits(contenders[second]), strict=True)]
         if np.mean([d.mean() for d in difference]) < 0:
             first, second, difference = second, first, [-d for d in difference]
-        shared = _share_cases(own)
+        shared = _share_cases(contenders[first])
         means = bootstrap_seeds([d[:, None] for d in difference], shared=shared)
-        (low, high), inner = interval(means), interval(means, 0.9)
+        (low, high), inner = statistics.interval(means), statistics.interval(means, 0.9)
         cases = np.mean(difference, axis=0) if shared else np.concatenate(difference)
-        found.append(
+        rows.append(
             {
                 "higher": first, "lower": second, "difference": np.mean([d.mean() for d in difference]),
                 "low": low[0], "high": high[0], "p": two_sided_p(means[:, 0]),
                 "equivalent": bool(-margin < inner[0][0] and inner[1][0] < margin), "detectable": detectable_difference(cases),
             }
         )  # fmt: skip
-    return _corrected(found)
+    return correct(pd.DataFrame(rows, columns=DIFFERENCES))
 
 
-def level_differences(cells: pd.DataFrame, factor: str, margin: float = MARGIN) -> pd.DataFrame:
-    """Accuracy of each two levels of a factor, case by case: a case counts with its mean over all cells of the level.
+def correct(differences: pd.DataFrame) -> pd.DataFrame:
+    """The differences with ``p`` corrected for how many there are (Holm)."""
+    return differences if differences.empty else differences.assign(p=holm(differences["p"].tolist()))
 
-    The cases are what is drawn; the cells are not. So 20, 50 and 100 epochs of one training, and whatever else the cells
-    share, are repeated measures of a case and no further evidence: each difference is taken within a training and a case
-    first, then over cases. It speaks of these trainings on other cases of the same log. A scenario that one of the levels
-    did not finish is left out for all.
+
+def differences_table(differences: pd.DataFrame) -> pd.DataFrame:
+    """Differences of accuracy to be read: in points with their interval, and in words whether they are shown to be equivalent."""
+    points = 100 * differences[["difference", "low", "high", "detectable"]]
+    return differences.assign(
+        difference=[interval(*numbers, digits=2) for *numbers, _ in points.to_numpy()],
+        p=[p_value(p) for p in differences["p"]],
+        equivalent=differences["equivalent"].map({True: "yes", False: "not shown"}),
+        detectable=[f"{points:.1f}" for points in points["detectable"]],
+    ).drop(columns=["low", "high"])
+
+
+def detectable_table(pairs: pd.DataFrame, beside_baseline: pd.DataFrame, by_factor: pd.DataFrame) -> pd.DataFrame:
+    """The differences of accuracy, in points, that so many test cases show with a probability of 80 %.
+
+    Args:
+        pairs, beside_baseline: of `differences_of`: each two best cells, and each and the baseline.
+        by_factor: of `studylib.tables.factors.factor_differences`.
 
     Returns:
-        `DIFFERENCES`.
+        Columns ``compared, smallest, largest``: a row for what there are pairs of.
     """
-    trained = cells[cells["status"] != FAILED]
-    scenario = [key for key in KEYS if key != factor]
-    complete = trained.groupby(scenario)[factor].transform("nunique") == trained[factor].nunique()
-    values = {}
-    for level, own in trained[complete].groupby(factor, sort=False):
-        by_split = [
-            np.mean([case_hits(c) for _, c in g.iterrows()], axis=0) for _, g in own.groupby("split", sort=False)
-        ]
-        values[level] = np.concatenate(by_split)
-    order = sorted(values, key=lambda level: -values[level].mean())
-    found = []
-    for more, less in itertools.combinations(order, 2):
-        d = paired_difference(values[more], values[less], margin)
-        detectable = detectable_difference(values[more] - values[less])
-        found.append(
-            dict(zip(DIFFERENCES, (more, less, d.mean, d.low, d.high, d.p, d.equivalent, detectable), strict=True))
-        )
-    return _corrected(found)
+    groups = {"two selected cells": pairs, "a selected cell and the baseline": beside_baseline}
+    groups |= {
+        f"two levels of {factor.replace('_', ' ')}": part for factor, part in by_factor.groupby("factor", sort=False)
+    }
+    rows = [
+        (name, 100 * part["detectable"].min(), 100 * part["detectable"].max())
+        for name, part in groups.items()
+        if len(part)
+    ]
+    return pd.DataFrame(rows, columns=["compared", "smallest", "largest"])
 
 
-def _corrected(found: list[dict]) -> pd.DataFrame:
-    table = pd.DataFrame(found, columns=DIFFERENCES)
-    if found:
-        table["p"] = holm(table["p"].tolist())
-    return table
-
-
-def _hits(own: pd.DataFrame) -> list[np.ndarray]:
+def _hits(seeds: pd.DataFrame) -> list[np.ndarray]:
     """The hits of each seed, in the order of the seeds."""
-    return [case_hits(row) for _, row in own.sort_values("seed").iterrows()]
+    return [case_hits(row) for _, row in seeds.sort_values("seed").iterrows()]
 
 
-def _share_cases(own: pd.DataFrame) -> bool:
+def _share_cases(seeds: pd.DataFrame) -> bool:
     """Whether all seeds are judged on one split (`data.split_seed`)."""
-    return own["split"].nunique() == 1
+    return seeds["split"].nunique() == 1
 
 
 def baseline_measures(baselines: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `floor` as means over the seeds: a row a model, a column a measure."""
+    """The rows of `studylib.grid.baselines` as means over the seeds: a row a model, a column a measure."""
     return baselines.groupby("architecture", sort=False)[[*CLASS_METRICS, *RANKING_METRICS]].mean()
 
 
@@ -231,7 +296,44 @@ def seconds_an_epoch(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def time_ratio(times: pd.DataFrame, architecture: str, to: str = "lstm") -> pd.Series:
-    """How many times as long as ``to`` an epoch of ``architecture`` takes, for each training alike in all else."""
+    """How many times as long as ``to`` an epoch of ``architecture`` takes, for each two trainings with all else equal."""
     rest = [column for column in times.columns if column not in ("architecture", "seconds")]
     wide = times.pivot(index=rest, columns="architecture", values="seconds")
     return (wide[architecture] / wide[to]).dropna()
+
+
+def times_table(times: pd.DataFrame) -> pd.DataFrame:
+    """Mean seconds an epoch by batch size and architecture, and the median `time_ratio` of each architecture to LSTM."""
+    table = times.pivot_table("seconds", "batch_size", "architecture", sort=False)
+    for architecture in [name for name in table if name != "lstm" and "lstm" in table]:
+        table[f"{architecture} / lstm"] = time_ratio(times, architecture).groupby("batch_size").median()
+    return table.reset_index().rename_axis(columns=None)
+
+
+def settings_comparison(cells: pd.DataFrame, other: pd.DataFrame, names: tuple[str, str]) -> pd.DataFrame:
+    """Mean accuracy by optimizer of the cells that two grids share, with and without those that collapsed in either.
+
+    Args:
+        cells, other: trained with different settings of the optimizers.
+        names: of these settings.
+
+    Returns:
+        Columns ``optimizer`` and one for each of ``names`` and part of `with_and_without_collapsed`.
+    """
+    pairs = cells.merge(other[[*KEYS, "accuracy", "status"]], on=KEYS, suffixes=("", " of other"))
+    collapsed = (pairs[["status", "status of other"]] == COLLAPSED).any(axis=1)
+    pairs = pairs.assign(status=pairs["status"].mask(collapsed, COLLAPSED))
+    means = {
+        f"{name}, {label}": part.groupby("optimizer", sort=False)[column].mean()
+        for label, part in with_and_without_collapsed(pairs).items()
+        for name, column in zip(names, ("accuracy", "accuracy of other"), strict=True)
+    }
+    return pd.DataFrame(means).rename_axis("optimizer").reset_index()
+
+
+def all_cells_table(cells: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame:
+    """Every cell with most of its measures, then the baselines (`baseline_measures`)."""
+    omitted = ("reason", "hr@5", "ndcg@5", "train_seconds")
+    columns = [column for column in COLUMNS if column not in omitted]
+    rows = pd.concat([cells[columns], baselines.reset_index().reindex(columns=columns)])
+    return rows.astype(dict.fromkeys(["batch_size", "epochs", "seed", "parameters"], "Int64"))

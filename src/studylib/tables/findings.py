@@ -1,0 +1,323 @@
+"""The numbers of the sentences of the notebooks: small dataclasses, each computed by one function, rendered by one f-string."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from studylib.data.splits import Split
+from studylib.data.summary import unseen_targets
+from studylib.evaluation.statistics import variance_shares
+from studylib.grid import KEYS
+from studylib.tables.factors import factor_differences, varying_factors
+from studylib.tables.formats import count
+from studylib.tables.grid import (
+    COLLAPSED,
+    cells_of,
+    count_test_cases,
+    select_settings,
+    setting_name,
+    time_ratio,
+    validation_error,
+    with_and_without_collapsed,
+)
+
+
+@dataclass(frozen=True)
+class Predictability:
+    """What a split lets any model reach, and how finely its test cases can tell models apart.
+
+    Attributes:
+        train, validation, test: sessions that are learnt from, and cases.
+        catalogue: items that can be recommended.
+        unseen, unseen_share: test targets that never occur in training; their share of the test cases.
+        most_frequent: accuracy of always recommending the item that most often ends a training session.
+        error: standard error of an accuracy of that size.
+        unpaired: the smallest difference of two such accuracies that is significant (5 %) if they are not paired by case.
+    """
+
+    train: int
+    validation: int
+    test: int
+    catalogue: int
+    unseen: int
+    unseen_share: float
+    most_frequent: float
+    error: float
+    unpaired: float
+
+
+def predictability(split: Split) -> Predictability:
+    """See `Predictability`."""
+    unseen, share = unseen_targets(split)
+    most_frequent = float((split.test.targets == np.bincount(split.train.last_events().items).argmax()).mean())
+    error = standard_error(most_frequent, len(split.test))
+    sizes = len(split.train), len(split.validation), len(split.test)
+    return Predictability(*sizes, split.train.n_items, unseen, share, most_frequent, error, 2 * np.sqrt(2) * error)
+
+
+def standard_error(accuracy: float, cases: int) -> float:
+    """Of a share of so many cases."""
+    return float(np.sqrt(accuracy * (1 - accuracy) / cases))
+
+
+@dataclass(frozen=True)
+class GridOverview:
+    """What a grid has, and how its cells ended.
+
+    Attributes:
+        cells, trainings, collapsed: how many.
+        levels: how many of each factor, and the numbers of epochs, in words.
+        statuses: how many cells have each status, in words.
+        largest, parameters: the architecture of the largest network, and its parameters.
+    """
+
+    cells: int
+    trainings: int
+    collapsed: int
+    levels: str
+    statuses: str
+    largest: str
+    parameters: int
+
+
+def grid_overview(cells: pd.DataFrame) -> GridOverview:
+    """See `GridOverview`; at least one cell did not fail."""
+    trainings = cells[[key for key in KEYS if key != "epochs"]].drop_duplicates()
+    levels = [count(cells[key].nunique(), key.replace("_", " ")) for key in ("architecture", "activation", "optimizer")]
+    levels.append(count(cells["batch_size"].nunique(), "batch size"))
+    levels.append(count(cells["seed"].nunique(), "seed"))
+    levels.append("epochs " + " / ".join(map(str, sorted(cells["epochs"].unique()))))
+    statuses = ", ".join(f"{number:,} {status}" for status, number in cells["status"].value_counts().items())
+    largest = cells.loc[cells["parameters"].idxmax()]
+    return GridOverview(
+        cells=len(cells),
+        trainings=len(trainings),
+        collapsed=int((cells["status"] == COLLAPSED).sum()),
+        levels=", ".join(levels),
+        statuses=statuses,
+        largest=largest["architecture"],
+        parameters=int(largest["parameters"]),
+    )
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What selection on validation gives, and what the settings reach that it cannot tell from the best.
+
+    Attributes:
+        settings: how many finished with every seed.
+        cases: validation cases of a setting, over all seeds.
+        best, error: the highest NDCG@10 on validation and its standard error.
+        within: how many settings are within one standard error of it, the best included.
+        architectures: how many of them have which architecture, in words.
+        lowest, median, highest: the test accuracy that they reach.
+        above_baseline: how many of them have a higher test accuracy than the stronger baseline.
+        selected, accuracy: the setting that is the best on validation, in words, and its test accuracy.
+    """
+
+    settings: int
+    cases: int
+    best: float
+    error: float
+    within: int
+    architectures: str
+    lowest: float
+    median: float
+    highest: float
+    above_baseline: int
+    selected: str
+    accuracy: float
+
+
+def selection(cells: pd.DataFrame, baseline_accuracy: float) -> Selection:
+    """See `Selection`."""
+    settings = select_settings(cells)
+    first, within = settings.iloc[0], settings[settings["within_one_error"]]
+    architectures = within["architecture"].value_counts(sort=False).sort_values(ascending=False, kind="stable")
+    return Selection(
+        settings=len(settings),
+        cases=sum(map(len, cells_of(cells, first)["validation_above"])),
+        best=float(first["validation"]),
+        error=validation_error(cells, first),
+        within=len(within),
+        architectures=", ".join(f"{number} {name}" for name, number in architectures.items()),
+        lowest=float(within["accuracy"].min()),
+        median=float(within["accuracy"].median()),
+        highest=float(within["accuracy"].max()),
+        above_baseline=int((within["accuracy"] > baseline_accuracy).sum()),
+        selected=setting_name(first),
+        accuracy=float(first["accuracy"]),
+    )
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The selected cell beside the stronger baseline, and the best cells of the architectures beside each other.
+
+    Attributes:
+        cases: test cases, over all splits.
+        accuracy, low, high: of the selected cell, with its 95 % interval.
+        error: the standard error of that accuracy over the test cases.
+        gain, gain_low, gain_high, p: its accuracy less the baseline's, paired; ``p`` corrected (Holm).
+        pairs, significant: how many pairs of architectures there are, and how many differ significantly (Holm, 5 %).
+        least, most: the smallest and the largest of the differences that are shown with a probability of 80 %.
+    """
+
+    cases: int
+    accuracy: float
+    low: float
+    high: float
+    error: float
+    gain: float
+    gain_low: float
+    gain_high: float
+    p: float
+    pairs: int
+    significant: int
+    least: float
+    most: float
+
+
+def headline(
+    cells: pd.DataFrame, measured: pd.DataFrame, pairs: pd.DataFrame, above_baseline: pd.DataFrame
+) -> Headline:
+    """See `Headline`.
+
+    Args:
+        cells: those that were trained.
+        measured: of `studylib.tables.grid.measure_contenders`, the selected cell first.
+        pairs, above_baseline: of `studylib.tables.grid.differences_of`, each two best cells, and each and the baseline.
+    """
+    selected, cases = measured.iloc[0], count_test_cases(cells)
+    name = selected["architecture"]
+    gain = above_baseline[(above_baseline[["higher", "lower"]] == name).any(axis=1)].iloc[0]
+    sign = 1 if gain["higher"] == name else -1
+    low, high = sorted((sign * gain["low"], sign * gain["high"]))
+    detectable = pd.concat([pairs["detectable"], above_baseline["detectable"]]).astype(float)
+    return Headline(
+        cases=cases,
+        accuracy=selected["accuracy"],
+        low=selected["low"],
+        high=selected["high"],
+        error=standard_error(selected["accuracy"], cases),
+        gain=sign * gain["difference"],
+        gain_low=low,
+        gain_high=high,
+        p=gain["p"],
+        pairs=len(pairs),
+        significant=int((pairs["p"] < 0.05).sum()),
+        least=float(detectable.min()),
+        most=float(detectable.max()),
+    )
+
+
+@dataclass(frozen=True)
+class FactorFinding:
+    """What one factor changes, over one part of the cells.
+
+    Attributes:
+        factor: in words.
+        cells: which part (`studylib.tables.grid.with_and_without_collapsed`).
+        share: of the variance of accuracy over these cells that the factor explains alone.
+        levels: its levels by their mean accuracy over these cells, in words.
+        pairs, significant, equivalent: pairs of levels that are compared, that differ significantly (Holm, 5 %), and that
+            are equivalent.
+    """
+
+    factor: str
+    cells: str
+    share: float
+    levels: str
+    pairs: int
+    significant: int
+    equivalent: int
+
+
+def factor_findings(cells: pd.DataFrame) -> list[FactorFinding]:
+    """Of every factor that varies, the largest share over all cells first, each part of the cells after the other."""
+    return [finding for name, part in with_and_without_collapsed(cells).items() for finding in _of_part(name, part)]
+
+
+def _of_part(name: str, cells: pd.DataFrame) -> list[FactorFinding]:
+    shares = variance_shares(cells, "accuracy", KEYS).set_index("effect")["share"]
+    differences = factor_differences(cells)
+    findings = []
+    for factor in varying_factors(cells):
+        pairs = differences[differences["factor"] == factor]
+        findings.append(
+            FactorFinding(
+                factor=factor.replace("_", " "),
+                cells=name,
+                share=float(shares.get(factor, 0.0)),
+                levels=level_means(cells, factor),
+                pairs=len(pairs),
+                significant=int((pairs["p"] < 0.05).sum()),
+                equivalent=int(pairs["equivalent"].sum()),
+            )
+        )
+    return sorted(findings, key=lambda finding: -finding.share)
+
+
+def level_means(cells: pd.DataFrame, factor: str) -> str:
+    """The levels of a factor by their mean accuracy: ``adam 6.1%, sgd 2.0%``."""
+    means = cells.groupby(factor, sort=False)["accuracy"].mean().sort_values(ascending=False, kind="stable")
+    return ", ".join(f"{level} {mean:.1%}" for level, mean in means.items())
+
+
+def means_by_part(cells: pd.DataFrame, factor: str) -> str:
+    """`level_means` over each part of `studylib.tables.grid.with_and_without_collapsed`, in words."""
+    return "; ".join(f"{name}: {level_means(part, factor)}" for name, part in with_and_without_collapsed(cells).items())
+
+
+@dataclass(frozen=True)
+class CellFinding:
+    """One cell in words, and its place among all that were trained (1 is the best)."""
+
+    name: str
+    status: str
+    first_loss: float
+    last_loss: float
+    validation: float
+    validation_place: int
+    accuracy: float
+    accuracy_place: int
+    cells: int
+
+
+def cell_finding(cells: pd.DataFrame, cell: pd.Series) -> CellFinding:
+    """See `CellFinding`; ``cells`` are those that were trained."""
+    return CellFinding(
+        name=setting_name(cell),
+        status=cell["status"],
+        first_loss=cell["curve"][0],
+        last_loss=cell["curve"][-1],
+        validation=cell["validation_ndcg@10"],
+        validation_place=1 + int((cells["validation_ndcg@10"] > cell["validation_ndcg@10"]).sum()),
+        accuracy=cell["accuracy"],
+        accuracy_place=1 + int((cells["accuracy"] > cell["accuracy"]).sum()),
+        cells=len(cells),
+    )
+
+
+@dataclass(frozen=True)
+class TimeRatio:
+    """How many times as long as LSTM's an epoch of an architecture takes: the median over trainings, and the quartiles."""
+
+    architecture: str
+    median: float
+    lower: float
+    upper: float
+
+
+def time_ratios(times: pd.DataFrame) -> list[TimeRatio]:
+    """Of every architecture beside LSTM; none where a study has no LSTM.
+
+    Args:
+        times: of `studylib.tables.grid.seconds_an_epoch`.
+    """
+    names = list(dict.fromkeys(times["architecture"]))
+    others = [name for name in names if name != "lstm" and "lstm" in names]
+    return [TimeRatio(name, *map(float, time_ratio(times, name).quantile([0.5, 0.25, 0.75]))) for name in others]

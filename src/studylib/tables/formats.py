@@ -1,0 +1,30 @@
+"""How a number is written in a table or a sentence: intervals, p-values and counts, each in one way."""
+
+from __future__ import annotations
+
+
+def fixed(value: float, digits: int) -> str:
+    """``0.123``; what rounds to zero has no sign."""
+    return f"{round(value, digits) + 0.0:.{digits}f}"  # adding zero takes the sign off a rounded -0.0
+
+
+def interval(mean: float, low: float, high: float, digits: int = 3) -> str:
+    """A mean with its interval: ``0.123 [0.120, 0.126]``."""
+    return f"{fixed(mean, digits)} [{fixed(low, digits)}, {fixed(high, digits)}]"
+
+
+def percent_interval(mean: float, low: float, high: float, digits: int = 1) -> str:
+    """Shares between 0 and 1 with their interval, as percentages: ``12.3% [12.0%, 12.6%]``."""
+    return f"{fixed(100 * mean, digits)}% [{fixed(100 * low, digits)}%, {fixed(100 * high, digits)}%]"
+
+
+def p_value(p: float) -> str:
+    """``0.012``, and ``< 0.001`` for what is smaller."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def count(number: int, noun: str) -> str:
+    """``1 cell``, ``12 cells``, ``2 batch sizes``, ``3 boundaries``."""
+    if number != 1:
+        noun = noun[:-1] + "ies" if noun.endswith("y") and noun[-2:-1] not in "aeiou" else noun + "s"
+    return f"{number:,} {noun}"

@@ -1,0 +1,107 @@
+"""The numbers of the sentences, of cells made by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from studylib.data.splits import split_sessions
+from studylib.data.synthetic import generate
+from studylib.params.study import Synthetic
+from studylib.tables.findings import (
+    cell_finding,
+    factor_findings,
+    grid_overview,
+    headline,
+    predictability,
+    selection,
+    time_ratios,
+)
+from studylib.tables.grid import best_cells, differences_of, measure_contenders
+from tests.tables.cells import make_cells
+
+
+def test_what_a_split_lets_models_reach():
+    split = split_sessions(generate(Synthetic(sessions=300, items=20), seed=0).sessions, 0.2, seed=0)
+    limits = predictability(split)
+    assert (limits.train, limits.validation, limits.test) == (len(split.train), len(split.validation), len(split.test))
+    assert limits.catalogue == split.train.n_items
+    assert limits.unseen == limits.unseen_share * limits.test
+    last = split.train.last_events().items
+    assert limits.most_frequent == pytest.approx(np.mean(split.test.targets == np.bincount(last).argmax()))
+    assert limits.error == pytest.approx(np.sqrt(limits.most_frequent * (1 - limits.most_frequent) / limits.test))
+    assert limits.unpaired == pytest.approx(2 * np.hypot(limits.error, limits.error))
+
+
+def test_a_grid_in_numbers():
+    cells = make_cells(lambda cell: 0.5, seed=[0, 1])
+    cells.loc[[3, 4], "status"] = "collapsed"
+    cells.loc[9, "status"], cells.loc[11, "parameters"] = "stuck", 500
+    overview = grid_overview(cells)
+    assert (overview.cells, overview.trainings, overview.collapsed) == (24, 12, 2)
+    assert overview.levels == "3 architectures, 1 activation, 2 optimizers, 1 batch size, 2 seeds, epochs 5 / 20"
+    assert overview.statuses == "21 ok, 2 collapsed, 1 stuck"
+    assert (overview.largest, overview.parameters) == ("gru", 500)
+
+
+def test_a_selection_speaks_of_all_settings_within_one_standard_error():
+    cells = make_cells(lambda cell: {"lstm": 0.2, "gru": 0.5, "hybrid": 0.8}[cell["architecture"]], epochs=[5])
+    gains = np.arange(100) % 2
+    cells["validation_above"] = [np.where(gains, 0, 30)] * len(cells)
+    cells["validation_tied"] = [np.zeros(100, int)] * len(cells)
+    cells["validation_ndcg@10"] = [0.5, 0.3, 0.48, 0.47, 0.2, 0.2]
+    found = selection(cells, baseline_accuracy=0.4)
+    assert (found.settings, found.cases, found.best, found.within) == (6, 100, 0.5, 3)
+    assert found.error == pytest.approx(0.0503, abs=1e-4)
+    assert found.architectures == "2 gru, 1 lstm"
+    reached = sorted(cells["accuracy"][[0, 2, 3]])
+    assert [found.lowest, found.median, found.highest] == reached
+    assert found.above_baseline == 2
+    assert (found.selected, found.accuracy) == ("lstm, softmax, adam, batch size 64, 5 epochs", cells["accuracy"][0])
+
+
+@pytest.mark.parametrize(("baseline", "sign"), [(0.1, 1), (0.9, -1)])
+def test_a_headline_compares_the_selected_cell_with_the_baseline(baseline, sign):
+    accuracy = {"lstm": 0.5, "gru": 0.5, "hybrid": 0.2, "markov": baseline}
+    cells = make_cells(lambda cell: accuracy[cell["architecture"]], architecture=list(accuracy), epochs=[5])
+    best = best_cells(cells)
+    networks = [name for name in best if name != "markov"]
+    pairs = differences_of(best, [("lstm", "gru"), ("lstm", "hybrid"), ("gru", "hybrid")])
+    beside = differences_of(best, [(name, "markov") for name in networks])
+    numbers = headline(cells, measure_contenders(best), pairs, beside)
+    assert numbers.cases == 200 and numbers.low < numbers.accuracy < numbers.high
+    assert np.sign(numbers.gain) == sign and numbers.gain_low < numbers.gain < numbers.gain_high
+    assert numbers.p < 0.05 and (numbers.pairs, numbers.significant) == (3, 2)
+    detectable = [*pairs["detectable"], *beside["detectable"]]
+    assert (numbers.least, numbers.most) == (min(detectable), max(detectable))
+    alone = headline(cells, measure_contenders(best), pairs.head(0), beside)
+    assert (alone.pairs, alone.significant) == (0, 0) and alone.least == beside["detectable"].min()
+
+
+def test_factors_are_spoken_of_over_each_part_of_the_cells():
+    cells = make_cells(lambda cell: {"adam": 0.6, "sgd": 0.1}[cell["optimizer"]], n_cases=500)
+    cells.loc[(cells["optimizer"] == "sgd") & (cells["architecture"] != "lstm"), "status"] = "collapsed"
+    findings = factor_findings(cells)
+    assert [finding.cells for finding in findings] == ["all cells"] * 3 + ["without collapsed"] * 3
+    first = findings[0]
+    assert first.factor == "optimizer" and first.share > 0.9
+    assert (first.pairs, first.significant, first.equivalent) == (1, 1, 0)
+    means = 100 * cells.groupby("optimizer")["accuracy"].mean()
+    assert first.levels == f"adam {means['adam']:.1f}%, sgd {means['sgd']:.1f}%"
+    assert factor_findings(cells.head(1)) == []
+
+
+def test_one_cell_and_its_place():
+    cells = make_cells(lambda cell: 0.5).assign(curve=[[3.0, 2.0, 1.0]] * 12)
+    cells["validation_ndcg@10"], cells["accuracy"] = np.arange(12) / 12, np.arange(12)[::-1] / 12
+    finding = cell_finding(cells, cells.loc[2])
+    assert finding.name == "lstm, softmax, sgd, batch size 64, 5 epochs" and finding.status == "ok"
+    assert (finding.first_loss, finding.last_loss) == (3, 1)
+    assert (finding.validation_place, finding.accuracy_place, finding.cells) == (10, 3, 12)
+
+
+def test_ratios_of_times_are_beside_an_lstm_or_none():
+    rows = [(name, n, seconds * n) for name, seconds in (("lstm", 2), ("gru", 1)) for n in (1, 2, 3)]
+    times = pd.DataFrame(rows, columns=["architecture", "batch_size", "seconds"])
+    (ratio,) = time_ratios(times)
+    assert (ratio.architecture, ratio.median, ratio.lower, ratio.upper) == ("gru", 0.5, 0.5, 0.5)
+    assert time_ratios(times[times["architecture"] == "gru"]) == []

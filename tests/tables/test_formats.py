@@ -1,0 +1,28 @@
+"""How numbers are written."""
+
+import pytest
+
+from studylib.tables.formats import count, interval, p_value, percent_interval
+
+
+def test_intervals_have_the_digits_asked_for():
+    assert interval(0.1234, 0.12, 0.1261) == "0.123 [0.120, 0.126]"
+    assert interval(-0.001, -0.012, 0.009, digits=2) == "0.00 [-0.01, 0.01]"
+    assert percent_interval(0.1234, 0.12, 0.1261) == "12.3% [12.0%, 12.6%]"
+    assert percent_interval(0.1234, 0.12, 0.1261, digits=0) == "12% [12%, 13%]"
+
+
+@pytest.mark.parametrize(("p", "words"), [(0.0004, "< 0.001"), (0.001, "0.001"), (0.0123, "0.012"), (1.0, "1.000")])
+def test_p_values_have_three_digits(p, words):
+    assert p_value(p) == words
+
+
+@pytest.mark.parametrize(
+    ("number", "noun", "words"),
+    [
+        (1, "cell", "1 cell"), (0, "cell", "0 cells"), (1200, "batch size", "1,200 batch sizes"),
+        (2, "boundary", "2 boundaries"), (2, "day", "2 days"),
+    ],
+)  # fmt: skip
+def test_counts_have_their_plural(number, noun, words):
+    assert count(number, noun) == words
