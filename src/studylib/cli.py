@@ -67,7 +67,7 @@ def recommend(
     model: Annotated[
         Path, typer.Argument(help="A model file, such as those in reports/<name>/models/.", metavar="MODEL")
     ],
-    session: Annotated[str, typer.Option(help="The ids of a session in the order of its visits.", metavar='"ID|ID"')],
+    session: Annotated[str, typer.Option(help="The ids of a session in the order of its events.", metavar='"ID|ID"')],
     k: Annotated[int, typer.Option("-k", help="How many items.", min=1, metavar="NUMBER")] = 10,
     separator: Annotated[str, typer.Option(help="What stands between two ids.", metavar="TEXT")] = "|",
     include_visited: Annotated[bool, typer.Option("--include-visited", help="Keep what the session contains.")] = False,
@@ -77,14 +77,14 @@ def recommend(
 
     if not separator:
         raise StudyError("--separator: must not be empty; give the text between two ids, such as '|'.")
-    visits = [visit for visit in session.split(separator) if visit]
+    items = [item for item in session.split(separator) if item]
     fitted = load(model)
     with warnings.catch_warnings(record=True) as raised:
         warnings.simplefilter("always", UserWarning)
-        items = fitted.recommend(visits, k, exclude_visited=not include_visited)
+        recommended = fitted.recommend(items, k, exclude_visited=not include_visited)
     for warning in raised:
         typer.echo(f"studylib: {warning.message}.", err=True)
-    typer.echo("".join(f"{item}\n" for item in items), nl=False)
+    typer.echo("".join(f"{item}\n" for item in recommended), nl=False)
 
 
 def main() -> None:
