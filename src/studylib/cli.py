@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import logging
+import contextlib
+import errno
+import os
+import signal
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from studylib.errors import StudyError
 from studylib.params.files import load_params
+from studylib.paths import unwritable
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -31,13 +35,7 @@ def run(
     """Execute the four notebooks in order and write reports/<name>.html."""
     from studylib.runner import run_study
 
-    try:
-        page = run_study(load_params(params), only, reports, fresh)
-    except KeyboardInterrupt:
-        # The notebook client leaves a task behind, which asyncio would report with a traceback.
-        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-        raise StudyError("stopped; what was finished is kept, and the same command goes on from there.") from None
-    typer.echo(page)
+    typer.echo(run_study(load_params(params), only, reports, fresh))
 
 
 @app.command()
@@ -55,11 +53,7 @@ def tune(
     from studylib.tuning import tune as search
 
     study = load_params(params)
-    try:
-        path = search(study, dataset, model, trials, minutes, reports_root() / study.name / "tuning")
-    except KeyboardInterrupt:
-        raise StudyError("stopped; finished trials are kept, and the same command goes on from there.") from None
-    typer.echo(path)
+    typer.echo(search(study, dataset, model, trials, minutes, reports_root() / study.name / "tuning"))
 
 
 @app.command()
@@ -89,15 +83,45 @@ def recommend(
 
 def main() -> None:
     """The console script: mistakes of the user are one sentence on standard error and exit code 1."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
     try:
         app(standalone_mode=False)
     except StudyError as error:
         sys.exit(f"studylib: {error}")
     except typer.Exit as done:
         sys.exit(done.exit_code)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        sys.exit(f"studylib: {unwritable(Path(error.filename or '.'), error)}")
     except Exception as error:
         # Click's usage errors know how to print themselves; typer exposes no base class for them.
         if hasattr(error, "show") and hasattr(error, "exit_code"):
             error.show()
             sys.exit(error.exit_code)
         raise
+
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST}
+"""What a full or read-only disk, or a folder that is a file, looks like."""
+
+
+def _stop(number: int, frame: object) -> NoReturn:
+    """End at once, with the kernel and the workers: whatever is kept is kept whole, so that there is nothing to finish.
+
+    The exit code is that of a process which the signal ended: 130 or 143.
+    """
+    for further in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(further, signal.SIG_IGN)
+    import psutil
+
+    # Again, for a kernel may have been starting a worker.
+    while children := psutil.Process().children(recursive=True):
+        for child in children:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
+        psutil.wait_procs(children, timeout=1)
+    sys.stderr.write("\nstudylib: stopped; what is finished is kept, and the same command goes on from there.\n")
+    sys.stderr.flush()
+    os._exit(128 + number)

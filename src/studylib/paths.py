@@ -8,6 +8,8 @@ import re
 import tempfile
 from pathlib import Path
 
+from studylib.errors import StudyError
+
 
 def slug(label: str) -> str:
     """A label as a part of a file's name."""
@@ -30,22 +32,37 @@ def write(path: Path, content: str | bytes) -> None:
 
     Args:
         content: text, written as UTF-8 with line feeds, or bytes.
+
+    Raises:
+        StudyError: there is no room, or the folder may not be written to.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     data = content.encode() if isinstance(content, str) else content
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".part")
-    beside = Path(name)
+    beside = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".part")
+        beside = Path(name)
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         beside.chmod(0o666 & ~_UMASK)
         beside.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            beside.unlink()
+    except BaseException as error:
+        if beside is not None:
+            with contextlib.suppress(OSError):
+                beside.unlink()
+        if isinstance(error, OSError):
+            raise unwritable(path, error) from None
         raise
+
+
+def unwritable(path: Path, error: OSError) -> StudyError:
+    """What to say where a file or folder cannot be written."""
+    reason = error.strerror or type(error).__name__
+    return StudyError(
+        f"{path}: cannot be written ({reason}); make room or choose another folder (--reports). What is finished is kept."
+    )
 
 
 def _umask() -> int:

@@ -8,6 +8,7 @@ import importlib.util
 import json
 import logging
 import os
+import platform
 import re
 import shutil
 import sys
@@ -15,9 +16,11 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
+import filelock
 import papermill
 from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
@@ -28,7 +31,7 @@ from studylib.errors import StudyError, nearest
 from studylib.grid import count_cells, filter_log
 from studylib.notebook import count
 from studylib.params.study import StudyParams
-from studylib.paths import project_root, reports_root, write
+from studylib.paths import project_root, reports_root, unwritable, write
 from studylib.progress import CHANNEL
 from studylib.report.page import write_report
 
@@ -75,7 +78,14 @@ def run_study(params: StudyParams, only: str | None = None, reports: Path | None
     folder = root / params.name
     executed = folder / "notebooks"
     _refuse_what_cannot_run(params, only, executed)
-    executed.mkdir(parents=True, exist_ok=True)
+    with _alone(folder):
+        return _run(params, only, root, fresh)
+
+
+def _run(params: StudyParams, only: str | None, root: Path, fresh: bool) -> Path:
+    folder = root / params.name
+    executed = folder / "notebooks"
+    executed.mkdir(exist_ok=True)
     for number, folders in KEPT.items():
         for kept in folders if fresh and only in (None, number) else ():
             shutil.rmtree(folder / kept, ignore_errors=True)
@@ -95,6 +105,35 @@ def run_study(params: StudyParams, only: str | None = None, reports: Path | None
     pages = [executed / f"{name}.ipynb" for number, name in NOTEBOOKS.items() if _is_current(number, executed, params)]
     title = TITLE if params.name == "study" else f"{TITLE} ({params.name})"
     return write_report(pages, root / f"{params.name}.html", title, QUESTION, facts)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the lock of a study: two runs at once would train everything twice. A process that is dead holds no lock.
+
+    Raises:
+        StudyError: another process holds it; the message says which one, and since when.
+    """
+    holder = folder / "running.json"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(folder / ".lock")
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        who = json.loads(holder.read_text(encoding="utf-8")) if holder.exists() else {}
+        raise StudyError(
+            f"{folder}: process {who.get('process', 'unknown')} on {who.get('machine', 'this machine')} has been running this "
+            f"study since {who.get('since', 'a moment ago')}; wait for it, or stop it."
+        ) from None
+    except OSError as error:
+        raise unwritable(folder, error) from None
+    try:
+        since = datetime.now().astimezone().isoformat(" ", "seconds")
+        write(holder, json.dumps({"process": os.getpid(), "machine": platform.node(), "since": since}) + "\n")
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
 
 
 def what_to_train(params: StudyParams, only: str | None, folder: Path) -> str:
