@@ -61,7 +61,7 @@ def test_the_runner_shows_what_a_notebook_reports(channel):
         bar.advance(3, "trainings running: 2, cells failed: 1")
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(runner, "SECONDS_BETWEEN_LINES", 0)
-            reader = threading.Thread(target=runner._show_progress, args=(channel, "02_grid", terminal, done))
+            reader = threading.Thread(target=progresses._show_progress, args=(channel, "02_grid", terminal, done))
             reader.start()
             while "39/324" not in terminal.getvalue() and reader.is_alive():
                 done.wait(0.05)

@@ -16,6 +16,7 @@ import typer
 from studylib.errors import StudyError
 from studylib.params.files import load_params
 from studylib.paths import unwritable
+from studylib.progress import terminal
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -122,6 +123,6 @@ def _stop(number: int, frame: object) -> NoReturn:
             with contextlib.suppress(psutil.NoSuchProcess):
                 child.kill()
         psutil.wait_procs(children, timeout=1)
-    sys.stderr.write("\nstudylib: stopped; what is finished is kept, and the same command goes on from there.\n")
-    sys.stderr.flush()
+    terminal().write("\nstudylib: stopped; what is finished is kept, and the same command goes on from there.\n")
+    terminal().flush()
     os._exit(128 + number)

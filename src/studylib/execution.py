@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any
@@ -133,7 +136,21 @@ def _results(function: Callable, tasks: Iterator, n_jobs: int) -> Iterator[tuple
 
 
 def _with_task(function: Callable, task: Hashable) -> tuple[Hashable, Any]:
+    _end_with_parent()
     return task, function(task)
+
+
+@functools.cache
+def _end_with_parent() -> None:
+    """End this worker when the process that started it is gone: killed, it could not tell its workers."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _noting(tasks: list, started: list) -> Iterator:

@@ -12,18 +12,14 @@ import platform
 import re
 import shutil
 import sys
-import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import TextIO
 
 import filelock
 import papermill
 from papermill.exceptions import PapermillExecutionError
-from tqdm import tqdm
 
 from studylib import provenance
 from studylib.data import datasets
@@ -32,7 +28,7 @@ from studylib.grid import count_cells, filter_log
 from studylib.notebook import count
 from studylib.params.study import StudyParams
 from studylib.paths import project_root, reports_root, unwritable, write
-from studylib.progress import CHANNEL
+from studylib.progress import environment, progress_of_kernel, stderr_to
 from studylib.report.page import write_report
 
 NOTEBOOKS = {
@@ -91,7 +87,7 @@ def _run(params: StudyParams, only: str | None, root: Path, fresh: bool) -> Path
             shutil.rmtree(folder / kept, ignore_errors=True)
     sys.stderr.write(f"{params.name}: {what_to_train(params, only, folder)}\n")
     durations = _read_durations(folder)
-    with _environment({"STUDYLIB_REPORTS": str(root)}):
+    with environment({"STUDYLIB_REPORTS": str(root)}):
         for number in [only] if only else NOTEBOOKS:
             name = NOTEBOOKS[number]
             started = time.time()
@@ -198,7 +194,7 @@ def _data_facts(params: StudyParams, folder: Path) -> dict:
 
 def _execute(name: str, output: Path, params: StudyParams) -> None:
     logging.getLogger("papermill").setLevel(logging.ERROR)
-    with _stderr_to(output.with_suffix(".log")) as terminal, _progress_from_notebook(name, terminal):
+    with stderr_to(output.with_suffix(".log")), progress_of_kernel(name):
         try:
             papermill.execute_notebook(
                 project_root() / "notebooks" / f"{name}.ipynb",
@@ -254,78 +250,3 @@ def check_results(number: str, params: StudyParams, folder: Path, since: float) 
                 raise StudyError(
                     f"notebook {notebook} wrote {found} rows to {folder.name}/{result}; the params ask for {rows}."
                 )
-
-
-@contextlib.contextmanager
-def _environment(variables: dict[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-@contextlib.contextmanager
-def _stderr_to(log: Path) -> Iterator[TextIO]:
-    """Let what kernels and workers print on standard error (TensorFlow is chatty) go to a file; give the terminal."""
-    sys.stderr.flush()
-    own = os.dup(2)
-    with log.open("wb") as file, os.fdopen(os.dup(own), "w", buffering=1) as terminal:
-        os.dup2(file.fileno(), 2)
-        try:
-            yield terminal
-        finally:
-            os.dup2(own, 2)
-            os.close(own)
-
-
-@contextlib.contextmanager
-def _progress_from_notebook(name: str, terminal: TextIO) -> Iterator[None]:
-    """Show the progress that the notebook's kernel reports, as a bar in the terminal."""
-    with tempfile.TemporaryDirectory() as folder:
-        channel = Path(folder) / "progress"
-        channel.touch()
-        done = threading.Event()
-        reader = threading.Thread(target=_show_progress, args=(channel, name, terminal, done), daemon=True)
-        with _environment({CHANNEL: str(channel)}):
-            reader.start()
-            try:
-                yield
-            finally:
-                done.set()
-                reader.join()
-
-
-def _show_progress(channel: Path, name: str, terminal: TextIO, done: threading.Event) -> None:
-    """Follow the lines of `studylib.progress` until ``done``: a live bar in a terminal, a line now and then elsewhere."""
-    seconds = 0.3 if terminal.isatty() else SECONDS_BETWEEN_LINES
-    bar = tqdm(desc=name, bar_format=_NO_TOTAL, dynamic_ncols=True, file=terminal)
-    with channel.open(encoding="utf-8") as lines, bar:
-        current, rest, shown = None, "", time.monotonic()
-        while not done.wait(0.3):
-            *complete, rest = (rest + lines.read()).split("\n")
-            if complete:
-                description, reached, total, status = json.loads(complete[-1])
-                if (description, total) != current:
-                    current = (description, total)
-                    bar.bar_format = None
-                    bar.reset(total)
-                    bar.initial = reached  # what was kept from an earlier run says nothing of the time to go
-                    bar.set_description(f"{name}: {description}", refresh=False)
-                bar.n = reached
-                bar.set_postfix_str(status, refresh=False)
-            if time.monotonic() - shown >= seconds:
-                shown = time.monotonic()
-                bar.refresh()
-        bar.bar_format = _NO_TOTAL
-        bar.set_description(name, refresh=False)
-        bar.set_postfix_str("", refresh=False)
-
-
-_NO_TOTAL = "{desc}  {elapsed}"
-SECONDS_BETWEEN_LINES = 15
