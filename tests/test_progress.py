@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from studylib import grid as grids
-from studylib import kept, runner
+from studylib import kept
+from studylib import progress as progresses
 from studylib.data.sessions import Sessions
 from studylib.execution import fan_out
 from studylib.grid import run_grid
@@ -60,8 +61,8 @@ def test_the_runner_shows_what_a_notebook_reports(channel):
     with progress("grid, cells", 324, done=36) as bar:
         bar.advance(3, "trainings running: 2, cells failed: 1")
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(runner, "SECONDS_BETWEEN_LINES", 0)
-            reader = threading.Thread(target=runner._show_progress, args=(channel, "02_grid", terminal, done))
+            patch.setattr(progresses, "SECONDS_BETWEEN_LINES", 0)
+            reader = threading.Thread(target=progresses._show_progress, args=(channel, "02_grid", terminal, done))
             reader.start()
             while "39/324" not in terminal.getvalue() and reader.is_alive():
                 done.wait(0.05)

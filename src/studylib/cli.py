@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import logging
+import contextlib
+import errno
+import os
+import signal
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from studylib.errors import StudyError
 from studylib.params.files import load_params
+from studylib.paths import unwritable
+from studylib.progress import terminal
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -31,13 +36,7 @@ def run(
     """Execute the four notebooks in order and write reports/<name>.html."""
     from studylib.runner import run_study
 
-    try:
-        page = run_study(load_params(params), only, reports, fresh)
-    except KeyboardInterrupt:
-        # The notebook client leaves a task behind, which asyncio would report with a traceback.
-        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-        raise StudyError("stopped; what was finished is kept, and the same command goes on from there.") from None
-    typer.echo(page)
+    typer.echo(run_study(load_params(params), only, reports, fresh))
 
 
 @app.command()
@@ -55,11 +54,7 @@ def tune(
     from studylib.tuning import tune as search
 
     study = load_params(params)
-    try:
-        path = search(study, dataset, model, trials, minutes, reports_root() / study.name / "tuning")
-    except KeyboardInterrupt:
-        raise StudyError("stopped; finished trials are kept, and the same command goes on from there.") from None
-    typer.echo(path)
+    typer.echo(search(study, dataset, model, trials, minutes, reports_root() / study.name / "tuning"))
 
 
 @app.command()
@@ -67,7 +62,7 @@ def recommend(
     model: Annotated[
         Path, typer.Argument(help="A model file, such as those in reports/<name>/models/.", metavar="MODEL")
     ],
-    session: Annotated[str, typer.Option(help="The ids of a session in the order of its visits.", metavar='"ID|ID"')],
+    session: Annotated[str, typer.Option(help="The ids of a session in the order of its events.", metavar='"ID|ID"')],
     k: Annotated[int, typer.Option("-k", help="How many items.", min=1, metavar="NUMBER")] = 10,
     separator: Annotated[str, typer.Option(help="What stands between two ids.", metavar="TEXT")] = "|",
     include_visited: Annotated[bool, typer.Option("--include-visited", help="Keep what the session contains.")] = False,
@@ -77,27 +72,57 @@ def recommend(
 
     if not separator:
         raise StudyError("--separator: must not be empty; give the text between two ids, such as '|'.")
-    visits = [visit for visit in session.split(separator) if visit]
+    items = [item for item in session.split(separator) if item]
     fitted = load(model)
     with warnings.catch_warnings(record=True) as raised:
         warnings.simplefilter("always", UserWarning)
-        items = fitted.recommend(visits, k, exclude_visited=not include_visited)
+        recommended = fitted.recommend(items, k, exclude_visited=not include_visited)
     for warning in raised:
         typer.echo(f"studylib: {warning.message}.", err=True)
-    typer.echo("".join(f"{item}\n" for item in items), nl=False)
+    typer.echo("".join(f"{item}\n" for item in recommended), nl=False)
 
 
 def main() -> None:
     """The console script: mistakes of the user are one sentence on standard error and exit code 1."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
     try:
         app(standalone_mode=False)
     except StudyError as error:
         sys.exit(f"studylib: {error}")
     except typer.Exit as done:
         sys.exit(done.exit_code)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        sys.exit(f"studylib: {unwritable(Path(error.filename or '.'), error)}")
     except Exception as error:
         # Click's usage errors know how to print themselves; typer exposes no base class for them.
         if hasattr(error, "show") and hasattr(error, "exit_code"):
             error.show()
             sys.exit(error.exit_code)
         raise
+
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST}
+"""What a full or read-only disk, or a folder that is a file, looks like."""
+
+
+def _stop(number: int, frame: object) -> NoReturn:
+    """End at once, with the kernel and the workers: whatever is kept is kept whole, so that there is nothing to finish.
+
+    The exit code is that of a process which the signal ended: 130 or 143.
+    """
+    for further in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(further, signal.SIG_IGN)
+    import psutil
+
+    # Again, for a kernel may have been starting a worker.
+    while children := psutil.Process().children(recursive=True):
+        for child in children:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
+        psutil.wait_procs(children, timeout=1)
+    terminal().write("\nstudylib: stopped; what is finished is kept, and the same command goes on from there.\n")
+    terminal().flush()
+    os._exit(128 + number)

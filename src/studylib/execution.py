@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any
@@ -128,19 +131,32 @@ def _on_this_machine(
 def _results(function: Callable, tasks: Iterator, n_jobs: int) -> Iterator[tuple[Hashable, Any]]:
     if n_jobs > 1:
         pool = joblib.Parallel(n_jobs, "loky", return_as="generator_unordered", pre_dispatch=n_jobs, batch_size=1)
-        yield from pool(joblib.delayed(_with_task)(function, task) for task in tasks)
+        yield from pool(joblib.delayed(_with_task)(function, task, os.getpid()) for task in tasks)
         return
     # joblib would run a single job in this process, which a task that dies would take with it.
     process = ProcessPoolExecutor(1)
     try:
         for task in tasks:
-            yield process.submit(_with_task, function, task).result()
+            yield process.submit(_with_task, function, task, os.getpid()).result()
     finally:
         process.shutdown(kill_workers=True)
 
 
-def _with_task(function: Callable, task: Hashable) -> tuple[Hashable, Any]:
+def _with_task(function: Callable, task: Hashable, parent: int) -> tuple[Hashable, Any]:
+    _end_with(parent)
     return task, function(task)
+
+
+@functools.cache
+def _end_with(parent: int) -> None:
+    """End this worker when the process ``parent`` that started it is gone: killed, it could not tell its workers."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _noting(tasks: list, started: list) -> Iterator:

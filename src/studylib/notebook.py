@@ -80,6 +80,7 @@ class Study:
         digits: int = 3,
         anchors: str | None = None,
         links: Collection[str] = (),
+        unsearched: Collection[str] = (),
     ) -> None:
         """Display a table with its caption; fractions with ``digits`` digits, what is missing as a dash.
 
@@ -90,6 +91,7 @@ class Study:
                 the address ``#claim-gru-is-best``.
             links: columns with names of figures (as given to `show`). On the page each is a link that reads "Figure 7"; the
                 name of a figure that the page does not have stays a word.
+            unsearched: columns whose words the page's filter of the table passes over.
 
         Example:
             >>> study.table(claims, "The claims.", anchors="claim", links={"figure"})  # doctest: +SKIP
@@ -109,7 +111,10 @@ class Study:
                 words = f'<a class="figure-link" href="#fig-{escape(str(value))}">{words}</a>'
             return f'<th scope="row">{words}</th>' if column == anchors else f"<td>{words}</td>"
 
-        header = "".join(f"<th>{escape(str(name).replace('_', ' '), quote=False)}</th>" for name in frame)
+        header = "".join(
+            f"<th{' data-unsearched' * (name in unsearched)}>{escape(str(name).replace('_', ' '), quote=False)}</th>"
+            for name in frame
+        )
         rows = []
         for row in frame.to_dict("records"):
             address = f' id="{anchors}-{slug(str(row[anchors]))}"' if anchors else ""

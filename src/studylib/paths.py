@@ -8,6 +8,8 @@ import re
 import tempfile
 from pathlib import Path
 
+from studylib.errors import StudyError
+
 
 def slug(label: str) -> str:
     """A label in a form that is safe in a file name."""
@@ -26,26 +28,41 @@ def reports_root() -> Path:
 
 
 def write(path: Path, content: str | bytes) -> None:
-    """Write a file atomically: to a temporary file beside it first, then renamed. Its folder is made.
+    """Write a file atomically: to a temporary file temporary it first, then renamed. Its folder is made.
 
     Args:
         content: text, written as UTF-8 with line feeds, or bytes.
+
+    Raises:
+        StudyError: there is no room, or the folder may not be written to.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     data = content.encode() if isinstance(content, str) else content
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".part")
-    temporary = Path(name)
+    temporary = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".part")
+        temporary = Path(name)
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_UMASK)
         temporary.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+    except BaseException as error:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+        if isinstance(error, OSError):
+            raise unwritable(path, error) from None
         raise
+
+
+def unwritable(path: Path, error: OSError) -> StudyError:
+    """What to say where a file or folder cannot be written."""
+    reason = error.strerror or type(error).__name__
+    return StudyError(
+        f"{path}: cannot be written ({reason}); make room or choose another folder (--reports). What is finished is kept."
+    )
 
 
 def _umask() -> int:

@@ -7,10 +7,12 @@ import json
 import multiprocessing
 import os
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import TextIO, TypeVar
 
 from tqdm import tqdm
 
@@ -20,6 +22,7 @@ CHANNEL = "STUDYLIB_PROGRESS"
 ``[description, done, total, status]``."""
 
 _shown = False
+_terminal: TextIO | None = None
 
 
 class Bar:
@@ -98,3 +101,89 @@ def track(items: Iterable[T], description: str, total: int | None = None) -> Ite
         for item in items:
             yield item
             bar.advance()
+
+
+# The other end: what `studylib run` shows of a kernel's progress.
+
+
+@contextlib.contextmanager
+def environment(variables: dict[str, str]) -> Iterator[None]:
+    """Set environment variables for the processes that the block starts."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextlib.contextmanager
+def stderr_to(log: Path) -> Iterator[None]:
+    """Let what kernels and workers print on standard error (TensorFlow is chatty) go to a file; `terminal` is what it was."""
+    global _terminal
+    sys.stderr.flush()
+    before = os.dup(2)
+    with log.open("wb") as file, os.fdopen(os.dup(before), "w", buffering=1) as _terminal:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
+            _terminal = None
+
+
+def terminal() -> TextIO:
+    """Where a person reads what is said on standard error, also while `stderr_to` has it go to a file."""
+    return _terminal or sys.stderr
+
+
+@contextlib.contextmanager
+def progress_of_kernel(name: str) -> Iterator[None]:
+    """Show the progress that the notebook's kernel reports, as a bar in the terminal."""
+    with tempfile.TemporaryDirectory() as folder:
+        channel = Path(folder) / "progress"
+        channel.touch()
+        done = threading.Event()
+        reader = threading.Thread(target=_show_progress, args=(channel, name, terminal(), done), daemon=True)
+        with environment({CHANNEL: str(channel)}):
+            reader.start()
+            try:
+                yield
+            finally:
+                done.set()
+                reader.join()
+
+
+def _show_progress(channel: Path, name: str, shown_on: TextIO, done: threading.Event) -> None:
+    """Follow the lines of `studylib.progress` until ``done``: a live bar in a terminal, a line now and then elsewhere."""
+    seconds = 0.3 if shown_on.isatty() else SECONDS_BETWEEN_LINES
+    bar = tqdm(desc=name, bar_format=_NO_TOTAL, dynamic_ncols=True, file=shown_on)
+    with channel.open(encoding="utf-8") as lines, bar:
+        current, rest, shown = None, "", time.monotonic()
+        while not done.wait(0.3):
+            *complete, rest = (rest + lines.read()).split("\n")
+            if complete:
+                description, reached, total, status = json.loads(complete[-1])
+                if (description, total) != current:
+                    current = (description, total)
+                    bar.bar_format = None
+                    bar.reset(total)
+                    bar.initial = reached  # what was kept from an earlier run says nothing of the time to go
+                    bar.set_description(f"{name}: {description}", refresh=False)
+                bar.n = reached
+                bar.set_postfix_str(status, refresh=False)
+            if time.monotonic() - shown >= seconds:
+                shown = time.monotonic()
+                bar.refresh()
+        bar.bar_format = _NO_TOTAL
+        bar.set_description(name, refresh=False)
+        bar.set_postfix_str("", refresh=False)
+
+
+_NO_TOTAL = "{desc}  {elapsed}"
+SECONDS_BETWEEN_LINES = 15

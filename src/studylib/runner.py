@@ -8,27 +8,26 @@ import importlib.util
 import json
 import logging
 import os
+import platform
 import re
 import shutil
 import sys
-import tempfile
-import threading
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
-from typing import TextIO
 
+import filelock
 import papermill
 from papermill.exceptions import PapermillExecutionError
-from tqdm import tqdm
 
 from studylib import provenance
 from studylib.data import datasets
 from studylib.errors import StudyError, nearest
 from studylib.grid import count_cells, filter_log
 from studylib.params.study import StudyParams
-from studylib.paths import project_root, reports_root, write
-from studylib.progress import CHANNEL
+from studylib.paths import project_root, reports_root, unwritable, write
+from studylib.progress import environment, progress_of_kernel, stderr_to
 from studylib.report.page import write_report
 from studylib.tables.formats import count
 
@@ -75,13 +74,20 @@ def run_study(params: StudyParams, only: str | None = None, reports: Path | None
     folder = root / params.name
     executed = folder / "notebooks"
     _refuse_what_cannot_run(params, only, executed)
-    executed.mkdir(parents=True, exist_ok=True)
+    with _alone(folder):
+        return _run(params, only, root, fresh)
+
+
+def _run(params: StudyParams, only: str | None, root: Path, fresh: bool) -> Path:
+    folder = root / params.name
+    executed = folder / "notebooks"
+    executed.mkdir(exist_ok=True)
     for number, folders in KEPT.items():
         for kept in folders if fresh and only in (None, number) else ():
             shutil.rmtree(folder / kept, ignore_errors=True)
     sys.stderr.write(f"{params.name}: {what_to_train(params, only, folder)}\n")
     durations = _read_durations(folder)
-    with _environment({"STUDYLIB_REPORTS": str(root)}):
+    with environment({"STUDYLIB_REPORTS": str(root)}):
         for number in [only] if only else NOTEBOOKS:
             name = NOTEBOOKS[number]
             started = time.time()
@@ -95,6 +101,35 @@ def run_study(params: StudyParams, only: str | None = None, reports: Path | None
     pages = [executed / f"{name}.ipynb" for number, name in NOTEBOOKS.items() if _is_current(number, executed, params)]
     title = TITLE if params.name == "study" else f"{TITLE} ({params.name})"
     return write_report(pages, root / f"{params.name}.html", title, QUESTION, facts)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the lock of a study: two runs at once would train everything twice. A process that is dead holds no lock.
+
+    Raises:
+        StudyError: another process holds it; the message says which one, and since when.
+    """
+    holder = folder / "running.json"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(folder / ".lock")
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        who = json.loads(holder.read_text(encoding="utf-8")) if holder.exists() else {}
+        raise StudyError(
+            f"{folder}: process {who.get('process', 'unknown')} on {who.get('machine', 'this machine')} has been running this "
+            f"study since {who.get('since', 'a moment ago')}; wait for it, or stop it."
+        ) from None
+    except OSError as error:
+        raise unwritable(folder, error) from None
+    try:
+        since = datetime.now().astimezone().isoformat(" ", "seconds")
+        write(holder, json.dumps({"process": os.getpid(), "machine": platform.node(), "since": since}) + "\n")
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
 
 
 def what_to_train(params: StudyParams, only: str | None, folder: Path) -> str:
@@ -159,7 +194,7 @@ def _data_facts(params: StudyParams, folder: Path) -> dict:
 
 def _execute(name: str, output: Path, params: StudyParams) -> None:
     logging.getLogger("papermill").setLevel(logging.ERROR)
-    with _stderr_to(output.with_suffix(".log")) as terminal, _progress_from_notebook(name, terminal):
+    with stderr_to(output.with_suffix(".log")), progress_of_kernel(name):
         try:
             papermill.execute_notebook(
                 project_root() / "notebooks" / f"{name}.ipynb",
@@ -215,78 +250,3 @@ def check_results(number: str, params: StudyParams, folder: Path, since: float) 
                 raise StudyError(
                     f"notebook {notebook} wrote {found} rows to {folder.name}/{result}; the params ask for {rows}."
                 )
-
-
-@contextlib.contextmanager
-def _environment(variables: dict[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-@contextlib.contextmanager
-def _stderr_to(log: Path) -> Iterator[TextIO]:
-    """Let what kernels and workers print on standard error (TensorFlow is chatty) go to a file; give the terminal."""
-    sys.stderr.flush()
-    own = os.dup(2)
-    with log.open("wb") as file, os.fdopen(os.dup(own), "w", buffering=1) as terminal:
-        os.dup2(file.fileno(), 2)
-        try:
-            yield terminal
-        finally:
-            os.dup2(own, 2)
-            os.close(own)
-
-
-@contextlib.contextmanager
-def _progress_from_notebook(name: str, terminal: TextIO) -> Iterator[None]:
-    """Show the progress that the notebook's kernel reports, as a bar in the terminal."""
-    with tempfile.TemporaryDirectory() as folder:
-        channel = Path(folder) / "progress"
-        channel.touch()
-        done = threading.Event()
-        reader = threading.Thread(target=_show_progress, args=(channel, name, terminal, done), daemon=True)
-        with _environment({CHANNEL: str(channel)}):
-            reader.start()
-            try:
-                yield
-            finally:
-                done.set()
-                reader.join()
-
-
-def _show_progress(channel: Path, name: str, terminal: TextIO, done: threading.Event) -> None:
-    """Follow the lines of `studylib.progress` until ``done``: a live bar in a terminal, a line now and then elsewhere."""
-    seconds = 0.3 if terminal.isatty() else SECONDS_BETWEEN_LINES
-    bar = tqdm(desc=name, bar_format=_NO_TOTAL, dynamic_ncols=True, file=terminal)
-    with channel.open(encoding="utf-8") as lines, bar:
-        current, rest, shown = None, "", time.monotonic()
-        while not done.wait(0.3):
-            *complete, rest = (rest + lines.read()).split("\n")
-            if complete:
-                description, reached, total, status = json.loads(complete[-1])
-                if (description, total) != current:
-                    current = (description, total)
-                    bar.bar_format = None
-                    bar.reset(total)
-                    bar.initial = reached  # what was kept from an earlier run says nothing of the time to go
-                    bar.set_description(f"{name}: {description}", refresh=False)
-                bar.n = reached
-                bar.set_postfix_str(status, refresh=False)
-            if time.monotonic() - shown >= seconds:
-                shown = time.monotonic()
-                bar.refresh()
-        bar.bar_format = _NO_TOTAL
-        bar.set_description(name, refresh=False)
-        bar.set_postfix_str("", refresh=False)
-
-
-_NO_TOTAL = "{desc}  {elapsed}"
-SECONDS_BETWEEN_LINES = 15

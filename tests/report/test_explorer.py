@@ -57,7 +57,7 @@ def test_every_cell_has_its_accuracy_with_interval_and_the_curve_of_its_training
     for row, cell in zip(cells.to_dict("records"), data["cells"], strict=True):
         curve = data["curves"][cell["curve"]]
         if row["status"] == "failed":
-            assert cell == {"accuracy": [None] * 3, "cases": 0, "curve": 2, "trouble": "out of memory"}
+            assert cell == {"accuracy": [None] * 3, "cases": 0, "curve": 2, "trouble": "failed (out of memory)"}
             continue
         accuracy, low, high = cell["accuracy"]
         assert low < accuracy < high and accuracy == row["accuracy"] and cell["cases"] == 50

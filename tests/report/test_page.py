@@ -484,7 +484,7 @@ def test_a_cell_that_did_not_train_says_why(visit):
     page = visit()
     page.get_by_role("combobox", name="optimizer").select_option("sgd")
     page.get_by_role("combobox", name="epochs").select_option("4")
-    assert page.locator(".explorer output").inner_text().endswith("It did not train well: out of memory.")
+    assert page.locator(".explorer output").inner_text().endswith("Status: failed (out of memory).")
     assert page.locator(".explorer .here").count() == 0
     page.get_by_role("combobox", name="epochs").select_option("2")
     assert page.locator(".explorer .here").count() == 1

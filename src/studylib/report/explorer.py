@@ -15,15 +15,15 @@ from studylib.grid import KEYS
 from studylib.tables.grid import case_hits
 
 
-def explorer(cells: pd.DataFrame, chosen: pd.Series, floor: pd.DataFrame) -> str:
+def explorer(cells: pd.DataFrame, selected: pd.Series, baselines: pd.DataFrame) -> str:
     """HTML for the ``live`` of `studylib.notebook.Study.show`; without the script of the page nothing of it is seen.
 
     Accuracies are kept with five digits and losses with four, which is more than a drawing shows.
 
     Args:
         cells: of `grid.run_grid`, those that failed too.
-        chosen: the cell to begin with.
-        floor: baselines (`grid.baseline_measures`).
+        selected: the cell to begin with.
+        baselines: their measures (`tables.grid.baseline_measures`).
     """
     levels = {key: list(dict.fromkeys(cells[key].tolist())) for key in KEYS}
     by_settings = {tuple(cell[key] for key in KEYS): cell for _, cell in cells.iterrows()}
@@ -39,16 +39,16 @@ def explorer(cells: pd.DataFrame, chosen: pd.Series, floor: pd.DataFrame) -> str
                 "accuracy": [_rounded(value) for value in (cell["accuracy"], *intervals[cell.name])],
                 "cases": len(cell["above"]),
                 "curve": list(curves).index(training),
-                **({} if cell["status"] == "ok" else {"trouble": cell["reason"]}),
+                **({} if cell["status"] == "ok" else {"trouble": f"{cell['status']} ({cell['reason']})"}),
             }
         )
     data = {
         "factors": [[key.replace("_", " "), values] for key, values in levels.items()],
-        "start": [levels[key].index(chosen[key]) for key in KEYS],
+        "start": [levels[key].index(selected[key]) for key in KEYS],
         "cells": packed,
         "curves": [[_rounded(loss, significant=4) for loss in curve] for curve in curves.values()],
-        "floor": {name: _rounded(value) for name, value in floor["accuracy"].items()},
-        "colours": colours([*levels["architecture"], *floor.index]),
+        "baselines": {name: _rounded(value) for name, value in baselines["accuracy"].items()},
+        "colours": colours([*levels["architecture"], *baselines.index]),
     }
     text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     return f'<div class="explorer" hidden><script type="application/json">{text}</script></div>'
@@ -56,11 +56,11 @@ def explorer(cells: pd.DataFrame, chosen: pd.Series, floor: pd.DataFrame) -> str
 
 def _intervals(cells: pd.DataFrame) -> pd.DataFrame:
     """The 95 % interval of each cell's accuracy over its test cases: a column a cell."""
-    found = {}
-    for _, own in cells[cells["status"] != "failed"].groupby("split"):
-        low, high = interval(bootstrap_means(np.column_stack([case_hits(cell) for _, cell in own.iterrows()])))
-        found |= dict(zip(own.index, zip(low, high, strict=True), strict=True))
-    return pd.DataFrame(found).reindex(columns=cells.index)
+    bounds = {}
+    for _, trained in cells[cells["status"] != "failed"].groupby("split"):
+        low, high = interval(bootstrap_means(np.column_stack([case_hits(cell) for _, cell in trained.iterrows()])))
+        bounds |= dict(zip(trained.index, zip(low, high, strict=True), strict=True))
+    return pd.DataFrame(bounds).reindex(columns=cells.index)
 
 
 def _rounded(value: float, significant: int | None = None) -> float | None:

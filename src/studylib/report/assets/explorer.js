@@ -33,10 +33,10 @@
   };
 
   const explore = (box) => {
-    const { factors, start, cells, curves, floor, colours } = JSON.parse(box.querySelector("script").textContent);
+    const { factors, start, cells, curves, baselines, colours } = JSON.parse(box.querySelector("script").textContent);
     const at = [...start];
     const trained = cells.filter((cell) => cell.accuracy[0] !== null);
-    const highest = Math.max(...trained.map((cell) => cell.accuracy[2]), ...Object.values(floor)) * 1.03;
+    const highest = Math.max(...trained.map((cell) => cell.accuracy[2]), ...Object.values(baselines)) * 1.03;
     const losses = curves.flat().filter((loss) => loss !== null).sort((a, b) => a - b);
     const worst = losses[Math.floor(0.995 * (losses.length - 1))] * 1.03;  // one that diverged is not to flatten all others
     const longest = Math.max(...factors.find(([name]) => name === "epochs")[1]);
@@ -71,7 +71,7 @@
       const settings = factors.filter(([, levels], n) => n < 3 || levels.length > 1)
         .map(([name]) => (["batch size", "seed"].includes(name) ? `${name} ${level(name)}` : name === "epochs" ? `${level(name)} epochs` : level(name)));
       const [accuracy, low, high] = cell.accuracy;
-      const trouble = cell.trouble ? ` It did not train well: ${cell.trouble}.` : "";
+      const trouble = cell.trouble ? ` Status: ${cell.trouble}.` : "";
       if (accuracy === null) return [settings.join(", "), `:${trouble}`];
       const others = trained.filter((other) => other !== cell);
       const place = 1 + others.filter((other) => other.accuracy[0] > accuracy).length;
@@ -111,9 +111,9 @@
           group.append(drawn("path", { class: "tick", stroke: colours[name], d: `M${scale(accuracy[0])} ${middle(row) - 13}v26` }));
         }
       }
-      for (const [n, [name, share]] of Object.entries(floor).entries()) {
+      for (const [n, [name, share]] of Object.entries(baselines).entries()) {
         const toTheRight = scale(share) < (inner.left + inner.right) / 2;
-        group.append(drawn("path", { class: "floor", stroke: colours[name], d: `M${scale(share)} ${inner.top + 12 * n}V${inner.bottom}` }));
+        group.append(drawn("path", { class: "baseline", stroke: colours[name], d: `M${scale(share)} ${inner.top + 12 * n}V${inner.bottom}` }));
         group.append(drawn("text", { x: scale(share) + (toTheRight ? 5 : -5), y: inner.top + 9 + 12 * n, "text-anchor": toTheRight ? "start" : "end" }, name));
       }
       const [accuracy, low, high] = cell.accuracy;

@@ -85,6 +85,8 @@
   };
   const addFilter = (table) => {
     const rows = [...table.tBodies[0].rows];
+    // The words of a rule are not what a reader filters a verdict by.
+    const searched = all("thead th", table).flatMap((header, n) => ("unsearched" in header.dataset ? [] : [n]));
     const tools = document.createElement("div");
     tools.className = "table-tools";
     tools.innerHTML = '<label>Filter<input type="search" autocomplete="off" spellcheck="false"></label><output></output>';
@@ -94,7 +96,7 @@
       const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
       let shown = 0;
       for (const row of rows) {
-        const text = [...row.cells].map((cell) => cell.textContent).join(" ").toLowerCase();
+        const text = searched.map((n) => row.cells[n].textContent).join(" ").toLowerCase();
         const match = words.every((word) => text.includes(word));
         row.classList.toggle("filtered-out", !match);
         shown += match;
