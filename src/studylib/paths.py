@@ -28,7 +28,7 @@ def reports_root() -> Path:
 
 
 def write(path: Path, content: str | bytes) -> None:
-    """Write a file atomically: to a temporary file temporary it first, then renamed. Its folder is made.
+    """Write a file atomically: to a temporary file beside its place, then renamed. Its folder is made.
 
     Args:
         content: text, written as UTF-8 with line feeds, or bytes.
