@@ -179,5 +179,7 @@ def complete(
             bar.advance(len(results))
 
 
-def _train(train: Callable, missing: dict, task: Hashable) -> dict:
+def _train(
+    train: Callable[[Task, list[Wanted]], dict[Wanted, Result]], missing: dict[Task, list[Wanted]], task: Task
+) -> dict[Wanted, Result]:
     return train(task, missing[task])

@@ -198,3 +198,9 @@ def test_a_restored_model_scores_the_same(model):
 def test_items_are_recommended_in_the_order_of_their_scores():
     assert fitted(ItemKNN(shrinkage=0, decay=0)).recommend(["b"], k=2) == ["c", "a"]
     assert past(weighting="linear").recommend(["a", "b"], k=5) == ["c", "d", "e"]
+
+
+@pytest.mark.parametrize("model", [ItemKNN(), SessionKNN()])
+def test_a_model_that_has_recommended_can_be_fitted_again(model):
+    first = fitted(model).recommend(["b"], k=2)
+    assert fitted(model).recommend(["b"], k=2) == first

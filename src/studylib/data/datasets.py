@@ -22,8 +22,8 @@ import pooch
 import requests
 
 from studylib.data import synthetic
-from studylib.data.readers import log_path, read, read_table, rechorus_files
-from studylib.data.sessions import TEST, TRAIN, VALIDATION, Given, Sessions, checksum
+from studylib.data.readers import event_columns, log_path, read, read_table, rechorus_files
+from studylib.data.sessions import TEST, TRAIN, VALIDATION, Drop, Given, Sessions, checksum
 from studylib.data.splits import leave_one_out, with_candidates
 from studylib.errors import StudyError, nearest
 from studylib.params.study import Log
@@ -65,6 +65,12 @@ class Form:
     downloads: dict[str, Download] = field(default_factory=dict)
     prepare: Callable[[Log, Path], Sessions] = read
     contents: str | None = None
+
+    @property
+    def path(self) -> str:
+        """Of the file or folder, below ``$STUDYLIB_DATA`` (or the user's own)."""
+        assert self.log.path is not None, "every form names its path"
+        return self.log.path
 
 
 @dataclass(frozen=True)
@@ -112,7 +118,7 @@ def source_files(log: Log) -> dict[str, str]:
         files = list(rechorus_files(path).values())
     else:
         files = [path / name for name in form.files] or [path]
-    names = [form.log.path if file == path else f"{form.log.path}/{file.relative_to(path)}" for file in files]
+    names = [form.path if file == path else f"{form.path}/{file.relative_to(path)}" for file in files]
     return {name: _sha256(file) for name, file in zip(names, files, strict=True)}
 
 
@@ -145,13 +151,13 @@ def _find(name: str) -> tuple[Form, Path]:
     roots = [root for root in (data_root(), cache_root()) if root]
     for form in dataset.forms:
         for root in roots:
-            path = root / form.log.path
+            path = root / form.path
             if path.exists() and all((path / file).is_file() for file in form.files):
                 return form, path
     for form in dataset.forms:
         if form.downloads:
             _download(form, cache_root())
-            return form, cache_root() / form.log.path
+            return form, cache_root() / form.path
     raise StudyError(f"{name}: not found in {' or '.join(map(str, roots))}; {dataset.source}")
 
 
@@ -212,8 +218,9 @@ def _failed(what: str, download: Download, name: str) -> StudyError:
 def _verify_contents(form: Form, folder: Path) -> None:
     name, download = next(iter(form.downloads.items()))
     try:
-        sessions = form.prepare(form.log, folder / form.log.path)
-        same = checksum(sessions.items, sessions.offsets, sessions.times) == form.contents
+        sessions = form.prepare(form.log, folder / form.path)
+        times = [] if sessions.times is None else [sessions.times]
+        same = checksum(sessions.items, sessions.offsets, *times) == form.contents
     except StudyError:
         same = False
     if not same:
@@ -234,7 +241,9 @@ def _grocery_from_reviews(log: Log, path: Path) -> Sessions:
     parts = np.full(len(sessions.items), TRAIN, dtype=np.uint8)
     parts[split.validation.events] = VALIDATION
     parts[split.test.events] = TEST
-    return replace(sessions, given=Given(parts, {VALIDATION: split.validation.candidates, TEST: split.test.candidates}))
+    validation, test = split.validation.candidates, split.test.candidates
+    assert validation is not None and test is not None, "`with_candidates` draws them"
+    return replace(sessions, given=Given(parts, {VALIDATION: validation, TEST: test}))
 
 
 _RSC15 = {name: f"yoochoose-clicks-100k_{name}.txt" for name in ("train_full", "train_valid", "test")}
@@ -245,10 +254,10 @@ def _rsc15(log: Log, folder: Path) -> Sessions:
 
     Their events are those of train_full: train_valid leaves out the items that do not occur in the rest of it.
     """
-    columns = {"session": log.user, "item": log.item, "time": log.time}
-    tables, drops = {}, ()
+    tables: dict[str, pl.DataFrame] = {}
+    drops: tuple[Drop, ...] = ()
     for name, file in _RSC15.items():
-        tables[name], dropped = read_table(folder / file, log.separator, log.header, columns)
+        tables[name], dropped = read_table(folder / file, log.separator or "\t", log.header, event_columns(log))
         drops += dropped
     held_out = pl.col("session").is_in(tables["train_valid"]["session"].unique().implode())
     part = pl.when(held_out).then(VALIDATION).otherwise(TRAIN)

@@ -10,7 +10,7 @@ import csv
 import gzip
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import dropwhile, islice
@@ -43,6 +43,7 @@ def read(log: Log, path: Path | None = None) -> Sessions:
         StudyError: the file is missing, empty, not UTF-8, has a line that does not parse or lacks a column. The message
             names the file, the line and what to do.
     """
+    assert log.reader is not None, "a log without a reader is one of the registry (`datasets.load`)"
     path = Path(path) if path is not None else log_path(log)
     if not path.exists():
         raise StudyError(f"{path}: there is no such file; check 'path' (a relative one starts at {project_root()}).")
@@ -54,6 +55,7 @@ def read(log: Log, path: Path | None = None) -> Sessions:
 
 def log_path(log: Log) -> Path:
     """The absolute form of ``log.path``: a relative path starts at the project's root."""
+    assert log.path is not None, "a log with a reader has a path"
     return project_root() / Path(log.path).expanduser()
 
 
@@ -66,11 +68,12 @@ def rechorus_files(folder: Path) -> dict[int, Path]:
     files = {}
     for part, name in RECHORUS_FILES.items():
         candidates = [folder / name, folder / f"{name}.gz"]
-        files[part] = next((file for file in candidates if file.is_file()), None)
-        if files[part] is None:
+        file = next((file for file in candidates if file.is_file()), None)
+        if file is None:
             raise StudyError(
                 f"{folder}: has no {name} (or {name}.gz); a ReChorus folder needs train.csv, dev.csv and test.csv."
             )
+        files[part] = file
     return files
 
 
@@ -108,7 +111,7 @@ def _read_sequences(log: Log, path: Path) -> Sessions:
 
 def _read_events(log: Log, path: Path) -> Sessions:
     """One line per event; the default separator is ``,``. Columns are named or numbered from 0."""
-    columns = _columns(log)
+    columns = event_columns(log)
     table, drops = read_table(path, log.separator or ",", log.header, columns)
     return Sessions.from_events(table, drops)
 
@@ -121,7 +124,8 @@ def _read_rechorus(log: Log, folder: Path) -> Sessions:
     """
     files = rechorus_files(folder)
     columns = {"session": "user_id", "item": "item_id", "time": "time"}
-    tables, drops = [], []
+    tables: list[pl.DataFrame] = []
+    drops: list[Drop] = []
     for part, file in files.items():
         table, dropped = read_table(file, "\t", True, columns, optional={"candidates": "neg_items"})
         tables.append(table.with_columns(part=pl.lit(part, pl.UInt8)))
@@ -135,6 +139,7 @@ def _read_rechorus(log: Log, folder: Path) -> Sessions:
         lists = table.filter(pl.col("part") == part)["candidates"] if "candidates" in table.columns else None
         if lists is not None and lists.null_count() < len(lists):
             candidates[part] = _candidates(lists, sessions.vocabulary, file)
+    assert sessions.given is not None, "the table has a column 'part'"
     return replace(sessions, given=Given(sessions.given.parts, candidates))
 
 
@@ -163,7 +168,7 @@ def _candidates(lists: pl.Series, vocabulary: np.ndarray, file: Path) -> np.ndar
 
 def _read_jsonl(log: Log, path: Path) -> Sessions:
     """One JSON object per line. Only the three fields are kept, so that the texts of reviews cost no memory."""
-    columns = _columns(log)
+    columns = event_columns(log)
     _refuse_empty(path)
     schema = {str(field): pl.String for field in columns.values()}
     with _explained(path, lambda: _find_bad_json(path)):
@@ -172,7 +177,7 @@ def _read_jsonl(log: Log, path: Path) -> Sessions:
         raise StudyError(f"{path}: the file is empty; it needs one event a line.")
     absent = [field for field in schema if objects[field].null_count() == len(objects)]
     if absent:
-        first = next((json.loads(text) for _, text in _lines(path) if text.strip()), {})
+        first: dict = next((json.loads(text) for _, text in _lines(path) if text.strip()), {})
         raise StudyError(
             f"{path}: no line has a field {absent[0]!r}; the fields of the first line are {_listed(first)}."
         )
@@ -194,7 +199,7 @@ def _find_bad_json(path: Path) -> None:
 
 def _read_parquet(log: Log, path: Path) -> Sessions:
     """A table of events with named columns."""
-    columns = _columns(log)
+    columns = event_columns(log)
     _refuse_empty(path)
     try:
         names = pl.scan_parquet(path, glob=False).collect_schema().names()
@@ -206,11 +211,12 @@ def _read_parquet(log: Log, path: Path) -> Sessions:
         )
     except (pl.exceptions.PolarsError, OSError) as error:
         raise StudyError(f"{path}: cannot be read as a parquet file ({_first_line(error)}).") from None
-    values = table["time"] if "time" in columns else None
-    table, drops = _events(
-        path, table, lambda row: StudyError(f"{path}: row {row + 1} {_NO_TIME}: {str(values[row])!r}.")
-    )
-    return Sessions.from_events(table, drops)
+
+    def bad_time(row: int) -> StudyError:
+        return StudyError(f"{path}: row {row + 1} {_NO_TIME}: {str(table['time'][row])!r}.")
+
+    events, drops = _events(path, table, bad_time)
+    return Sessions.from_events(events, drops)
 
 
 _READERS = {
@@ -222,8 +228,12 @@ _READERS = {
 }
 
 
-def _columns(log: Log) -> dict[str, str | int]:
-    """The columns of a table of events by the role that they play here."""
+def event_columns(log: Log) -> dict[str, str | int]:
+    """The names or numbers of the columns ``session``, ``item`` and, where the log has times, ``time``.
+
+    Raises:
+        StudyError: the log names no user or no item.
+    """
     if log.user is None or log.item is None:
         raise StudyError(f"{log.path}: the reader '{log.reader}' needs the columns 'user' and 'item'; name both.")
     columns = {"session": log.user, "item": log.item}
@@ -231,7 +241,7 @@ def _columns(log: Log) -> dict[str, str | int]:
 
 
 def read_table(
-    path: Path, separator: str, header: bool, columns: dict[str, str | int], optional: dict[str, str] | None = None
+    path: Path, separator: str, header: bool, columns: Mapping[str, str | int], optional: dict[str, str] | None = None
 ) -> tuple[pl.DataFrame, tuple[Drop, ...]]:
     """Read the columns of a table of separated text.
 

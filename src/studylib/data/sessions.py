@@ -124,7 +124,7 @@ class Sessions:
     @property
     def checksum(self) -> str:
         """SHA-256 of items, offsets, ids, times and the given split: equal for equal sessions, whatever their file."""
-        arrays = [self.items, self.offsets, "\n".join(map(str, self.vocabulary)).encode()]
+        arrays: list[np.ndarray | bytes] = [self.items, self.offsets, "\n".join(map(str, self.vocabulary)).encode()]
         arrays += [self.times] if self.times is not None else []
         arrays += [self.given.parts, *(c for _, c in sorted(self.given.candidates.items()))] if self.given else []
         return checksum(*arrays)
@@ -179,8 +179,9 @@ def checksum(*arrays: np.ndarray | bytes) -> str:
     for array in arrays:
         if isinstance(array, np.ndarray):
             digest.update(f"{array.dtype.str}{array.shape}".encode())
-            array = np.ascontiguousarray(array).data
-        digest.update(array)
+            digest.update(np.ascontiguousarray(array).data)
+        else:
+            digest.update(array)
     return digest.hexdigest()
 
 

@@ -205,6 +205,6 @@ def _without_seen(scores: np.ndarray, cases: Cases) -> np.ndarray:
 
 
 def _concatenate(ranks: list[Ranks]) -> Ranks:
-    arrays = (np.concatenate([getattr(r, name) for r in ranks]) for name in ("above", "tied", "top"))
+    above, tied, top = (np.concatenate([getattr(r, name) for r in ranks]) for name in ("above", "tied", "top"))
     positives = None if ranks[0].positives is None else np.concatenate([r.positives for r in ranks])
-    return Ranks(*arrays, ranks[0].listed, sum(r.not_numbers for r in ranks), positives)
+    return Ranks(above, tied, top, ranks[0].listed, sum(r.not_numbers for r in ranks), positives)

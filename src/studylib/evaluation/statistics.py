@@ -63,7 +63,7 @@ def bootstrap_seeds(values: list[np.ndarray], shared: bool = False, resamples: i
     """
     places = range(len(values))
     drawn = np.random.default_rng([seed, len(values)]).integers(0, len(values), (len(values), resamples))
-    total = 0.0
+    total = np.zeros((resamples, values[0].shape[1]))
     for place in places:
         cases = [[seed] if shared or len(values) == 1 else [seed, place, other] for other in places]
         means = np.stack([bootstrap_means(v, resamples, c) for v, c in zip(values, cases, strict=True)])
@@ -195,8 +195,8 @@ def paired_differences(
     p = (1 + np.sum(np.abs(flipped) >= np.abs(difference) - 1e-12, axis=0)) / (resamples + 1)
     equivalent = (-margin < inner_low) & (inner_high < margin)
     return [
-        Difference(*map(float, numbers), bool(within))
-        for *numbers, within in zip(difference, low, high, p, equivalent, strict=True)
+        Difference(float(centre), float(lower), float(upper), float(p_value), bool(within))
+        for centre, lower, upper, p_value, within in zip(difference, low, high, p, equivalent, strict=True)
     ]
 
 

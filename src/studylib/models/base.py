@@ -146,10 +146,10 @@ class Recommender(ABC):
         """int32 (length,) for each session: the indices of the ids that are in the vocabulary. Warns of the others."""
         if getattr(self, "_indexed", None) is not self.vocabulary:
             self._indexed = self.vocabulary
-            self._index = {str(item): i for i, item in enumerate(self.vocabulary.tolist())}
+            self._index_of = {str(item): i for i, item in enumerate(self.vocabulary.tolist())}
         known, unknown, without = [], [], 0
         for session in sessions:
-            items = [self._index.get(str(item), -1) for item in session]
+            items = [self._index_of.get(str(item), -1) for item in session]
             if -1 in items:
                 unknown += [str(item) for item, i in zip(session, items, strict=True) if i < 0]
                 items = [i for i in items if i >= 0]

@@ -33,6 +33,7 @@ class BPR(Recommender):
     """
 
     settings_class = Bpr
+    settings: Bpr
 
     def _fit(self, train: Sessions, validation: Cases | None) -> None:
         settings = self.settings
@@ -45,14 +46,13 @@ class BPR(Recommender):
             num_threads=1,  # with more, threads overwrite each other's updates in an order that is never the same
             random_state=np.random.default_rng(self.seed),  # a generator goes on from round to round
         )
-        has_validation = validation is not None and len(validation) > 0
         best_value, best, best_epoch = -1.0, None, 0
         self.curve: list[dict[str, float]] = []
         for epoch in track(range(ROUND, settings.max_epochs + 1, ROUND), "BPR, epochs at most"):
             trainer.fit(sessions, show_progress=False)
             self.items, self.bias = trainer.item_factors[:, :-1], trainer.item_factors[:, -1]
             self.epochs = epoch
-            if not has_validation:
+            if validation is None or not len(validation):
                 continue
             value = validation_ndcg(self, validation, self.history, settings.validation)
             self.curve.append({"epoch": epoch, "validation_ndcg@10": value})

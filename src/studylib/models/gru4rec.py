@@ -94,6 +94,7 @@ class GRU4Rec(NeuralRecommender):
     """
 
     settings_class = Gru4Rec
+    settings: Gru4Rec
 
     def build(self, n_items: int) -> nn.Module:
         return Network(n_items, self.settings)

@@ -73,7 +73,8 @@ class KerasRNN(Recommender):
             steps_per_execution=self.batches if compiled else 1,
         )
         self.parameters = self.network.count_params()
-        self.epochs, self.curve = 0, []
+        self.epochs = 0
+        self.curve: list[dict[str, float]] = []
 
     def train_to(self, epoch: int) -> None:
         """Continue the training up to ``epoch``; the order of the batches depends on the seed and the epoch alone."""
@@ -82,7 +83,7 @@ class KerasRNN(Recommender):
             # All batches have one size, so that one program is compiled: the last one is filled with rows of weight zero.
             filling = self.batches * self.batch_size - len(order)
             rows = np.concatenate([order, np.resize(order, filling)])
-            weights = np.repeat(np.float32([1, 0]), [len(order), filling])
+            weights = np.repeat(np.array([1, 0], np.float32), [len(order), filling])
             history = self.network.fit(
                 self.inputs[rows],
                 self.targets[rows],

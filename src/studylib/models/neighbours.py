@@ -34,6 +34,7 @@ class ItemKNN(Neighbours):
     """
 
     settings_class = ItemKnn
+    settings: ItemKnn
 
     def _fit(self, train: Sessions, validation: Cases | None) -> None:
         occurs = incidence(train)
@@ -80,15 +81,16 @@ class SessionKNN(Neighbours):
     """
 
     settings_class = SessionKnn
+    settings: SessionKnn
 
     def _fit(self, train: Sessions, validation: Cases | None) -> None:
         last = train.offsets[1:] - 1
         ends = train.times[last] if train.times is not None else last
-        self._index(incidence(train)[np.argsort(-ends, kind="stable")])
+        self._keep(incidence(train)[np.argsort(-ends, kind="stable")])
         self.parameters = self.sessions.nnz
 
-    def _index(self, sessions: sparse.csr_array) -> None:
-        """Past sessions by items, the most recent first."""
+    def _keep(self, sessions: sparse.csr_array) -> None:
+        """Keep the past sessions by items, the most recent first, and what scoring takes from them."""
         self.sessions = sessions
         containing = np.maximum(sessions.sum(0), 1)
         self.item_weights = 1 + self.settings.idf * np.log(sessions.shape[0] / containing)
@@ -135,7 +137,7 @@ class SessionKNN(Neighbours):
         """Load what `state` returned."""
         items, offsets = state["items"], state["offsets"]
         shape = (len(offsets) - 1, int(state["n_items"]))
-        self._index(sparse.csr_array((np.ones(len(items)), items, offsets), shape))
+        self._keep(sparse.csr_array((np.ones(len(items)), items, offsets), shape))
 
 
 WEIGHTS = {

@@ -67,8 +67,7 @@ class NeuralRecommender(Recommender):
         self.parameters = sum(p.numel() for p in self.network.parameters())
         self.sampler = NegativeSampler(self.popularity, settings.alpha, self.device)
         optimizer = Optimizer(self.network, settings)
-        has_validation = validation is not None and len(validation) > 0
-        if has_validation and len(validation) > settings.validation_cases:
+        if validation is not None and len(validation) > settings.validation_cases:
             sample = np.random.default_rng(0).choice(len(validation), settings.validation_cases, replace=False)
             validation = validation.take(np.sort(sample))
 
@@ -86,7 +85,7 @@ class NeuralRecommender(Recommender):
             optimizer.flush()
             self.epochs = epoch
             self.curve.append({"epoch": epoch, "loss": float(torch.stack(losses).mean())})
-            if not has_validation:
+            if validation is None or not len(validation):
                 continue
             value = validation_ndcg(self, validation, self.history, settings.validation)
             self.curve[-1]["validation_ndcg@10"] = value

@@ -71,7 +71,8 @@ class Optimizer:
             taken = self.taken[name]
             if self.settings.l2:
                 gradient = gradient.add(taken[0], alpha=self.settings.l2)
-            (self._adam if self.settings.optimizer == "adam" else self._adagrad)(*taken, gradient)
+            update = self._adam if self.settings.optimizer == "adam" else self._adagrad
+            update(taken[0], taken[1], taken[2], gradient)
             if name.startswith("tables.") and self.rows is not None:
                 for table, moved in zip((self.weights[name], *self.moments[name]), taken, strict=True):
                     table.index_copy_(0, self.rows, moved)

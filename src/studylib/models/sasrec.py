@@ -54,6 +54,7 @@ class SASRec(NeuralRecommender):
     """
 
     settings_class = SasRec
+    settings: SasRec
 
     def build(self, n_items: int) -> nn.Module:
         return AttentionNetwork(n_items, self.history, self.settings)

@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from studylib.errors import StudyError, nearest
 from studylib.params.models import MODELS, ModelParams
@@ -65,7 +66,7 @@ def study_params(sections: dict[str, Any], source: str = "params") -> StudyParam
         raise StudyError("\n".join(_sentence(problem, source) for problem in error.errors())) from None
 
 
-def _sentence(problem: dict, source: str, section: tuple = ()) -> str:
+def _sentence(problem: ErrorDetails, source: str, section: tuple = ()) -> str:
     """What is wrong, in a sentence; ``section`` is where in a study the file's keys belong."""
     location = [part for part in problem["loc"] if part != "[key]" and part not in MODELS]
     key = ".".join(str(part) for part in location)

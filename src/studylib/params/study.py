@@ -84,7 +84,7 @@ class Log(Section):
         if "synthetic" in self.model_fields_set and self.dataset != "synthetic":
             raise ValueError("'synthetic' goes with 'dataset: synthetic' alone")
         named = self.model_fields_set & {"path", *set().union(*READER_OPTIONS.values())}
-        if self.dataset is not None:
+        if self.reader is None:
             if named:
                 raise ValueError(f"'dataset' knows its own files: leave out {', '.join(sorted(named))}")
         elif self.path is None:
