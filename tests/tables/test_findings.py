@@ -12,6 +12,7 @@ from studylib.tables.findings import (
     factor_findings,
     grid_overview,
     headline,
+    means_by_part,
     predictability,
     selection,
     time_ratios,
@@ -86,7 +87,8 @@ def test_factors_are_spoken_of_over_each_part_of_the_cells():
     assert first.factor == "optimizer" and first.share > 0.9
     assert (first.pairs, first.significant, first.equivalent) == (1, 1, 0)
     means = 100 * cells.groupby("optimizer")["accuracy"].mean()
-    assert first.levels == f"adam {means['adam']:.1f}%, sgd {means['sgd']:.1f}%"
+    assert first.levels == f"{means['adam']:.1f}% (adam), {means['sgd']:.1f}% (sgd)"
+    assert means_by_part(cells.head(2), "seed") == f"all cells: {cells.head(2)['accuracy'].mean():.1%} (0)"
     assert factor_findings(cells.head(1)) == []
 
 
