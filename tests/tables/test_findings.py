@@ -81,10 +81,13 @@ def test_a_headline_compares_the_selected_cell_with_the_baseline(baseline, sign)
 def test_factors_are_spoken_of_over_each_part_of_the_cells():
     cells = make_cells(lambda cell: {"adam": 0.6, "sgd": 0.1}[cell["optimizer"]], n_cases=500)
     cells.loc[(cells["optimizer"] == "sgd") & (cells["architecture"] != "lstm"), "status"] = "collapsed"
-    findings = factor_findings(cells)
-    assert [finding.cells for finding in findings] == ["all cells"] * 3 + ["without collapsed"] * 3
-    first = findings[0]
+    everything, rest = factor_findings(cells)
+    assert (everything.cells, rest.cells) == ("all cells", "without collapsed cells")
+    first = everything.factors[0]
     assert first.factor == "optimizer" and first.share > 0.9
+    assert everything.shares.startswith(f"optimizer {first.share:.1%}, ")
+    assert "optimizer" not in everything.little_influence
+    assert everything.table()["factor"].tolist() == [factor.factor for factor in everything.factors]
     assert (first.pairs, first.significant, first.equivalent) == (1, 1, 0)
     means = 100 * cells.groupby("optimizer")["accuracy"].mean()
     assert first.levels == f"{means['adam']:.1f}% (adam), {means['sgd']:.1f}% (sgd)"
