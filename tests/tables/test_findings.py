@@ -50,14 +50,17 @@ def test_a_selection_speaks_of_all_settings_within_one_standard_error():
     cells["validation_above"] = [np.where(gains, 0, 30)] * len(cells)
     cells["validation_tied"] = [np.zeros(100, int)] * len(cells)
     cells["validation_ndcg@10"] = [0.5, 0.3, 0.48, 0.47, 0.2, 0.2]
-    found = selection(cells, baseline_accuracy=0.4)
-    assert (found.settings, found.cases, found.best, found.within) == (6, 100, 0.5, 3)
-    assert found.error == pytest.approx(0.0503, abs=1e-4)
-    assert found.architectures == "2 gru, 1 lstm"
+    selected = selection(cells, baseline_accuracy=0.4)
+    assert (selected.settings, selected.cases, selected.best, selected.within) == (6, 100, 0.5, 3)
+    assert selected.error == pytest.approx(0.0503, abs=1e-4)
+    assert selected.architectures == "2 gru, 1 lstm"
     reached = sorted(cells["accuracy"][[0, 2, 3]])
-    assert [found.lowest, found.median, found.highest] == reached
-    assert found.above_baseline == 2
-    assert (found.selected, found.accuracy) == ("lstm, softmax, adam, batch size 64, 5 epochs", cells["accuracy"][0])
+    assert [selected.lowest, selected.median, selected.highest] == reached
+    assert selected.above_baseline == 2
+    assert (selected.selected, selected.accuracy) == (
+        "lstm, softmax, adam, batch size 64, 5 epochs",
+        cells["accuracy"][0],
+    )
 
 
 @pytest.mark.parametrize(("baseline", "sign"), [(0.1, 1), (0.9, -1)])
