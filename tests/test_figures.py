@@ -240,7 +240,7 @@ def test_collapsed_cells_are_marked_and_said():
     assert sorted(drawn(panel, "x")) == pytest.approx(sorted(means["sgd"]["tanh"]))
     without = rest.query("optimizer == 'adam' and activation == 'softmax' and architecture == 'lstm'")
     assert drawn(panel, "o", hollow=True) == pytest.approx([without["accuracy"].mean()])
-    assert legend(panel)[-2:] == ["collapsed", "without collapsed"]
+    assert legend(panel)[-2:] == ["collapsed", "without collapsed cells"]
 
     panel = figures.grid_by(cells, "activation").axes[0]
     rings = [line for line in panel.lines if line.get_marker() == "o" and line.get_markerfacecolor() == "none"]
@@ -248,7 +248,7 @@ def test_collapsed_cells_are_marked_and_said():
     means = rest.groupby(["architecture", "activation"])["accuracy"].mean()
     expected = [*means.xs("tanh", level="activation"), means["lstm", "softmax"]]
     assert sorted(heights) == pytest.approx(sorted(expected))
-    assert "without collapsed" in legend(figures.grid_by(cells, "activation").axes[-1])
+    assert "without collapsed cells" in legend(figures.grid_by(cells, "activation").axes[-1])
 
 
 def test_a_name_has_its_colour_everywhere():

@@ -167,7 +167,7 @@ def _mean_handles(cells: pd.DataFrame) -> list:
     ring = {"color": INK, "marker": "o", "markerfacecolor": "none", "markersize": 7, "linestyle": "none"}
     collapsed = cells["status"] == COLLAPSED
     rings = bool(collapsed.any() and not collapsed.all())
-    return [plt.Line2D([], [], label="without collapsed", **ring)] * rings
+    return [plt.Line2D([], [], label="without collapsed cells", **ring)] * rings
 
 
 def _collapsed_handles(cells: pd.DataFrame) -> list:

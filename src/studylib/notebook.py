@@ -28,7 +28,7 @@ class Study:
 
     Example:
         >>> study = Study.begin(name="quickstart")  # doctest: +SKIP
-        >>> study.show(figure, "visits", "What it says.", alt="What it shows.")  # doctest: +SKIP
+        >>> study.show(figure, "best-cells", "What it says.", alt="What it shows.")  # doctest: +SKIP
     """
 
     params: StudyParams

@@ -93,7 +93,7 @@ def test_every_table_sorts_by_its_first_column(visit):
 
 
 def test_the_table_of_all_cells_filters(visit):
-    block = visit().locator(".output", has_text="All cells, then the floor")
+    block = visit().locator(".output", has_text="All cells, then the baselines")
     block.get_by_role("searchbox").fill("gru softmax rmsprop")
     shown, of = map(int, re.fullmatch(r"(\d+) of (\d+) rows", block.locator("output").inner_text()).groups())
     assert 0 < shown < of and block.locator("tbody tr:visible").count() == shown

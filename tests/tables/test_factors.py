@@ -72,7 +72,7 @@ def make_collapsed():
 def test_levels_are_compared_with_and_without_collapsed_cells():
     tables = factor_differences_tables(make_collapsed())
     first, second = (table[table["factor"] == "optimizer"].iloc[0] for table in tables.values())
-    assert list(tables) == ["all cells", "without collapsed"]
+    assert list(tables) == ["all cells", "without collapsed cells"]
     assert first[["higher", "lower", "scenarios"]].tolist() == ["adam", "sgd", 6]
     assert second[["higher", "lower", "scenarios"]].tolist() == ["sgd", "adam", 3]
     assert list(factor_differences_tables(make_collapsed().assign(status="ok"))) == ["all cells"]
@@ -95,6 +95,6 @@ def test_a_grid_of_one_cell_has_no_factor_to_speak_of():
 
 def test_shares_of_the_variance_with_and_without_collapsed_cells():
     table = variance_table(make_collapsed())
-    assert list(table) == ["effect", "all cells", "without collapsed"]
+    assert list(table) == ["effect", "all cells", "without collapsed cells"]
     assert {"optimizer", "epochs", "optimizer × epochs", "rest"} <= set(table["effect"])
     assert list(variance_table(make_cells(lambda cell: 0.5))) == ["effect", "all cells"]

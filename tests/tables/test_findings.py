@@ -12,6 +12,7 @@ from studylib.tables.findings import (
     factor_findings,
     grid_overview,
     headline,
+    means_by_part,
     predictability,
     selection,
     time_ratios,
@@ -49,14 +50,17 @@ def test_a_selection_speaks_of_all_settings_within_one_standard_error():
     cells["validation_above"] = [np.where(gains, 0, 30)] * len(cells)
     cells["validation_tied"] = [np.zeros(100, int)] * len(cells)
     cells["validation_ndcg@10"] = [0.5, 0.3, 0.48, 0.47, 0.2, 0.2]
-    found = selection(cells, baseline_accuracy=0.4)
-    assert (found.settings, found.cases, found.best, found.within) == (6, 100, 0.5, 3)
-    assert found.error == pytest.approx(0.0503, abs=1e-4)
-    assert found.architectures == "2 gru, 1 lstm"
+    selected = selection(cells, baseline_accuracy=0.4)
+    assert (selected.settings, selected.cases, selected.best, selected.within) == (6, 100, 0.5, 3)
+    assert selected.error == pytest.approx(0.0503, abs=1e-4)
+    assert selected.architectures == "2 gru, 1 lstm"
     reached = sorted(cells["accuracy"][[0, 2, 3]])
-    assert [found.lowest, found.median, found.highest] == reached
-    assert found.above_baseline == 2
-    assert (found.selected, found.accuracy) == ("lstm, softmax, adam, batch size 64, 5 epochs", cells["accuracy"][0])
+    assert [selected.lowest, selected.median, selected.highest] == reached
+    assert selected.above_baseline == 2
+    assert (selected.selected, selected.accuracy) == (
+        "lstm, softmax, adam, batch size 64, 5 epochs",
+        cells["accuracy"][0],
+    )
 
 
 @pytest.mark.parametrize(("baseline", "sign"), [(0.1, 1), (0.9, -1)])
@@ -80,13 +84,17 @@ def test_a_headline_compares_the_selected_cell_with_the_baseline(baseline, sign)
 def test_factors_are_spoken_of_over_each_part_of_the_cells():
     cells = make_cells(lambda cell: {"adam": 0.6, "sgd": 0.1}[cell["optimizer"]], n_cases=500)
     cells.loc[(cells["optimizer"] == "sgd") & (cells["architecture"] != "lstm"), "status"] = "collapsed"
-    findings = factor_findings(cells)
-    assert [finding.cells for finding in findings] == ["all cells"] * 3 + ["without collapsed"] * 3
-    first = findings[0]
+    everything, rest = factor_findings(cells)
+    assert (everything.cells, rest.cells) == ("all cells", "without collapsed cells")
+    first = everything.factors[0]
     assert first.factor == "optimizer" and first.share > 0.9
+    assert everything.shares.startswith(f"optimizer {first.share:.1%}, ")
+    assert "optimizer" not in everything.little_influence
+    assert everything.table()["factor"].tolist() == [factor.factor for factor in everything.factors]
     assert (first.pairs, first.significant, first.equivalent) == (1, 1, 0)
     means = 100 * cells.groupby("optimizer")["accuracy"].mean()
-    assert first.levels == f"adam {means['adam']:.1f}%, sgd {means['sgd']:.1f}%"
+    assert first.levels == f"{means['adam']:.1f}% (adam), {means['sgd']:.1f}% (sgd)"
+    assert means_by_part(cells.head(2), "seed") == f"all cells: {cells.head(2)['accuracy'].mean():.1%} (0)"
     assert factor_findings(cells.head(1)) == []
 
 

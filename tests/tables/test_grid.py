@@ -180,7 +180,7 @@ def test_cells_that_did_not_end_well_are_counted_and_listed():
 def test_means_are_taken_with_and_without_what_collapsed():
     cells = make_ended()
     parts = with_and_without_collapsed(cells)
-    assert {name: len(part) for name, part in parts.items()} == {"all cells": 12, "without collapsed": 6}
+    assert {name: len(part) for name, part in parts.items()} == {"all cells": 12, "without collapsed cells": 6}
     assert list(with_and_without_collapsed(cells.assign(status="ok"))) == ["all cells"]
     assert list(with_and_without_collapsed(cells.assign(status="collapsed"))) == ["all cells"]
 
@@ -230,13 +230,14 @@ def test_optimizer_settings_are_compared_on_the_cells_that_both_have():
     other.loc[other["optimizer"] == "adam", "status"] = ["collapsed", "ok", "ok"]
     table = settings_comparison(cells, other, ("keras2", "keras3"))
     assert list(table) == [
-        "optimizer", "keras2, all cells", "keras3, all cells", "keras2, without collapsed", "keras3, without collapsed",
+        "optimizer", "keras2, all cells", "keras3, all cells",
+        "keras2, without collapsed cells", "keras3, without collapsed cells",
     ]  # fmt: skip
     table, five = table.set_index("optimizer"), cells[cells["epochs"] == 5]
     adam = five.loc[five["optimizer"] == "adam", "accuracy"]
     assert table.loc["adam", "keras2, all cells"] == pytest.approx(adam.mean())
-    assert table.loc["adam", "keras2, without collapsed"] == pytest.approx(adam.iloc[1:].mean())
-    assert np.isnan(table.loc["sgd", "keras3, without collapsed"])
+    assert table.loc["adam", "keras2, without collapsed cells"] == pytest.approx(adam.iloc[1:].mean())
+    assert np.isnan(table.loc["sgd", "keras3, without collapsed cells"])
     well = settings_comparison(cells.assign(status="ok"), other.assign(status="ok"), ("keras2", "keras3"))
     assert list(well) == ["optimizer", "keras2, all cells", "keras3, all cells"]
 

@@ -220,7 +220,6 @@ class FactorFinding:
 
     Attributes:
         factor: in words.
-        cells: which part (`studylib.tables.grid.with_and_without_collapsed`).
         share: of the variance of accuracy over these cells that the factor explains alone.
         levels: its levels by their mean accuracy over these cells, in words.
         pairs, significant, equivalent: pairs of levels that are compared, that differ significantly (Holm, 5 %), and that
@@ -228,7 +227,6 @@ class FactorFinding:
     """
 
     factor: str
-    cells: str
     share: float
     levels: str
     pairs: int
@@ -236,35 +234,67 @@ class FactorFinding:
     equivalent: int
 
 
-def factor_findings(cells: pd.DataFrame) -> list[FactorFinding]:
-    """Of every factor that varies, the largest share over all cells first, each part of the cells after the other."""
-    return [finding for name, part in with_and_without_collapsed(cells).items() for finding in _of_part(name, part)]
+@dataclass(frozen=True)
+class FactorFindings:
+    """The factors that vary, the largest share of the variance first, over one part of the cells.
+
+    Attributes:
+        cells: which part (`studylib.tables.grid.with_and_without_collapsed`).
+        factors: at least one.
+    """
+
+    cells: str
+    factors: list[FactorFinding]
+
+    @property
+    def shares(self) -> str:
+        """The factors and their shares, in words."""
+        return ", ".join(f"{finding.factor} {finding.share:.1%}" for finding in self.factors)
+
+    @property
+    def little_influence(self) -> str:
+        """The factors of which every two levels are equivalent, in words."""
+        return ", ".join(f.factor for f in self.factors if f.pairs and f.equivalent == f.pairs) or "none"
+
+    def table(self) -> pd.DataFrame:
+        """The factors to be read."""
+        rows = [
+            {
+                "factor": finding.factor,
+                "cells": self.cells,
+                "share of variance": f"{finding.share:.1%}",
+                "mean accuracy of the levels": finding.levels,
+                "pairs of levels": finding.pairs,
+                "significant": finding.significant,
+                "equivalent": finding.equivalent,
+            }
+            for finding in self.factors
+        ]
+        return pd.DataFrame(rows)
 
 
-def _of_part(name: str, cells: pd.DataFrame) -> list[FactorFinding]:
+def factor_findings(cells: pd.DataFrame) -> list[FactorFindings]:
+    """What varies in a grid, over all cells and without those that collapsed; none where nothing varies."""
+    parts = with_and_without_collapsed(cells).items()
+    return [FactorFindings(name, _factors(part)) for name, part in parts if varying_factors(part)]
+
+
+def _factors(cells: pd.DataFrame) -> list[FactorFinding]:
     shares = variance_shares(cells, "accuracy", KEYS).set_index("effect")["share"]
     differences = factor_differences(cells)
     findings = []
     for factor in varying_factors(cells):
         pairs = differences[differences["factor"] == factor]
-        findings.append(
-            FactorFinding(
-                factor=factor.replace("_", " "),
-                cells=name,
-                share=float(shares.get(factor, 0.0)),
-                levels=level_means(cells, factor),
-                pairs=len(pairs),
-                significant=int((pairs["p"] < 0.05).sum()),
-                equivalent=int(pairs["equivalent"].sum()),
-            )
-        )
+        numbers = len(pairs), int((pairs["p"] < 0.05).sum()), int(pairs["equivalent"].sum())
+        share = float(shares.get(factor, 0.0))  # where all cells have one accuracy there is no variance to share
+        findings.append(FactorFinding(factor.replace("_", " "), share, level_means(cells, factor), *numbers))
     return sorted(findings, key=lambda finding: -finding.share)
 
 
 def level_means(cells: pd.DataFrame, factor: str) -> str:
-    """The levels of a factor by their mean accuracy: ``adam 6.1%, sgd 2.0%``."""
+    """The levels of a factor by their mean accuracy: ``6.1% (adam), 2.0% (sgd)``."""
     means = cells.groupby(factor, sort=False)["accuracy"].mean().sort_values(ascending=False, kind="stable")
-    return ", ".join(f"{level} {mean:.1%}" for level, mean in means.items())
+    return ", ".join(f"{mean:.1%} ({level})" for level, mean in means.items())
 
 
 def means_by_part(cells: pd.DataFrame, factor: str) -> str:

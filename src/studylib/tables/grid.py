@@ -47,9 +47,9 @@ def trained_cells(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_and_without_collapsed(cells: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """``all cells`` and, where only a part of them collapsed, those ``without collapsed``: means are given over each."""
+    """``all cells`` and, where only a part of them collapsed, those ``without collapsed cells``: means are given over each."""
     rest = cells[cells["status"] != COLLAPSED]
-    parts = {"all cells": cells, "without collapsed": rest}
+    parts = {"all cells": cells, "without collapsed cells": rest}
     return {name: part for name, part in parts.items() if name == "all cells" or 0 < len(rest) < len(cells)}
 
 
