@@ -97,7 +97,7 @@ class Store:
         sums = {}
         if result.arrays:
             content = io.BytesIO()
-            np.savez_compressed(content, **result.arrays)
+            np.savez_compressed(content, **result.arrays)  # type: ignore[arg-type]
             write(self._arrays(name), content.getvalue())
             sums["arrays"] = checksum(content.getvalue())
         sums["facts"] = checksum(json.dumps(result.facts).encode())
@@ -169,5 +169,7 @@ def complete(
             bar.advance(len(results))
 
 
-def _train(train: Callable, missing: dict, task: Hashable) -> dict:
+def _train(
+    train: Callable[[Task, list[Item]], dict[Item, Result]], missing: dict[Task, list[Item]], task: Task
+) -> dict[Item, Result]:
     return train(task, missing[task])

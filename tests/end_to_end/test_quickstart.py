@@ -10,8 +10,8 @@ import nbformat
 import pandas as pd
 import pytest
 
-from studylib import grid
-from studylib.evaluation import claims, comparison
+from studylib import comparison, grid
+from studylib.evaluation import claims
 from studylib.paths import project_root
 from tests.end_to_end.conftest import environment, studylib
 

@@ -9,12 +9,12 @@ import pytest
 from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from playwright.sync_api import expect
-from tests.test_explorer import FLOOR, grid_cells
 
 from studylib.figures import to_svg
 from studylib.report.explorer import explorer
 from studylib.report.page import write_report
 from tests.browser import CONTRASTS, links_into_nowhere, open_everything, too_wide, violations
+from tests.report.test_explorer import FLOOR, grid_cells
 
 PROVENANCE = {
     "commit": "0123abcd" * 5,

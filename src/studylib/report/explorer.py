@@ -56,7 +56,7 @@ def explorer(cells: pd.DataFrame, chosen: pd.Series, floor: pd.DataFrame) -> str
 
 def _intervals(cells: pd.DataFrame) -> pd.DataFrame:
     """The 95 % interval of each cell's accuracy over its test cases: a column a cell."""
-    found = {}
+    found: dict = {}
     for _, own in cells[cells["status"] != "failed"].groupby("split"):
         low, high = interval(bootstrap_means(np.column_stack([case_hits(cell) for _, cell in own.iterrows()])))
         found |= dict(zip(own.index, zip(low, high, strict=True), strict=True))

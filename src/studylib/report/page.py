@@ -404,7 +404,7 @@ def _mark_numbers(column: tuple[Tag, ...]) -> None:
     for cell in column:
         cell["class"] = "num"
     for (cell, _), match in zip(given, matches, strict=True):
-        number = re.sub(r"[,\u2009\u202f]", "", match["number"])
+        number = re.sub(r"[,\u2009\u202f]", "", match["number"])  # type: ignore[index]
         if number != cell.get_text().strip():
             cell["data-value"] = number
 
@@ -434,7 +434,7 @@ def _land_links(page: BeautifulSoup, chapters: list[Chapter]) -> None:
 
 def _contents(page: BeautifulSoup) -> list[dict]:
     """The h2 of the page with their h3."""
-    contents = []
+    contents: list[dict] = []
     for heading in page.select("section.chapter h2, section.chapter h3"):
         entry = {"id": heading["id"], "text": heading.get_text(), "parts": []}
         (contents if heading.name == "h2" else contents[-1]["parts"]).append(entry)
