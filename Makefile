@@ -1,20 +1,28 @@
 # Everything is reached from here. PYTHON is any Python from 3.11 on; the rest is installed into .venv.
 PYTHON ?= python3
 STUDYLIB := .venv/bin/studylib
+PYTEST := .venv/bin/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
-.PHONY: quickstart study test bench lab clean
+.PHONY: help quickstart study check test bench lab clean clean-results
 .DEFAULT_GOAL := quickstart
 
-quickstart: .venv/installed ## run params/quickstart.yaml, write reports/quickstart.html
+help: ## print the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+quickstart: .venv/installed ## run params/quickstart.yaml, write reports/quickstart.html (what make does without a target)
 	$(STUDYLIB) run params/quickstart.yaml
 
 study: .venv/installed ## run params/study.yaml, write reports/study.html
 	$(STUDYLIB) run params/study.yaml
 
-test: .venv/installed ## check the style, run the tests
+check: .venv/installed ## style, types, doctests and the quick tests, in less than a minute
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/python -m pytest --numprocesses 2 --dist loadfile
+	.venv/bin/mypy
+	$(PYTEST) --quick --doctest-modules src tests
+
+test: check ## make check, then the tests that train, start processes, kernels or a browser, or read real data
+	$(PYTEST) --slow tests
 
 bench: .venv/installed ## measure: figures and ratios on this machine
 	set -e; for file in tests/benchmarks/bench_*.py; do .venv/bin/python $$file; done
@@ -22,9 +30,14 @@ bench: .venv/installed ## measure: figures and ratios on this machine
 lab: .venv/installed ## open the notebooks in JupyterLab
 	.venv/bin/jupyter lab notebooks
 
-clean: ## remove the environment and everything that git does not keep
-	rm -rf .venv
-	git clean -fdX reports
+clean: ## remove the environment and the caches, no result
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache
+	find src tests notebooks -type d \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
+
+clean-results: ## remove what git does not keep of reports/: tables, pages, trained cells and models; asks first
+	@git clean -ndX reports
+	@printf 'Remove all of these? What was trained has to be trained again. [y/N] '; read answer; \
+	if [ "$$answer" = y ]; then git clean -fdXq reports; else echo 'Nothing was removed.'; fi
 
 .venv/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 1; }

@@ -1,4 +1,4 @@
-"""Shared by all tests: one thread each, the default Keras backend, where the real data lies, and a browser."""
+"""Shared by all tests: one thread each, the default Keras backend, where the real data lies, a browser, and who runs when."""
 
 import os
 import shutil
@@ -11,6 +11,56 @@ from studylib.execution import configure
 from studylib.params.study import Execution
 
 configure(Execution())
+
+TESTS = Path(__file__).parent
+
+SECONDS = {
+    "end_to_end/test_quickstart.py": 240,
+    "end_to_end/test_smoke.py": 150,
+    "end_to_end/test_pages.py": 60,
+    "test_grid.py": 50,
+    "models/test_keras_rnn.py": 43,
+    "test_cluster.py": 40,
+    "end_to_end/test_own_log.py": 40,
+    "report/test_page.py": 40,
+    "end_to_end/test_failures.py": 35,
+    "models/test_backends.py": 27,
+    "test_contributing.py": 25,
+    "test_collection.py": 20,
+    "models/test_gru4rec.py": 14,
+    "models/test_neighbours.py": 10,
+    "test_figures.py": 10,
+    "test_comparison.py": 9,
+    "models/test_sasrec.py": 5,
+    "data/test_datasets.py": 5,
+}
+"""The slow files: those that train networks, start processes, kernels or a browser, or read real data. A worker takes a file as a
+whole, the one of the most seconds (of one core, about) first, so that no long one is left for the end. All other files are quick:
+`make check` runs them."""
+
+
+def pytest_addoption(parser):
+    parser.addoption("--quick", action="store_true", help="no file of SECONDS: what `make check` runs")
+    parser.addoption("--slow", action="store_true", help="only the files of SECONDS")
+
+
+def pytest_ignore_collect(collection_path, config):
+    """A file of the other part is not even imported."""
+    if collection_path.suffix != ".py" or not collection_path.name.startswith("test_"):
+        return None
+    slow = collection_path.relative_to(TESTS).as_posix() in SECONDS
+    return True if (config.option.quick and slow) or (config.option.slow and not slow) else None
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_collection_modifyitems(items):
+    def file_of(item):
+        return item.path.relative_to(TESTS).as_posix() if item.path.is_relative_to(TESTS) else "src"
+
+    items.sort(key=lambda item: -SECONDS.get(file_of(item), 0))  # a file's tests keep their order
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(file_of(item)))
 
 
 @pytest.fixture(scope="session")

@@ -70,7 +70,8 @@ def test_a_grid_survives_the_death_of_a_worker(cluster, tmp_path):
     assert table[numbers].to_json(orient="records") == here[numbers].to_json(orient="records")
 
 
-def test_a_scheduler_that_is_not_there_is_one_sentence():
+def test_a_scheduler_that_is_not_there_is_one_sentence(monkeypatch):
+    monkeypatch.setattr("studylib.execution.SECONDS_TO_CONNECT", 1)
     execution = Execution(backend="dask", scheduler="tcp://127.0.0.1:1")
     with pytest.raises(StudyError, match=r"tcp://127\.0\.0\.1:1.*no Dask scheduler answers"):
         list(fan_out(len, ["a"], execution))

@@ -1,11 +1,14 @@
 """One environment, said three times: pyproject.toml, requirements.lock and environment.yml stay in step."""
 
+import ast
 import re
+import sys
 import tomllib
 from importlib.metadata import PackageNotFoundError, version
 
 import yaml
 
+import studylib
 from studylib.paths import project_root
 
 ROOT = project_root()
@@ -47,6 +50,42 @@ def test_conda_users_get_the_same():
     assert [int(x) for x in python.removeprefix("python=").split(".")] >= [int(x) for x in lowest.split(".")]
     pip = next(d["pip"] for d in environment["dependencies"] if isinstance(d, dict))
     assert pip == ["-r requirements.lock", "-e ."]
+
+
+def imported(folder):
+    """The names of the packages that the Python files of a folder import, by the names of their modules."""
+    names = set()
+    for path in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names |= {alias.name.split(".")[0] for alias in node.names} if isinstance(node, ast.Import) else set()
+            names |= {node.module.split(".")[0]} if isinstance(node, ast.ImportFrom) and node.module else set()
+    return names - sys.stdlib_module_names
+
+
+PACKAGE = {"IPython": "ipykernel", "bs4": "beautifulsoup4", "yaml": "pyyaml", "sklearn": "scikit-learn"}
+"""Where a package is not called as its module is; IPython comes with ipykernel."""
+
+RUN_WITHOUT_AN_IMPORT = {"ipykernel", "jupyterlab", "tensorflow"}
+"""The kernel of the notebooks, `make lab`, and what Keras computes with."""
+
+
+def test_only_what_runs_is_required():
+    required = {name_of(r) for r in PROJECT["project"]["dependencies"]}
+    used = {name_of(PACKAGE.get(name, name)) for name in imported("src")} - {"studylib"}
+    assert required - used == RUN_WITHOUT_AN_IMPORT - {"ipykernel"}
+    assert used - required == {"distributed"}  # where there is a cluster
+    for_tests = {name_of(r) for r in PROJECT["project"]["optional-dependencies"]["test"]}
+    assert not for_tests & required
+    tested = {name_of(PACKAGE.get(name, name)) for name in imported("tests")}
+    assert tested - {"studylib", "tests"} <= required | for_tests
+
+
+def test_the_version_is_in_one_place():
+    assert PROJECT["project"]["dynamic"] == ["version"] and "version" not in PROJECT["project"]
+    assert PROJECT["tool"]["hatch"]["version"]["path"] == "src/studylib/__init__.py"
+    assert "version" not in yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    first = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), flags=re.M)
+    assert first.group(1) == studylib.__version__
 
 
 def test_no_registry_is_named():

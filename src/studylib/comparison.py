@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -114,8 +115,8 @@ def _read(store: Store, names: dict[Training, str], splits: dict[str, Split], ra
         facts = dict(result.facts)
         split = splits[training.dataset]
         for protocol, counts in facts.pop("protocols").items():
-            arrays = (result.arrays[f"{protocol} {array}"] for array in ARRAYS)
-            ranks = Ranks(*arrays, **counts)
+            arrays: dict[str, Any] = {array: result.arrays[f"{protocol} {array}"] for array in ARRAYS}
+            ranks = Ranks(**arrays, **counts)
             ranks_of[training.dataset, training.model, training.seed, protocol] = ranks
             rows.append(
                 {
@@ -173,6 +174,7 @@ def _name(
     training: Training, split: Split, model: ModelParams, ranking: Ranking, execution: Execution, seed: int
 ) -> str:
     """A readable file name that ends in a checksum of all that determines the ranks."""
+    assert split.test.candidates is not None, "`prepare` draws them"
     determinants = {
         "split": split.checksum,
         "candidates": checksum(split.test.candidates),

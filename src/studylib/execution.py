@@ -38,6 +38,10 @@ def configure(execution: Execution) -> None:
     torch.set_num_threads(execution.threads_per_worker)
 
 
+SECONDS_TO_CONNECT = 20
+"""How long the scheduler of a cluster may take to answer."""
+
+
 class WorkerDied(Exception):
     """The outcome of a task in `fan_out` whose worker process died three times."""
 
@@ -47,7 +51,7 @@ def fan_out(
     tasks: list[Hashable],
     execution: Execution,
     running: Callable[[int], None] = lambda count: None,
-) -> Iterator[tuple[Hashable, Any]]:
+) -> Iterator[tuple[Any, Any]]:
     """Run ``function`` on every task in worker processes; yield ``(task, result)`` in the order in which they finish.
 
     On one machine (`loky`) a process that dies (out of memory, killed) breaks its whole pool, so the remaining tasks continue
@@ -74,7 +78,7 @@ def _on_cluster(
     from distributed import Client, KilledWorker, as_completed
 
     try:
-        client = Client(execution.scheduler, timeout=20)
+        client = Client(execution.scheduler, timeout=SECONDS_TO_CONNECT)
     except (OSError, TimeoutError):
         raise StudyError(
             f"{execution.scheduler}: no Dask scheduler answers there; check 'execution.scheduler'."
@@ -104,10 +108,11 @@ def _call(function: Callable, task: Hashable) -> Any:
 def _on_this_machine(
     function: Callable, tasks: list, execution: Execution, running: Callable[[int], None]
 ) -> Iterator[tuple[Hashable, Any]]:
-    workers = execution.workers
-    if workers == "auto":
-        workers = max(1, joblib.cpu_count() // execution.threads_per_worker)
-    deaths, left = Counter(), dict.fromkeys(tasks)
+    workers = max(1, joblib.cpu_count() // execution.threads_per_worker)
+    if execution.workers != "auto":
+        workers = execution.workers
+    deaths: Counter[Hashable] = Counter()
+    left = dict.fromkeys(tasks)
     while left:
         suspects = [task for task in left if deaths[task] >= 2]
         batch = suspects[:1] or list(left)

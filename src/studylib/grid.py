@@ -24,7 +24,7 @@ from studylib.kept import FAILED, Result, Store, complete, key
 from studylib.models.base import Recommender
 from studylib.models.baselines import Markov, Popularity
 from studylib.models.keras_rnn import KerasRNN
-from studylib.params.study import Data, Execution, Grid
+from studylib.params.study import Data, Execution, Grid, Optimizer
 from studylib.paths import write
 
 KEYS = ["architecture", "activation", "optimizer", "batch_size", "epochs", "seed"]
@@ -43,7 +43,7 @@ class Training:
 
     architecture: str
     activation: str
-    optimizer: str
+    optimizer: Optimizer
     batch_size: int
     seed: int
 
@@ -263,6 +263,7 @@ def judge(model: Recommender, cases: Cases) -> tuple[dict[str, float], dict[str,
         The measures by name; ``above``, ``tied`` and ``top``, each int32 (n_cases,).
     """
     ranks = rank_cases(model, cases, exclude_visited=False, threshold=0.5)["full"]
+    assert ranks.positives is not None, "they are counted where there is a threshold"
     measures = {
         "accuracy": ranks.metric("accuracy").mean(),
         **macro_average(cases.targets, ranks.top[:, 0]),

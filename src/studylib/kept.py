@@ -97,7 +97,7 @@ class Store:
         sums = {}
         if result.arrays:
             content = io.BytesIO()
-            np.savez_compressed(content, **result.arrays)
+            np.savez_compressed(content, **result.arrays)  # type: ignore[arg-type]
             write(self._arrays(name), content.getvalue())
             sums["arrays"] = checksum(content.getvalue())
         sums["facts"] = checksum(json.dumps(result.facts).encode())

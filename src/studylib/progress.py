@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from pathlib import Path
 from typing import TextIO, TypeVar
 
@@ -96,7 +96,7 @@ def progress(description: str, total: int | None, done: int = 0) -> Iterator[Bar
 
 def track(items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
     """Iterate, with a bar (see `progress`) that advances by one for each element."""
-    total = len(items) if total is None and hasattr(items, "__len__") else total
+    total = len(items) if total is None and isinstance(items, Sized) else total
     with progress(description, total) as bar:
         for item in items:
             yield item

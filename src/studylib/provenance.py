@@ -18,7 +18,7 @@ from studylib.paths import project_root, write
 
 LOG_OF_GRID = "log of the grid"
 
-PACKAGES = ["keras", "numpy", "pandas", "polars", "scikit-learn", "scipy", "tensorflow", "torch"]
+PACKAGES = ["keras", "numpy", "pandas", "polars", "scipy", "tensorflow", "torch"]
 
 
 def provenance(params: StudyParams, data: dict[str, dict], durations: dict[str, float]) -> dict:
@@ -57,6 +57,7 @@ def log_facts(log: Log, sessions: Sessions, splits: dict[int, Split]) -> dict:
 
 def dataset_facts(dataset: RankingDataset, split: Split) -> dict:
     """What is known of a data set of the ranking: its files, and the checksums of sessions, split and candidates."""
+    assert split.test.candidates is not None, "a split of the ranking has candidates"
     return {
         "source": dataset.dataset or dataset.path,
         "files": source_files(dataset),

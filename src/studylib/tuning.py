@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import optuna
@@ -24,7 +24,7 @@ from studylib.execution import configure
 from studylib.models import build
 from studylib.models.base import Recommender
 from studylib.params.files import tuned_path, with_settings
-from studylib.params.models import Model, Weighting
+from studylib.params.models import Tunable, Weighting
 from studylib.params.study import Ranking, StudyParams
 from studylib.paths import project_root, slug
 from studylib.progress import track
@@ -92,6 +92,7 @@ def tune(params: StudyParams, dataset: str, label: str, trials: int, minutes: fl
     if not len(split.validation):
         raise StudyError(f"{dataset}: the split has no validation cases to select settings on.")
 
+    assert split.validation.candidates is not None, "`prepare` draws them"
     fixed = {key: value for key, value in model.settings.items() if key not in space}
     comparable = [
         fixed,
@@ -160,13 +161,14 @@ def _attempt(model: Recommender, split: Split, ranking: Ranking, medians: list[f
     A training is stopped where, after half of its epochs or later, its best value is below the median of the earlier trials at
     the same epoch; stopped before, it would be those with much dropout, which learn slowly and end well.
     """
+    settings: Any = model.settings  # those of a model that has something to tune
     if hasattr(model, "watch"):
-        halfway = model.settings.max_epochs // 2
+        halfway = settings.max_epochs // 2
         model.watch = lambda epoch, best: halfway <= epoch <= len(medians) and best < medians[epoch - 1]
     model.fit(split.train, split.validation)
     if curve := [point["validation_ndcg@10"] for point in getattr(model, "curve", [])]:
         return curve
-    return [validation_ndcg(model, split.validation, ranking.history, model.settings.validation)]
+    return [validation_ndcg(model, split.validation, ranking.history, settings.validation)]
 
 
 def _rounded(settings: dict) -> dict:
@@ -174,7 +176,7 @@ def _rounded(settings: dict) -> dict:
     return {key: float(f"{value:.3g}") if isinstance(value, float) else value for key, value in settings.items()}
 
 
-def _write(study: optuna.Study, model: Model, dataset: str, params: StudyParams) -> Path:
+def _write(study: optuna.Study, model: Tunable, dataset: str, params: StudyParams) -> Path:
     done = _done(study)
     if not done:
         raise StudyError(f"{dataset}, {model.label}: no trial was finished; give it more minutes.")

@@ -12,6 +12,7 @@ import yaml
 
 from studylib import runner
 from studylib.errors import StudyError
+from studylib.params.files import load_params
 from studylib.params.study import StudyParams
 from studylib.paths import project_root
 from studylib.runner import check_results
@@ -32,23 +33,24 @@ def write(path, sections):
     ],
 )
 def test_a_wrong_params_file_is_one_sentence(tmp_path, sections, words):
-    done = studylib(write(tmp_path / "broken.yaml", sections), "--reports", tmp_path)
-    assert done.code == 1 and len(done.err.strip().splitlines()) == 1
-    assert all(word in done.err for word in words)
+    with pytest.raises(StudyError) as error:
+        runner.run_study(load_params(write(tmp_path / "broken.yaml", sections)), reports=tmp_path)
+    assert len(str(error.value).splitlines()) == 1
+    assert all(word in str(error.value) for word in words)
 
 
-def test_an_unknown_notebook_is_one_sentence(tmp_path):
+def test_the_command_ends_with_the_sentence_and_exit_code_1(tmp_path):
     done = studylib("params/quickstart.yaml", "--only", "05", "--reports", tmp_path)
-    assert done.code == 1 and "there is no such notebook" in done.err and "Traceback" not in done.err
+    assert done.code == 1 and len(done.err.strip().splitlines()) == 1
+    assert done.err.startswith("studylib: --only 05: there is no such notebook")
 
 
 def test_a_missing_log_stops_at_the_first_notebook_and_keeps_it(tmp_path):
     params = write(tmp_path / "broken.yaml", {"data": {"reader": "sequences", "path": str(tmp_path / "none.csv")}})
-    done = studylib(params, "--reports", tmp_path)
-    assert done.code == 1
-    assert "none.csv: there is no such file" in done.err and "Traceback" not in done.err
+    with pytest.raises(StudyError, match=r"none\.csv: there is no such file") as error:
+        runner.run_study(load_params(params), reports=tmp_path)
     kept = tmp_path / "broken" / "notebooks" / "01_eda.ipynb"
-    assert str(kept) in done.err
+    assert str(kept) in str(error.value) and "Traceback" not in str(error.value)
     errors = [
         o for c in nbformat.read(kept, 4).cells if c.cell_type == "code" for o in c.outputs if o.output_type == "error"
     ]
@@ -85,9 +87,9 @@ def test_a_fresh_run_forgets_what_is_kept_and_nothing_else(tmp_path, monkeypatch
 
 
 def test_a_notebook_without_its_input_says_which_one_to_run_first(tmp_path):
-    done = studylib("params/quickstart.yaml", "--only", "04", "--reports", tmp_path)
-    assert done.code == 1
-    assert "quickstart/grid.csv is not there yet: run notebook 02_grid_training of this study first." in done.err
+    words = r"quickstart/grid\.csv is not there yet: run notebook 02_grid_training of this study first\."
+    with pytest.raises(StudyError, match=words):
+        runner.run_study(StudyParams(), "04", tmp_path)
 
 
 def test_figures_of_other_params_are_refused_and_left_off_the_page(tmp_path, monkeypatch):
@@ -125,10 +127,11 @@ def test_a_notebook_is_judged_by_what_it_wrote(tmp_path):
 
 
 def test_control_c_stops_the_kernel_and_its_workers_too(tmp_path):
-    environment_of_run = environment()
+    two_cells = {"architectures": ["lstm", "gru"], "optimizers": ["adam"], "epochs": [1000]}
+    params = write(tmp_path / "broken.yaml", {"grid": two_cells})
     run = subprocess.Popen(
-        [*COMMAND, "params/quickstart.yaml", "--reports", str(tmp_path)],
-        cwd=project_root(), env=environment_of_run, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [*COMMAND, str(params), "--only", "02", "--reports", str(tmp_path)],
+        cwd=project_root(), env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
         wait_for(lambda: any("loky" in " ".join(p.cmdline()) for p in offspring(run.pid, tmp_path)), 240)

@@ -8,14 +8,16 @@ from pathlib import Path
 import nbclient
 import nbformat
 import pandas as pd
-import pytest
 
-from studylib import grid
-from studylib.evaluation import claims, comparison
+from studylib import comparison, grid
+from studylib.evaluation import claims
+from studylib.params.files import load_params
 from studylib.paths import project_root
-from tests.end_to_end.conftest import environment, studylib
+from studylib.runner import what_to_train
+from tests.end_to_end.conftest import environment
 
 PAPERMILL = [sys.executable, "-m", "papermill"]
+PARAMS = project_root() / "params" / "quickstart.yaml"
 NOTEBOOKS = sorted((project_root() / "notebooks").glob("*.ipynb"))
 
 
@@ -58,14 +60,22 @@ def test_the_executed_notebooks_have_text_tables_and_figures_and_no_errors(quick
         assert any("<figure" in data.get("text/html", "") for data in shown), path.name
 
 
-def test_a_second_run_trains_nothing_and_writes_the_same(quickstart):
-    reports, _ = quickstart
-    before = _contents(reports / "quickstart")
-    kept = {path: path.stat().st_mtime_ns for path in (reports / "quickstart" / "cells").iterdir()}
-    done = studylib("params/quickstart.yaml", "--reports", reports)
-    assert done.code == 0, done.err
-    assert {path: path.stat().st_mtime_ns for path in (reports / "quickstart" / "cells").iterdir()} == kept
-    assert _contents(reports / "quickstart") == before
+def test_a_second_run_trains_nothing_and_writes_the_same_from_anywhere(quickstart, tmp_path, monkeypatch):
+    """The second run: the notebooks by themselves, with their defaults, in a folder that is not the project's."""
+    folder = quickstart[0] / "quickstart"
+    before = _contents(folder)
+    kept = {
+        path: path.stat().st_mtime_ns for name in ("cells", "ranks", "models") for path in (folder / name).iterdir()
+    }
+    assert what_to_train(load_params(PARAMS), "02", folder).startswith("12 cells of the grid (12 kept)")
+    monkeypatch.setenv("STUDYLIB_REPORTS", str(quickstart[0]))
+    for path in NOTEBOOKS:
+        notebook = nbformat.read(path, 4)
+        nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    for name in ("cells", "ranks", "models"):
+        assert set((folder / name).iterdir()) <= set(kept)
+    assert _contents(folder) == before
 
 
 def _contents(folder: Path) -> dict[str, bytes]:
@@ -80,13 +90,6 @@ def _contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_the_notebooks_run_with_their_defaults_from_anywhere(quickstart, tmp_path, monkeypatch):
-    monkeypatch.setenv("STUDYLIB_REPORTS", str(quickstart[0]))
-    for path in NOTEBOOKS:
-        notebook = nbformat.read(path, 4)
-        nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
-
-
 def test_papermill_runs_a_notebook_with_a_params_file_and_warns_of_nothing(quickstart, tmp_path):
     done = subprocess.run(
         [*PAPERMILL, "notebooks/02_grid_training.ipynb", tmp_path / "out.ipynb", "-f", "params/quickstart.yaml"],
@@ -98,17 +101,3 @@ def test_papermill_runs_a_notebook_with_a_params_file_and_warns_of_nothing(quick
     )
     assert done.returncode == 0, done.stderr
     assert "nknown parameter" not in done.stderr
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebooks_are_committed_without_outputs_and_begin_alike(path):
-    notebook = nbformat.read(path, 4)
-    first, second = notebook.cells[0], notebook.cells[1]
-    assert first.cell_type == "markdown" and first.source.splitlines()[0].startswith("# ")
-    assert first.source.splitlines()[0].endswith("?")
-    assert second.metadata["tags"] == ["parameters"]
-    assert second.source == nbformat.read(NOTEBOOKS[0], 4).cells[1].source
-    for cell in notebook.cells:
-        assert cell.id.startswith(path.name[:2] + "-")
-        if cell.cell_type == "code":
-            assert not cell.outputs and cell.execution_count is None

@@ -5,7 +5,7 @@ An entry is a class: its ``model`` is the name in a params file, ``implementatio
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal, Union
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias, Union
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -215,4 +215,7 @@ def _entries(kind: type[ModelParams]) -> list[type[ModelParams]]:
 MODELS: dict[str, type[ModelParams]] = {entry.model_fields["model"].default: entry for entry in _entries(ModelParams)}
 """The entries by their names."""
 
-Model = Annotated[Union[tuple(MODELS.values())], Field(discriminator="model")]  # noqa: UP007 - of a tuple
+if TYPE_CHECKING:  # a type checker cannot follow a union that is put together when the module is imported
+    Model: TypeAlias = ModelParams
+else:
+    Model = Annotated[Union[tuple(MODELS.values())], Field(discriminator="model")]  # noqa: UP007 - of a tuple

@@ -56,7 +56,7 @@ def explorer(cells: pd.DataFrame, selected: pd.Series, baselines: pd.DataFrame) 
 
 def _intervals(cells: pd.DataFrame) -> pd.DataFrame:
     """The 95 % interval of each cell's accuracy over its test cases: a column a cell."""
-    bounds = {}
+    bounds: dict = {}
     for _, trained in cells[cells["status"] != "failed"].groupby("split"):
         low, high = interval(bootstrap_means(np.column_stack([case_hits(cell) for _, cell in trained.iterrows()])))
         bounds |= dict(zip(trained.index, zip(low, high, strict=True), strict=True))

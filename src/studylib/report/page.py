@@ -1,7 +1,7 @@
 """Executed notebooks become one HTML page that needs nothing but itself.
 
 nbconvert renders the cells (`report/assets/cells.html.j2`); a few passes over the result then make one document of them:
-one h1, ids that are unique over the page, numbered figures, tables that can be sorted, formulas drawn. `page.html.j2` puts
+one h1, ids that are unique over the page, numbered figures, tables that can be sorted. `page.html.j2` puts
 style, script and contents around it. Nothing depends on the time, so the same notebooks give the same bytes.
 
 What a notebook may use, beside Markdown:
@@ -23,7 +23,6 @@ from __future__ import annotations
 import copy
 import re
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -32,9 +31,7 @@ from bs4 import BeautifulSoup, Tag
 from bs4.element import PreformattedString
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from markupsafe import Markup
-from matplotlib.font_manager import FontProperties
-from matplotlib.path import Path as Outline
-from matplotlib.textpath import TextPath
+from mistune import BlockParser, InlineParser
 from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
@@ -187,18 +184,7 @@ def _shown(*outputs: NotebookNode) -> NotebookNode:
     return nbformat.v4.new_code_cell(outputs=list(outputs))
 
 
-# Rendering: nbconvert with a template of ours, formulas drawn by matplotlib.
-
-
-class _Renderer(IPythonRenderer):
-    def inline_math(self, body: str) -> str:
-        return _formula(body, "math")
-
-    def block_math(self, body: str) -> str:
-        return _formula(body, "math display")
-
-    def latex_environment(self, name: str, body: str) -> str:
-        return _formula(body, "math display")
+# Rendering: nbconvert with a template of ours.
 
 
 class _CellExporter(HTMLExporter):
@@ -206,7 +192,9 @@ class _CellExporter(HTMLExporter):
 
     @pass_context
     def markdown2html(self, context, source):
-        return MarkdownWithMath(renderer=_Renderer(escape=False, exclude_anchor_links=True)).render(source)
+        # Its name notwithstanding, with plain parsers a dollar is a dollar: the notebooks have no formulas.
+        renderer = IPythonRenderer(escape=False, exclude_anchor_links=True)
+        return MarkdownWithMath(renderer, BlockParser(), InlineParser()).render(source)
 
 
 def _rendered(chapters: list[Chapter], summary: list[NotebookNode]) -> str:
@@ -218,28 +206,6 @@ def _rendered(chapters: list[Chapter], summary: list[NotebookNode]) -> str:
 
     sections = [f'<section class="chapter" data-chapter="{c.id}">\n{render(c.cells)}\n</section>' for c in chapters]
     return f'<div id="summary">{render(summary)}</div>\n' + "\n".join(sections)
-
-
-def _formula(source: str, css_class: str) -> str:
-    """A TeX formula as an inline SVG in the colour and size of the text, or its source where mathtext cannot draw it."""
-    size = 100
-    try:
-        outline = TextPath((0, 0), f"${source.strip()}$", size=size, prop=FontProperties(math_fontfamily="stix"))
-    except (ValueError, RuntimeError):
-        return f'<code class="{css_class}">{escape(source.strip())}</code>'
-    letters = {Outline.MOVETO: "M", Outline.LINETO: "L", Outline.CURVE3: "Q", Outline.CURVE4: "C"}
-    strokes = [
-        letters[code] + " ".join(f"{v:.1f}" for v in points) if code in letters else "Z"
-        for points, code in outline.iter_segments(simplify=False)
-    ]
-    box = outline.get_extents()
-    width, height = box.width + 4, box.height + 4
-    return (
-        f'<span class="{css_class}"><svg role="img" aria-label="{escape(source.strip())}" '
-        f'viewBox="{box.x0 - 2:.1f} {-box.y1 - 2:.1f} {width:.1f} {height:.1f}" '
-        f'style="width:{width / size:.3f}em;height:{height / size:.3f}em;vertical-align:{(box.y0 - 2) / size:.3f}em">'
-        f'<path transform="scale(1,-1)" d="{"".join(strokes)}"/></svg></span>'
-    )
 
 
 # Passes over the whole document, in the order of `write_report`.
@@ -404,7 +370,7 @@ def _mark_numbers(column: tuple[Tag, ...]) -> None:
     for cell in column:
         cell["class"] = "num"
     for (cell, _), match in zip(given, matches, strict=True):
-        number = re.sub(r"[,\u2009\u202f]", "", match["number"])
+        number = re.sub(r"[,\u2009\u202f]", "", match["number"])  # type: ignore[index]
         if number != cell.get_text().strip():
             cell["data-value"] = number
 
@@ -434,7 +400,7 @@ def _land_links(page: BeautifulSoup, chapters: list[Chapter]) -> None:
 
 def _contents(page: BeautifulSoup) -> list[dict]:
     """The h2 of the page with their h3."""
-    contents = []
+    contents: list[dict] = []
     for heading in page.select("section.chapter h2, section.chapter h3"):
         entry = {"id": heading["id"], "text": heading.get_text(), "parts": []}
         (contents if heading.name == "h2" else contents[-1]["parts"]).append(entry)
