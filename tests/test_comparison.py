@@ -11,13 +11,14 @@ from studylib import comparison as comparisons
 from studylib import kept as keeping
 from studylib.comparison import COLUMNS, KEYS, METRICS, Comparison, compare, excludes_visited, to_csv
 from studylib.data.sessions import Cases, Sessions
-from studylib.data.splits import Split, leave_one_out
+from studylib.data.splits import Split, leave_one_out, with_candidates
 from studylib.errors import StudyError
 from studylib.evaluation.ranking import Ranks, rank_cases
 from studylib.execution import WorkerDied
 from studylib.models import files
 from studylib.models.baselines import Markov, Popularity
 from studylib.models.gru4rec import GRU4Rec
+from studylib.params.models import Gru4Rec, SasRec
 from studylib.params.study import Execution, Ranking
 from studylib.tables.ranking import (
     best_of_groups,
@@ -394,3 +395,16 @@ def test_baselines_by_hand():
     assert (markov.above + 1).tolist() == [1, 2, 4, 2, 1, 5, 1, 4, 1, 5, 1, 2, 1]
     assert not popularity.tied.any() and not markov.tied.any()
     assert (Markov().fit(train).parameters, Popularity().fit(train).parameters) == (6, 5)
+
+
+def test_a_setting_that_came_later_changes_no_kept_key_while_it_has_its_default():
+    split = with_candidates(leave_one_out(Sessions.from_lists([[*"abc"], [*"bcda"], [*"dae"]])), 1, 0)
+
+    def name(model):
+        run = comparisons.Run("shop", model.label, 0)
+        return comparisons._name(run, split, model, Ranking(), Execution(), 0)
+
+    # As they were before there was `positive`.
+    assert name(Gru4Rec()) == name(Gru4Rec(positive="next")) == "shop-gru4rec-0-e3b3ca901e38"
+    assert name(SasRec()) == "shop-sasrec-0-c84bf80c26c3"
+    assert name(Gru4Rec(positive="current")) not in (name(Gru4Rec()), name(Gru4Rec(hidden=64)))

@@ -167,7 +167,7 @@ def _name(run: Run, split: Split, model: ModelParams, ranking: Ranking, executio
     determinants = {
         "split": split.checksum,
         "candidates": checksum(split.test.candidates),
-        "model": model.model_dump(exclude={"label", "tuned"}),
+        "model": model.determinants,
         "seed": run.seed,
         "shuffle": seed,
         "history": ranking.history,
