@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from studylib.evaluation.claims import COLUMNS, NOT_RUN
+from studylib.evaluation.claims import COLUMNS, NOT_RUN, WITHOUT_COLLAPSED
 from studylib.papers.shrimal_patil import REPORTED, beside_the_paper, ranking_claims
 from studylib.params.files import load_params
 from studylib.params.study import Ranking
@@ -33,7 +33,7 @@ NONE = make_differences()
 
 def by_claim(measured, differences=NONE, order=ORDER, ranking=None):
     rows = ranking_claims(measured, differences, order, ranking or make_ranking())
-    assert all(list(row) == COLUMNS for row in rows)
+    assert all(list(row) == [*COLUMNS, *WITHOUT_COLLAPSED] for row in rows)
     assert len({row["claim"] for row in rows}) == len(rows)
     return {row["claim"]: row for row in rows}
 
