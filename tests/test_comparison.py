@@ -9,28 +9,17 @@ import pytest
 
 from studylib import comparison as comparisons
 from studylib import kept as keeping
-from studylib.comparison import COLUMNS, KEYS, METRICS, Comparison, compare, excludes_visited, to_csv
+from studylib.comparison import COLUMNS, KEYS, METRICS, compare, excludes_visited, to_csv
 from studylib.data.sessions import Cases, Sessions
-from studylib.data.splits import Split, leave_one_out, with_candidates
+from studylib.data.splits import leave_one_out, with_candidates
 from studylib.errors import StudyError
-from studylib.evaluation.ranking import Ranks, rank_cases
+from studylib.evaluation.ranking import rank_cases
 from studylib.execution import WorkerDied
 from studylib.models import files
 from studylib.models.baselines import Markov, Popularity
 from studylib.models.gru4rec import GRU4Rec
 from studylib.params.models import Gru4Rec, SasRec
 from studylib.params.study import Execution, Ranking
-from studylib.tables.ranking import (
-    best_of_groups,
-    by_prefix_length,
-    by_target_frequency,
-    intervals,
-    order_sensitivity,
-    pairs,
-    popularity_bias,
-    reversed_pairs,
-    split_in_time,
-)
 
 GRU = {"model": "gru4rec", "label": "small", "embedding": 4, "hidden": 4, "negatives": 8, "max_epochs": 2}
 LOG = {"dataset": "synthetic", "synthetic": {"sessions": 150, "items": 40, "mean_length": 4, "max_session": 20}}
