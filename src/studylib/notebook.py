@@ -82,6 +82,8 @@ class Study:
     ) -> None:
         """Display a table with its caption; fractions with ``digits`` digits, what is missing as a dash.
 
+        Of a table without rows the caption alone is shown, with the word "none".
+
         Args:
             anchors: a column by whose words the rows can be linked to: ``anchors="claim"`` gives the row of "GRU is best"
                 the address ``#claim-gru-is-best``.
@@ -91,6 +93,9 @@ class Study:
         Example:
             >>> study.table(claims, "The claims.", anchors="claim", links={"figure"})  # doctest: +SKIP
         """
+
+        if frame.empty:
+            return self.say(f"{caption} *None.*")
 
         def text(value: object) -> str:
             if pd.isna(value):
@@ -118,8 +123,9 @@ class Study:
         )
 
     def say(self, text: str) -> None:
-        """Display Markdown: the answer in words, with computed values in them."""
-        display(Markdown(text))
+        """Display Markdown: the answer in words, with computed values in them. Nothing to say is not shown."""
+        if text:
+            display(Markdown(text))
 
 
 def count(number: int, noun: str) -> str:

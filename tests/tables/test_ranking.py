@@ -51,10 +51,9 @@ def test_what_is_judged(first):
 
 def test_the_best_possible_is_known_where_the_log_is_as_generated(first):
     possible = best_possible(first[0], Ranking(**SMALL), 0)
-    assert list(possible) == ["synthetic"]
-    assert first[0].table.query("protocol == 'full'")["ndcg@10"].max() < possible["synthetic"]["ndcg@10"] < 1
+    assert first[0].table.query("protocol == 'full'")["ndcg@10"].max() < possible["ndcg@10"]["synthetic"] < 1
     for changed in ({"exclude_visited": True}, {"history": 1}, {"datasets": [LOG | {"k_core": 2}]}):
-        assert best_possible(first[0], Ranking(**SMALL | changed), 0) == {}
+        assert not any(best_possible(first[0], Ranking(**SMALL | changed), 0).values())
 
 
 def test_a_column_a_metric_with_intervals_as_text(first):

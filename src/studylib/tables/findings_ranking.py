@@ -115,21 +115,6 @@ def best_models(measured: pd.DataFrame, differences: pd.DataFrame) -> list[BestM
 
 
 @dataclass(frozen=True)
-class ClearLeads:
-    """On how many data sets the best model is significantly better than every other."""
-
-    clear: int
-    datasets: int
-
-
-def clear_leads(best: list[BestModel]) -> list[ClearLeads]:
-    """One, or none where there is one model alone."""
-    contested = [model for model in best if model.others]
-    clear = sum(model.better_than == model.others for model in contested)
-    return [ClearLeads(clear, len(contested))] if contested else []
-
-
-@dataclass(frozen=True)
 class ShareOfPossible:
     """What share of the best possible value the best model of a generated log reaches."""
 
@@ -138,11 +123,9 @@ class ShareOfPossible:
     share: float
 
 
-def shares_of_possible(best: list[BestModel], possible: dict[str, dict[str, float]]) -> list[ShareOfPossible]:
-    """For the data sets whose best possible value is known (`studylib.tables.ranking.best_possible`)."""
-    return [
-        ShareOfPossible(b.dataset, b.model, b.mean / possible[b.dataset][METRIC]) for b in best if b.dataset in possible
-    ]
+def shares_of_possible(best: list[BestModel], possible: dict[str, float]) -> list[ShareOfPossible]:
+    """For the data sets whose best possible value is known (`studylib.tables.ranking.best_possible`, of `METRIC`)."""
+    return [ShareOfPossible(b.dataset, b.model, b.mean / possible[b.dataset]) for b in best if b.dataset in possible]
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 
+def fixed(value: float, digits: int) -> str:
+    """``0.123``; what rounds to zero has no sign."""
+    return f"{round(value, digits) + 0.0:.{digits}f}"  # adding zero takes the sign off a rounded -0.0
+
+
 def interval(mean: float, low: float, high: float, digits: int = 3) -> str:
     """A mean with its interval: ``0.123 [0.120, 0.126]``."""
-    return f"{_fixed(mean, digits)} [{_fixed(low, digits)}, {_fixed(high, digits)}]"
+    return f"{fixed(mean, digits)} [{fixed(low, digits)}, {fixed(high, digits)}]"
 
 
 def percent_interval(mean: float, low: float, high: float, digits: int = 1) -> str:
-    """Shares between 0 and 1 with their interval, as percentages: ``12.3 % [12.0 %, 12.6 %]``."""
-    return f"{_percent(mean, digits)} [{_percent(low, digits)}, {_percent(high, digits)}]"
+    """Shares between 0 and 1 with their interval, as percentages: ``12.3% [12.0%, 12.6%]``."""
+    return f"{fixed(100 * mean, digits)}% [{fixed(100 * low, digits)}%, {fixed(100 * high, digits)}%]"
 
 
 def p_value(p: float) -> str:
@@ -23,11 +28,3 @@ def count(number: int, noun: str) -> str:
     if number != 1:
         noun = noun[:-1] + "ies" if noun.endswith("y") and noun[-2:-1] not in "aeiou" else noun + "s"
     return f"{number:,} {noun}"
-
-
-def _percent(share: float, digits: int) -> str:
-    return f"{_fixed(100 * share, digits)} %"
-
-
-def _fixed(value: float, digits: int) -> str:
-    return f"{round(value, digits) + 0.0:.{digits}f}"  # adding zero takes the sign off a rounded -0.0

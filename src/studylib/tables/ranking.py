@@ -35,18 +35,19 @@ def judged_data(comparison: Comparison, ranking: Ranking) -> pd.DataFrame:
 
 
 def best_possible(comparison: Comparison, ranking: Ranking, seed: int) -> dict[str, dict[str, float]]:
-    """The expected metrics of the best possible lists, by data set and metric: of generated logs alone, where they are known.
+    """The expected metrics of the best possible lists, by metric and data set: of generated logs alone, where they are known.
 
     They are not known where the log is filtered after it was generated, where visited items are left out, or where a model sees
     less than the two events that the next one depends on.
     """
-    known = {}
+    known: dict[str, dict[str, float]] = {metric: {} for metric in METRICS}
     for dataset in ranking.datasets:
         split = comparison.splits[dataset.label]
         changed = dataset.k_core or dataset.collapse_repeats or excludes_visited(ranking, split) or ranking.history < 2
         if dataset.dataset == "synthetic" and not changed:
             chain = synthetic.generate(dataset.synthetic, seed).chain
-            known[dataset.label] = chain.ceiling(split.test.prefixes(ranking.history))
+            for metric, value in chain.ceiling(split.test.prefixes(ranking.history)).items():
+                known[metric][dataset.label] = value
     return known
 
 
