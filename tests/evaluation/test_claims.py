@@ -131,10 +131,11 @@ def test_rows_have_the_columns_of_the_table():
 def test_every_figure_of_a_claim_is_in_a_notebook():
     notebooks = [json.loads(path.read_text()) for path in (project_root() / "notebooks").glob("*.ipynb")]
     source = "".join(line for notebook in notebooks for cell in notebook["cells"] for line in cell["source"])
-    written = set(re.findall(r'^ +f?"([a-z0-9-]+|[a-z]+-\{[^"]*)",$', source, re.MULTILINE))
+    written = set(re.findall(r'"([a-z0-9-]+)"', source))
     by_factor = {f"grid-{factor}" for factor in ("activation", "epochs", "optimizer", "batch-size")}
     by_metric = {"ranking-hr", "ranking-ndcg"}
-    assert any(name.startswith("grid-{factor") for name in written)
-    assert any(name.startswith("ranking-{metric") for name in re.findall(r'f"(ranking-\{metric)', source))
-    named = {claim.figure for claim in GRID_CLAIMS} | {"training-times", "tables-3-and-4"} | by_metric
+    assert 'f"grid-{' in source and 'f"ranking-{metric' in source
+    named = (
+        {claim.figure for claim in GRID_CLAIMS} | {"training-times", "tables-3-and-4", "order-sensitivity"} | by_metric
+    )
     assert named <= written | by_factor | by_metric

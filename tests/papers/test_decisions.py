@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from studylib.papers.decisions import COLUMNS, MEASURES, NOT_MEASURED, Results, decisions, entries, here
+from studylib.papers.decisions import COLUMNS, MEASURES, NOT_MEASURED, decisions, entries, here
+from studylib.papers.results import Results
 from studylib.params.files import study_params
 from tests.papers.test_toledo_rezende import make_cells
 
@@ -25,7 +26,8 @@ def make_trained(accuracy, **levels):
 
 def make_results(cells, other=None, measured=MEASURED, ablation=ABLATION, **sections):
     other = cells.iloc[:0] if other is None else other
-    return Results(study_params(sections), cells, other, BASELINES, measured, ablation)
+    empty = pd.DataFrame()
+    return Results(study_params(sections), cells, other, BASELINES, {}, measured, empty, empty, ablation)
 
 
 def decided(*arguments, **named):
@@ -124,7 +126,7 @@ def test_what_the_ranking_measured():
     )
     assert found["Shrimal & Patil: mini-batches"] == NOT_MEASURED
     assert found["Shrimal & Patil: what the true item is ranked among"] == (
-        "the best model and its NDCG@10 on shop: gru4rec 0.400 → popularity 0.250"
+        "the best model and its NDCG@10, among 99 → in the whole catalogue, on shop: gru4rec 0.400 → popularity 0.250"
     )
     nothing = {name: row["the other choice"] for name, row in decided(cells).items()}
     for name in ("loss", "mini-batches", "what the true item is ranked among"):
@@ -143,7 +145,7 @@ def test_what_is_best_after_one_date_is_read_from_the_results():
         [(dataset, model, "full", "ndcg@10", mean) for dataset, model, mean in rows], columns=MEASURED.columns
     )
     for some, words in (
-        (measured, "the best model in the whole catalogue on grocery: markov → gru4rec"),
+        (measured, "the best model, last events → after one date, on grocery: markov → gru4rec"),
         (measured[measured["dataset"] == "grocery"], NOT_MEASURED),
     ):
         found = decided(make_trained(lambda cell: 0.2), measured=some, ranking={"datasets": ["grocery", later]})

@@ -1,7 +1,5 @@
 """The numbers of the sentences, on tables made by hand."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 
@@ -11,21 +9,17 @@ from studylib.data.splits import leave_one_out
 from studylib.params.study import Ranking
 from studylib.tables.findings_ranking import (
     AblationGain,
-    AtDefaults,
     BestByProtocol,
     BestModel,
     BestOfGroup,
     FirstCase,
     HitShares,
     LargestLoss,
-    NotNumbers,
     SeedSpread,
     ShareOfPossible,
-    SmallCatalogue,
     SplitInTime,
     Verdicts,
     ablation_gains,
-    at_defaults,
     best_by_protocol,
     best_models,
     best_of_groups,
@@ -33,12 +27,10 @@ from studylib.tables.findings_ranking import (
     first_case,
     hit_shares,
     largest_losses,
-    not_numbers,
     reversed_by_protocol,
     reversed_in_time,
     seed_spread,
     shares_of_possible,
-    small_catalogues,
     splits_in_time,
 )
 
@@ -92,18 +84,6 @@ def test_the_spread_of_the_seeds():
     assert seed_spread(table.drop_duplicates("model")) == []
 
 
-def test_models_at_their_defaults():
-    models = [{"model": "item-knn", "tuned": "none-such"}, "markov", {"model": "item-knn", "label": "set"}]
-    assert at_defaults(Ranking(models=models)) == [AtDefaults("synthetic", ["item-knn"])]
-    assert at_defaults(Ranking(models=["markov"])) == []
-
-
-def test_scores_that_are_not_numbers():
-    ranks = {("shop", "a", 0, "full"): 0, ("shop", "b", 0, "full"): 3, ("shop", "b", 1, "sampled-99"): 1}
-    comparison = Comparison(pd.DataFrame(), {k: SimpleNamespace(not_numbers=n) for k, n in ranks.items()}, {})
-    assert not_numbers(comparison) == [NotNumbers("shop", "b")]
-
-
 def test_the_best_under_both_protocols_and_opposite_pairs():
     of_shop = MEASURED[MEASURED["dataset"] == "shop"]
     assert best_by_protocol(of_shop) == [BestByProtocol("shop", "gru4rec", 0.5, 0.625, "markov", 0.75)]
@@ -145,7 +125,7 @@ def test_the_best_of_the_first_and_the_last_group():
         BestOfGroup("shop", "HR@10", "3+", "every model", 0.0, -0.25, 0.25),
     ]
     one_group = curves[(curves["prefix_length"] == "1") & (curves["model"] == "markov")]
-    assert [best.model for best in best_of_groups(one_group, "prefix_length")] == ["markov"]
+    assert [best.models for best in best_of_groups(one_group, "prefix_length")] == ["markov"]
     assert best_of_groups(curves.iloc[:0], "prefix_length") == []
 
 
@@ -161,14 +141,12 @@ def test_the_share_of_hits():
     assert hit_shares(bias) == [HitShares("shop", 0.125, 0.5, "a", 0.25, "b")]
 
 
-def test_the_first_case_and_small_catalogues():
+def test_the_first_case():
     split = leave_one_out(Sessions.from_lists([["a", "b", "c"], ["b", "a", "d"]]))
     comparison = Comparison(pd.DataFrame(), {}, {"synthetic": split}, {("synthetic", "markov"): "kept"})
     ranking = Ranking(models=["popularity", "markov"], history=1, exclude_visited=True)
     assert first_case(comparison, ranking) == FirstCase(["b"], "c", "markov", ["kept"], True)
     assert first_case(comparison, Ranking(models=["popularity"])).files == []
-    assert small_catalogues(comparison, ranking) == [SmallCatalogue("synthetic", 4)]
-    assert small_catalogues(comparison, Ranking(candidates=2)) == []
 
 
 def test_verdicts_and_how_many_differ_without_collapsed_cells():

@@ -1,5 +1,7 @@
 """The tables of the ranking, on a small generated log and on ranks made by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -39,14 +41,20 @@ def first(tmp_path_factory):
 
 def test_what_is_judged(first):
     split = first[0].splits["synthetic"]
-    for exclude, words in ((None, "stay"), (True, "left out")):
-        table = judged_data(first[0], Ranking(**SMALL, exclude_visited=exclude))
-        assert table.to_dict("records") == [
-            {
-                "dataset": "synthetic", "split": "leave-one-out", "training_sessions": len(split.train), "items": 40,
-                "test_cases": len(split.test), "visited_items": words,
-            }
-        ]  # fmt: skip
+    models = [*SMALL["models"], {"model": "item-knn", "tuned": "none-such"}]
+    broken = first[0].ranks["synthetic", "small", 0, "full"]
+    comparison = replace(
+        first[0], ranks=first[0].ranks | {("synthetic", "small", 0, "full"): replace(broken, not_numbers=3)}
+    )
+    table = judged_data(comparison, Ranking(**SMALL | {"models": models, "exclude_visited": True}))
+    assert table.to_dict("records") == [
+        {
+            "dataset": "synthetic", "split": "leave-one-out", "training_sessions": len(split.train), "items": 40,
+            "test_cases": len(split.test), "visited_items": "left out", "at_defaults": "item-knn", "not_numbers": "small",
+        }
+    ]  # fmt: skip
+    unremarkable = judged_data(first[0], Ranking(**SMALL)).iloc[0]
+    assert unremarkable["visited_items"] == "stay" and unremarkable[["at_defaults", "not_numbers"]].isna().all()
 
 
 def test_the_best_possible_is_known_where_the_log_is_as_generated(first):

@@ -7,7 +7,6 @@ the function that an entry names; where they do not hold it, the table says so.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.resources import files
 from itertools import pairwise
 from typing import Any
@@ -16,35 +15,14 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from studylib.papers.results import Results
 from studylib.papers.shrimal_patil import PROTOCOL
-from studylib.params.study import StudyParams
 from studylib.tables.grid import select_settings
 from studylib.tables.ranking import split_in_time
 
 NOT_MEASURED = "not measured"
 
 COLUMNS = ["decision", "the paper", "here", "the other choice"]
-
-
-@dataclass(frozen=True)
-class Results:
-    """What a study keeps that the other choices are measured with.
-
-    Attributes:
-        params: of the study.
-        cells: of `studylib.grid.read_grid`, without those that failed.
-        other_settings: cells with the other optimizer settings (`studylib.grid.other_settings`); no rows where there are none.
-        baselines: of `studylib.tables.grid.baseline_measures`.
-        measured: columns ``dataset, model, protocol, metric, mean`` (``intervals.csv``).
-        ablation: columns ``dataset, model, protocol, ndcg@10`` (``ablation.csv``); no rows where there is none.
-    """
-
-    params: StudyParams
-    cells: pd.DataFrame
-    other_settings: pd.DataFrame
-    baselines: pd.DataFrame
-    measured: pd.DataFrame
-    ablation: pd.DataFrame
 
 
 def decisions(results: Results) -> pd.DataFrame:
@@ -192,7 +170,7 @@ def batches_step(results: Results) -> str:
 def _step(results: Results, setting: str) -> str:
     """What the steps of the ablation that change a setting do to NDCG@10."""
     ablation = results.params.ranking.ablation
-    if ablation is None or results.ablation.empty:
+    if ablation is None or PROTOCOL not in set(results.ablation["protocol"]):
         return NOT_MEASURED
     sampled = results.ablation[results.ablation["protocol"] == PROTOCOL]
     means = sampled.groupby(["dataset", "model"])["ndcg@10"].mean()
@@ -214,7 +192,11 @@ def whole_catalogue(results: Results) -> str:
         if {PROTOCOL, "full"} <= set(means):
             sampled, full = (f"{means[p].idxmax()} {means[p].max():.3f}" for p in (PROTOCOL, "full"))
             changes.append(f"{dataset}: {sampled} → {full}")
-    return f"the best model and its NDCG@10 on {'; '.join(changes)}" if changes else NOT_MEASURED
+    return (
+        f"the best model and its NDCG@10, among 99 → in the whole catalogue, on {'; '.join(changes)}"
+        if changes
+        else NOT_MEASURED
+    )
 
 
 def one_split_in_time(results: Results) -> str:
@@ -225,7 +207,7 @@ def one_split_in_time(results: Results) -> str:
         for dataset, later in split_in_time(results.params.ranking).items()
         if {dataset, later} <= set(best)
     ]
-    return f"the best model in the whole catalogue on {'; '.join(changes)}" if changes else NOT_MEASURED
+    return f"the best model, last events → after one date, on {'; '.join(changes)}" if changes else NOT_MEASURED
 
 
 def history(results: Results) -> str:

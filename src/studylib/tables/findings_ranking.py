@@ -13,7 +13,6 @@ import pandas as pd
 
 from studylib.comparison import SHUFFLED, Comparison, excludes_visited
 from studylib.evaluation.claims import NOT_RUN
-from studylib.params.files import tuned
 from studylib.params.study import Ranking
 from studylib.tables.ranking import reversed_pairs, split_in_time
 
@@ -46,41 +45,6 @@ def seed_spread(table: pd.DataFrame) -> list[SeedSpread]:
     deviations = table[table["protocol"] == "full"].groupby(["dataset", "model"])[METRIC].std().dropna()
     largest = deviations.sort_values(ascending=False, kind="stable").head(1)
     return [SeedSpread(*labels, float(deviation)) for labels, deviation in largest.items()]
-
-
-@dataclass(frozen=True)
-class AtDefaults:
-    """The models that a data set has no selected settings for, though their entries ask for them."""
-
-    dataset: str
-    models: list[str]
-
-
-def at_defaults(ranking: Ranking) -> list[AtDefaults]:
-    """Those data sets that have such models."""
-    models = {
-        dataset.label: [
-            model.label
-            for model in ranking.models
-            if getattr(model, "tuned", None) and tuned(model, dataset.label) is model
-        ]
-        for dataset in ranking.datasets
-    }
-    return [AtDefaults(dataset, labels) for dataset, labels in models.items() if labels]
-
-
-@dataclass(frozen=True)
-class NotNumbers:
-    """A model some of whose scores on a data set are not numbers."""
-
-    dataset: str
-    model: str
-
-
-def not_numbers(comparison: Comparison) -> list[NotNumbers]:
-    """Each once, in alphabetical order."""
-    labels = {(dataset, model) for (dataset, model, *_), ranks in comparison.ranks.items() if ranks.not_numbers}
-    return [NotNumbers(*pair) for pair in sorted(labels)]
 
 
 @dataclass(frozen=True)
@@ -153,20 +117,6 @@ def best_by_protocol(measured: pd.DataFrame) -> list[BestByProtocol]:
         best, sampled_best = full.idxmax(), sampled.idxmax()
         found.append(BestByProtocol(dataset, best, full[best], sampled[best], sampled_best, sampled[sampled_best]))
     return found
-
-
-@dataclass(frozen=True)
-class SmallCatalogue:
-    """A data set with so few items that the negatives are most of its catalogue."""
-
-    dataset: str
-    items: int
-
-
-def small_catalogues(comparison: Comparison, ranking: Ranking) -> list[SmallCatalogue]:
-    """The data sets with fewer than two items for each negative."""
-    items = {dataset: split.train.n_items for dataset, split in comparison.splits.items()}
-    return [SmallCatalogue(dataset, n) for dataset, n in items.items() if n < 2 * ranking.candidates]
 
 
 @dataclass(frozen=True)
@@ -244,19 +194,19 @@ def largest_losses(order: pd.DataFrame) -> list[LargestLoss]:
 
 @dataclass(frozen=True)
 class BestOfGroup:
-    """The best model of a group of cases; ``every model`` where all have the same value."""
+    """The highest value in a group of cases, and the models that reach it; ``every model`` where all of several do."""
 
     dataset: str
     metric: str
     group: str
-    model: str
+    models: str
     mean: float
     low: float
     high: float
 
 
 def best_of_groups(curves: pd.DataFrame, column: str) -> list[BestOfGroup]:
-    """The best model of the first and the last group of each data set.
+    """The best of the first and the last group of each data set.
 
     Args:
         curves: of `studylib.tables.ranking.by_prefix_length` or `by_target_frequency`, of one metric.
@@ -267,10 +217,10 @@ def best_of_groups(curves: pd.DataFrame, column: str) -> list[BestOfGroup]:
         for group in dict.fromkeys(rows[column].iloc[[0, -1]]):
             of_group = rows[rows[column] == group]
             first = of_group.loc[of_group["mean"].idxmax()]
-            all_tie = len(of_group) > 1 and of_group["mean"].nunique() == 1
+            models = list(of_group.loc[of_group["mean"] == first["mean"], "model"])
+            names = "every model" if len(models) == len(of_group) > 1 else ", ".join(models)
             numbers = (first["mean"], first["low"], first["high"])
-            model = "every model" if all_tie else first["model"]
-            best.append(BestOfGroup(dataset, first["metric"].upper(), group, model, *numbers))
+            best.append(BestOfGroup(dataset, first["metric"].upper(), group, names, *numbers))
     return best
 
 

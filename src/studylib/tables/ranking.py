@@ -13,6 +13,7 @@ from studylib.comparison import METRICS, SHUFFLED, Comparison, excludes_visited
 from studylib.data import synthetic
 from studylib.data.splits import Split
 from studylib.evaluation.statistics import bootstrap_means, holm, interval, paired_differences
+from studylib.params.files import tuned
 from studylib.params.study import Ranking, RankingDataset
 from studylib.tables import formats
 
@@ -21,17 +22,27 @@ def judged_data(comparison: Comparison, ranking: Ranking) -> pd.DataFrame:
     """What the models learn from and are judged on.
 
     Returns:
-        Columns ``dataset, split, training_sessions, items, test_cases, visited_items``: the last says whether items that a
-        session contains already are left out of the lists of every model, or stay.
+        Columns ``dataset, split, training_sessions, items, test_cases, visited_items`` (whether items that a prefix contains are
+        left out of the lists of every model, or stay), ``at_defaults`` (the models whose entries ask for selected settings
+        that the data set does not have) and ``not_numbers`` (those some of whose scores are not numbers; these rank last).
     """
-    rows = [
-        (
-            dataset, split.kind, len(split.learnt), split.train.n_items, len(split.test),
-            "left out" if excludes_visited(ranking, split) else "stay",
+    rows = []
+    for dataset, split in comparison.splits.items():
+        at_defaults = [m.label for m in ranking.models if getattr(m, "tuned", None) and tuned(m, dataset) is m]
+        broken = [key[1] for key, ranks in comparison.ranks.items() if key[0] == dataset and ranks.not_numbers]
+        rows.append(
+            {
+                "dataset": dataset,
+                "split": split.kind,
+                "training_sessions": len(split.learnt),
+                "items": split.train.n_items,
+                "test_cases": len(split.test),
+                "visited_items": "left out" if excludes_visited(ranking, split) else "stay",
+                "at_defaults": ", ".join(at_defaults) or None,
+                "not_numbers": ", ".join(dict.fromkeys(broken)) or None,
+            }
         )
-        for dataset, split in comparison.splits.items()
-    ]  # fmt: skip
-    return pd.DataFrame(rows, columns=["dataset", "split", "training_sessions", "items", "test_cases", "visited_items"])
+    return pd.DataFrame(rows)
 
 
 def best_possible(comparison: Comparison, ranking: Ranking, seed: int) -> dict[str, dict[str, float]]:
@@ -116,6 +127,13 @@ def by_target_frequency(
 
 PREFIX_LENGTHS = [(1, 1), (2, 2), (3, 3), (4, 4), (5, 7), (8, 12), (13, 19), (20, 10**9)]
 TARGET_FREQUENCIES = [(0, 0), (1, 4), (5, 9), (10, 19), (20, 49), (50, 10**9)]
+
+
+GROUPINGS = {
+    "prefix_length": (by_prefix_length, "events before the target"),
+    "target_frequency": (by_target_frequency, "events of the target in training"),
+}
+"""By column: how cases are grouped, and what is counted."""
 
 
 def _by_group(
