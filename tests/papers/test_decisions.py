@@ -78,8 +78,8 @@ def test_ties_selection_baselines_and_averages_are_computed():
     cells.at[0, "tied"] = np.ones(200, int).tolist()  # a fifth of its cases are right by half
     found = {name: row["the other choice"] for name, row in decided(cells).items()}
     assert found["ties between outputs"] == (
-        f"counted as better than the true page: mean accuracy {(8 * 0.4 + 16 * 0.2) / 24:.4f} → "
-        f"{(8 * 0.4 + 15 * 0.2) / 24:.4f}; the true page is tied in {1 / 24:.1%} of the cases"
+        f"counted as better than the true item: mean accuracy {(8 * 0.4 + 16 * 0.2) / 24:.4f} → "
+        f"{(8 * 0.4 + 15 * 0.2) / 24:.4f}; the true item is tied in {1 / 24:.1%} of the cases"
     )
     assert found["what the best cell is selected on"] == "test accuracy of the best settings 20.0% → 40.0%"
     assert found["Toledo & Rezende: loss"].endswith("networks that are stuck: 1 of 24, with tanh: 0")

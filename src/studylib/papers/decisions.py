@@ -139,8 +139,8 @@ def conservative_ties(results: Results) -> str:
     strict = np.mean([np.mean((above == 0) & (tied == 0)) for above, tied in ranks])
     share_tied = np.mean([np.mean(tied > 0) for _, tied in ranks])
     return (
-        f"counted as better than the true page: mean accuracy {results.cells['accuracy'].mean():.4f} → {strict:.4f}; the true "
-        f"page is tied in {share_tied:.1%} of the cases"
+        f"counted as better than the true item: mean accuracy {results.cells['accuracy'].mean():.4f} → {strict:.4f}; the true "
+        f"item is tied in {share_tied:.1%} of the cases"
     )
 
 

@@ -29,7 +29,7 @@ class Results:
         cells: of `studylib.grid.read_grid`, without those that failed.
         other_settings: cells with the other optimizer settings (`studylib.grid.other_settings`); no rows where there are none.
         baselines: of `studylib.tables.grid.baseline_measures`.
-        targets: by the checksum of each split of the cells: the page that truly came next in each test case.
+        targets: by the checksum of each split of the cells: the item that truly came next in each test case.
         measured: ``intervals.csv``.
         differences: ``pairs.csv``.
         order: ``order_sensitivity.csv``.
@@ -68,11 +68,11 @@ def read_results(params: StudyParams, folder: Path, path: Callable[[str, str], P
         return pd.read_csv(path(f"{name}.csv", "03_ranking_evaluation"))
 
     splits = [split_log(sessions, params.data, seed) for seed in params.grid.seeds]
-    own_cells = cells(params.grid)
+    grid_cells = cells(params.grid)
     return Results(
         params,
-        cells=own_cells,
-        other_settings=cells(other_settings(params.grid)) if params.grid.compare_settings else own_cells.iloc[:0],
+        cells=grid_cells,
+        other_settings=cells(other_settings(params.grid)) if params.grid.compare_settings else grid_cells.iloc[:0],
         baselines=baseline_measures(baselines(sessions, params.data, params.grid)),
         targets={split.checksum: split.test.targets for split in splits},
         measured=table("intervals"),

@@ -5,7 +5,7 @@ each statement is computed anew from every draw, so that its interval says what 
 given. With one seed it says nothing of what other initial weights could have.
 
 Means over cells are also given without the networks that have collapsed: one that recommends one list to everyone says what the
-popularity of a page is worth and nothing about its settings.
+popularity of an item is worth and nothing about its settings.
 """
 
 from __future__ import annotations
@@ -228,7 +228,7 @@ def matters_more(factor: str) -> Statement:
 
 
 def _scenarios(cells: pd.DataFrame, mask: np.ndarray) -> pd.DataFrame:
-    """The positions of the cells that are alike but for the architecture: a row a scenario, a column an architecture.
+    """The positions of the cells that are equal but for the architecture: a row a scenario, a column an architecture.
 
     A scenario in which a network failed is left out.
     """
@@ -412,7 +412,7 @@ def grid_claims(cells: pd.DataFrame, targets: dict[str, np.ndarray], resamples: 
 
     Args:
         cells: of `studylib.grid.read_grid`.
-        targets: for each split of the cells (its checksum), the page that truly came next in each test case.
+        targets: for each split of the cells (its checksum), the item that truly came next in each test case.
     """
     cells = cells[cells["status"] != FAILED].reset_index(drop=True)
     if cells.empty:
@@ -520,7 +520,7 @@ def time_claims(times: pd.DataFrame, resamples: int = 2000) -> list[dict]:
                 observed[name] = np.expm1(logs[more].mean() - logs[less].mean())
                 draws[name] = np.expm1(resampled[more] - resampled[less])
         if observed:
-            test = "ratio of the seconds of an epoch, less 1; bootstrap over trainings alike in all else"
+            test = "ratio of the seconds of an epoch, less 1; bootstrap over trainings equal in all else"
             parts: list[Part] = simultaneous_intervals(observed, draws)
             rows.append(row(TOLEDO, claim.claim, claim.where, parts, n_trainings, test, claim.rule, "training-times"))
     return rows

@@ -110,13 +110,13 @@ def best_by_protocol(measured: pd.DataFrame) -> list[BestByProtocol]:
     Args:
         measured: of `studylib.tables.ranking.intervals`, without the shuffled prefixes.
     """
-    found = []
+    by_dataset = []
     for dataset, rows in measured[measured["metric"] == METRIC].groupby("dataset", sort=False):
         means = rows.pivot(index="model", columns="protocol", values="mean").loc[rows["model"].unique()]
         full, sampled = means["full"], means.drop(columns="full").iloc[:, 0]
         best, sampled_best = full.idxmax(), sampled.idxmax()
-        found.append(BestByProtocol(dataset, best, full[best], sampled[best], sampled_best, sampled[sampled_best]))
-    return found
+        by_dataset.append(BestByProtocol(dataset, best, full[best], sampled[best], sampled_best, sampled[sampled_best]))
+    return by_dataset
 
 
 @dataclass(frozen=True)
@@ -281,14 +281,14 @@ class FirstCase:
     """The first test case of a data set, to ask a model for recommendations.
 
     Attributes:
-        visits: the items of the prefix, as the source calls them.
+        prefix: its items, as the source calls them.
         target: the true next one.
         model: the label of the last model.
         files: its model file, or nothing where it is not kept.
         exclude_visited: whether the items of the prefix are left out.
     """
 
-    visits: list
+    prefix: list
     target: object
     model: str
     files: list[Path]
