@@ -52,7 +52,7 @@ def make_reported():
 def make_curves(datasets, models=("markov", "gru4rec")):
     groups = ("1", "2", "5-7", "20+")
     rows = [(d, m, metric, v) for d in datasets for m in models for metric in ("hr@10", "mrr") for v in groups]
-    frame = pd.DataFrame(rows, columns=["dataset", "model", "metric", "visits"])
+    frame = pd.DataFrame(rows, columns=["dataset", "model", "metric", "prefix_length"])
     mean = np.random.default_rng(0).uniform(0.1, 0.6, len(frame))
     return frame.assign(mean=mean, low=mean - 0.02, high=mean + 0.02)
 
@@ -119,9 +119,9 @@ DRAWINGS = {
         pd.DataFrame({"paper": ["a", "a", "b"], "verdict": ["holds", "undecided", "does not hold"]})
     ),
     "beside the paper": lambda: figures.beside_paper(make_reported()),
-    "worth of order": lambda: figures.order_sensitivity(make_order(["grocery", "ml-1m"]), "ndcg@10"),
-    "prefixes": lambda: figures.by_group(make_curves(["grocery", "ml-1m"]), "hr@10", "visits", "pages seen so far"),
-    "prefixes of one": lambda: figures.by_group(make_curves(["shop"], ["markov"]), "mrr", "visits", "seen"),
+    "order sensitivity": lambda: figures.order_sensitivity(make_order(["grocery", "ml-1m"]), "ndcg@10"),
+    "prefixes": lambda: figures.by_group(make_curves(["grocery", "ml-1m"]), "hr@10", "prefix_length", "items so far"),
+    "prefixes of one": lambda: figures.by_group(make_curves(["shop"], ["markov"]), "mrr", "prefix_length", "so far"),
 }
 
 

@@ -178,7 +178,7 @@ def _name(
     determinants = {
         "split": split.checksum,
         "candidates": checksum(split.test.candidates),
-        "model": model.model_dump(exclude={"label", "tuned"}),
+        "model": model.determinants,
         "seed": training.seed,
         "shuffle": seed,
         "history": ranking.history,

@@ -319,8 +319,8 @@ def ranking_dots(measured: pd.DataFrame, metric: str, ceilings: dict[str, float]
     palette = colours(models)
     for row, protocol in zip(panels, protocols, strict=True):
         for panel, dataset in zip(row, datasets, strict=True):
-            some = measured[(measured["dataset"] == dataset) & (measured["protocol"] == protocol)]
-            for _, r in some.iterrows():
+            in_panel = (measured["dataset"] == dataset) & (measured["protocol"] == protocol)
+            for _, r in measured[in_panel].iterrows():
                 y = models.index(r["model"])
                 panel.plot([r["low"], r["high"]], [y, y], color=palette[r["model"]], linewidth=2)
                 panel.plot(r["mean"], y, "o", color=palette[r["model"]], markersize=6)
@@ -411,13 +411,13 @@ def beside_paper(table: pd.DataFrame) -> Figure:
     size = (max(4.5, 3.1 * len(papers)), 3.2)
     figure, panels = plt.subplots(1, len(papers), figsize=size, layout="constrained", squeeze=False, sharey=True)
     for panel, paper in zip(panels[0], papers, strict=True):
-        some = table[table["reported on"] == paper]
-        here = [own for own in ours if own in set(zip(some["dataset"], some["model"], strict=True))]
+        rows = table[table["reported on"] == paper]
+        here = [pair for pair in ours if pair in set(zip(rows["dataset"], rows["model"], strict=True))]
         for x, metric in enumerate(metrics):
-            reported = some.loc[some["metric"] == metric, "reported"].iloc[0]
+            reported = rows.loc[rows["metric"] == metric, "reported"].iloc[0]
             panel.plot(x - 0.15, reported, "D", color=INK, markerfacecolor="none", markersize=6)
             for k, (dataset, model) in enumerate(here):
-                r = some[(some["metric"] == metric) & (some["dataset"] == dataset) & (some["model"] == model)].iloc[0]
+                r = rows[(rows["metric"] == metric) & (rows["dataset"] == dataset) & (rows["model"] == model)].iloc[0]
                 at = x + 0.1 + 0.15 * k
                 panel.plot([at, at], [r["low"], r["high"]], color=palette[model], linewidth=2)
                 panel.plot(at, r["mean"], "o", color=palette[model], markersize=5)
@@ -551,10 +551,10 @@ def by_group(curves: pd.DataFrame, metric: str, column: str, meaning: str) -> Fi
     figure, panels = plt.subplots(1, len(datasets), figsize=(width, 3.2), layout="constrained", squeeze=False)
     palette = colours(models)
     for panel, dataset in zip(panels[0], datasets, strict=True):
-        some = curves[curves["dataset"] == dataset]
-        labels = list(dict.fromkeys(some[column]))
+        rows = curves[curves["dataset"] == dataset]
+        labels = list(dict.fromkeys(rows[column]))
         for model in models:
-            line = some[some["model"] == model]
+            line = rows[rows["model"] == model]
             x = [labels.index(v) for v in line[column]]
             panel.plot(x, line["mean"], "o-", color=palette[model], markersize=4, linewidth=1.4, label=model)
             panel.fill_between(x, line["low"], line["high"], color=palette[model], alpha=0.15, linewidth=0)

@@ -214,6 +214,20 @@ def test_each_case_may_have_negatives_of_its_own():
     assert float(loss) == pytest.approx(np.mean(expected), rel=1e-9)
 
 
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_current_item_as_the_positive_is_the_input_as_the_target(loss):
+    batch = Batch(np.array([[0, 5, 1], [2, 4, 4]]), np.array([[5, 1, 3], [-1, 0, -1]]))
+    inputs_as_targets = Batch(batch.inputs, np.where(batch.targets < 0, -1, batch.inputs))
+    settings = {"negatives": 2, "negatives_of": "case", "loss": loss}
+    current, following = untrained(6, positive="current", **settings), untrained(6, **settings)
+    for model in (current, following):
+        draw_always(model, [[3, 0], [1, 4], [2, 5], [0, 3]])
+    loss, gradients, *_ = gradients_of(current, batch)
+    expected_loss, expected, *_ = gradients_of(following, inputs_as_targets)
+    assert float(loss) == float(expected_loss) != float(gradients_of(following, batch)[0])
+    assert all((gradients[name] == expected[name]).all() for name in expected)
+
+
 def test_elu_bends_the_scores_below_zero():
     settings = {"loss": "bpr-max", "negatives": 3, "regularisation": 0.5}
     model = untrained(6, score_activation="elu", **settings)

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from studylib.evaluation.claims import COLUMNS, NOT_RUN
-from studylib.papers.shrimal_patil import REPORTED, beside_the_paper, ranking_claims
+from studylib.evaluation.claims import COLUMNS, NOT_RUN, WITHOUT_COLLAPSED
+from studylib.papers.shrimal_patil import REPORTED, beside_the_paper, ranking_claims, shown_beside
 from studylib.params.files import load_params
 from studylib.params.study import Ranking
 from studylib.paths import project_root
@@ -33,7 +33,7 @@ NONE = make_differences()
 
 def by_claim(measured, differences=NONE, order=ORDER, ranking=None):
     rows = ranking_claims(measured, differences, order, ranking or make_ranking())
-    assert all(list(row) == COLUMNS for row in rows)
+    assert all(list(row) == [*COLUMNS, *WITHOUT_COLLAPSED] for row in rows)
     assert len({row["claim"] for row in rows}) == len(rows)
     return {row["claim"]: row for row in rows}
 
@@ -158,3 +158,15 @@ def test_what_shuffling_costs_says_whether_the_order_is_captured():
     rows = by_claim(make_measured({"gru4rec": 0.3}), order=order)
     found = {claim: row["verdict"] for claim, row in rows.items() if "temporal" in claim}
     assert found == {"GRU4Rec captures temporal patterns on Amazon Grocery": HOLDS}
+
+
+def test_the_printed_numbers_beside_the_measured_ones_as_a_reader_sees_them():
+    beside = beside_the_paper(make_measured({"gru4rec": 0.3}), make_ranking())
+    shown = shown_beside(beside)
+    assert shown.to_dict("records") == [
+        {
+            "reported on": "Amazon Grocery", "metric": "ndcg@10", "reported": "0.28", "measured": "0.300 [0.290, 0.310]",
+            "dataset": "grocery", "version": "the same", "model": "gru4rec",
+        }
+    ]  # fmt: skip
+    assert shown_beside(beside.iloc[:0]).empty

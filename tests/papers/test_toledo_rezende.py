@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from studylib.evaluation.claims import COLUMNS
+from studylib.evaluation.claims import COLUMNS, NO_CELLS, WITHOUT_COLLAPSED
 from studylib.papers.toledo_rezende import (
     GRID_CLAIMS,
     TIME_CLAIMS,
@@ -169,7 +169,7 @@ def test_verdicts_follow_the_interval():
         return architecture[cell["architecture"]] + more_epochs_are_worse
 
     rows = judged(make_cells(accuracy))
-    assert all(list(row) == COLUMNS for row in rows.values())
+    assert all(list(row) == [*COLUMNS, *WITHOUT_COLLAPSED] for row in rows.values())
     assert all(row["low"] <= row["measured"] <= row["high"] and row["n"] == 200 for row in rows.values())
     assert rows[MOST]["verdict"] == HOLDS and rows[MOST]["measured"] == 1.0
     assert rows[NEVER]["verdict"] == HOLDS and rows["LSTM is superior in specific cases"]["verdict"] == FAILS
@@ -297,6 +297,34 @@ def test_a_scenario_with_a_failed_network_is_left_out():
     cells.loc[(cells["architecture"] == "lstm") & (cells["epochs"] == 5), "status"] = "failed"
     assert judged(cells)[MOST]["measured"] == 1.0
     assert judged(cells, status="failed") == {}
+
+
+def test_claims_about_means_are_given_without_collapsed_cells_too():
+    def accuracy(cell):
+        return 0.1 if cell["optimizer"] == "sgd" else 0.4 if cell["architecture"] == "gru" else 0.6
+
+    cells = make_cells(accuracy)
+    nothing_collapsed = judged(cells)
+    for row in nothing_collapsed.values():
+        both = [(row[column], row[f"{column}_without_collapsed"]) for column in ("measured", "low", "high", "verdict")]
+        assert all(one == other for one, other in both) or row["verdict_without_collapsed"] is None
+    assert {claim for claim, row in nothing_collapsed.items() if row["verdict_without_collapsed"] is None} == {
+        claim.claim for claim in GRID_CLAIMS if claim.figure == "scenarios"
+    } & set(nothing_collapsed)
+
+    # GRU is the more accurate where the others have not collapsed.
+    collapsed = (cells["optimizer"] == "sgd") | (cells["architecture"] != "gru") & (cells["epochs"] == 5)
+    cells.loc[collapsed & (cells["architecture"] == "gru"), "status"] = "collapsed"
+    row = judged(cells)["accuracy is higher with GRU"]
+    assert row["verdict"] == FAILS and row["measured"] == pytest.approx(0.25 - 0.35)
+    assert row["verdict_without_collapsed"] == HOLDS and row["measured_without_collapsed"] == pytest.approx(0.4 - 0.35)
+    assert row["low_without_collapsed"] < 0.05 < row["high_without_collapsed"]
+
+    cells["status"] = np.where(cells["optimizer"] == "sgd", "collapsed", "ok")
+    row = judged(cells)["SGD is the worst optimizer"]
+    assert row["verdict"] == HOLDS and row["verdict_without_collapsed"] == NO_CELLS
+    assert np.isnan(row["measured_without_collapsed"])
+    assert {row["verdict_without_collapsed"] for row in judged(cells, status="collapsed").values()} == {None, NO_CELLS}
 
 
 def test_seeds_have_cases_of_their_own_unless_they_share_a_split():

@@ -1,7 +1,7 @@
 """How a claim of a paper becomes a row of ``claims.csv``: parts with intervals, and a rule that judges them.
 
-A claim has one part or several: that softmax is the best activation is that it is above each of the others. The intervals
-of all parts hold together with 95 %, so that a claim of many parts is no easier to refute by chance than one of a single part.
+A claim has one part or several: that softmax is the best activation is that it is above each of the others. The intervals of the
+parts are simultaneous ones (max-|t|), so that a claim of many parts is no easier to refute by chance than one of a single part.
 What is measured for each claim is in `studylib.papers.toledo_rezende` and `studylib.papers.shrimal_patil`.
 """
 
@@ -14,11 +14,17 @@ from typing import NamedTuple
 import numpy as np
 
 COLUMNS = ["paper", "claim", "where", "measured", "low", "high", "n", "test", "rule", "verdict", "figure"]
-"""The columns of ``claims.csv``; ``figure`` is a name as in `studylib.notebook.Study.show`, or empty."""
+"""The columns of ``claims.csv``; ``figure`` is a name as in `studylib.notebook.Study.show`, or empty. Then come those of
+`WITHOUT_COLLAPSED`."""
+
+WITHOUT_COLLAPSED = [f"{column}_without_collapsed" for column in ("measured", "low", "high", "verdict")]
+"""The same without the networks that recommend one list to everyone, for claims about means over cells; empty for others."""
 
 TOLEDO, SHRIMAL = "Toledo & Rezende 2020", "Shrimal & Patil 2024"
 NOT_RUN = "not run here"
 """The verdict on a claim about data that the study does not have; its ``test`` is the command that runs it."""
+NO_CELLS = "no cells left"
+"""The verdict without collapsed cells where no other cell has the levels that a claim is about."""
 
 
 class Part(NamedTuple):
@@ -38,17 +44,17 @@ class Rule:
         words: the rule as it stands beside the verdict.
         side: of an interval (low, high): 1 where it speaks for the claim, -1 where it speaks against it, else 0.
         favour: how much a measured value speaks for the claim; it orders the parts of one side.
-        every: whether the claim is about every part, so that one refutes it, or about some, so that one proves it.
+        of_all: whether the claim is about all parts, so that one refutes it, or about any, so that one proves it.
     """
 
     words: str
     side: Callable[[float, float], int]
     favour: Callable[[float], float]
-    every: bool = True
+    of_all: bool = True
 
     def judge(self, parts: list[Part]) -> tuple[str, Part]:
-        """The verdict, and the part that decides it: the least favourable one, or for a claim about some part the most."""
-        sign = 1 if self.every else -1
+        """The verdict, and the part that decides it: the least favourable one, or for a claim about any part the most."""
+        sign = 1 if self.of_all else -1
         decisive = min(parts, key=lambda p: (sign * self.side(p.low, p.high), sign * self.favour(p.measured)))
         verdict = {1: "holds", -1: "does not hold", 0: "undecided"}[self.side(decisive.low, decisive.high)]
         return verdict, decisive
@@ -68,7 +74,7 @@ def inside(lowest: float, highest: float) -> Rule:
 
 
 def outside(lowest: float, highest: float) -> Rule:
-    """Some part is not between the two."""
+    """At least one part is not between the two."""
     words = f"holds where one interval is wholly outside {lowest:.3g} and {highest:.3g}; does not hold where every one is within"
     middle = (lowest + highest) / 2
     return Rule(words, lambda low, high: -_within(low, high, lowest, highest), lambda value: abs(value - middle), False)
@@ -87,41 +93,64 @@ SOMEWHERE = Rule(
     "holds where one interval is above 0; does not hold where none reaches above 0",
     lambda low, high: 1 if low > 0 else -1 if high <= 0 else 0,
     lambda value: value,
-    every=False,
+    of_all=False,
 )
 
 
-def together(observed: dict[str, float], draws: dict[str, np.ndarray], level: float = 0.95) -> list[Part]:
-    """Intervals that hold together with the probability ``level``.
+def simultaneous_intervals(observed: dict[str, float], draws: dict[str, np.ndarray], level: float = 0.95) -> list[Part]:
+    """Simultaneous confidence intervals (max-|t|): with the probability ``level`` all of them cover.
 
     Each reaches as many standard errors to either side, which come from resampling, as the part that is furthest off stays
-    within in 95 % of the draws (the maximum of |t|: Romano & Wolf 2005). A part that no draw moves has no width.
+    within in 95 % of the draws (Romano & Wolf 2005). A part that no draw moves has an interval of no width.
 
     Args:
-        observed: the value of each part.
+        observed: the value of each part; there may be none.
         draws: float (resamples,) of each part, all of the same draws.
     """
+    if not observed:
+        return []
     values, resampled = np.array(list(observed.values())), np.column_stack(list(draws.values()))
     error = resampled.std(0)
     error[error < 1e-12] = 0.0  # sums in another order, not another value
     off = np.abs(resampled - values)[:, error > 0] / error[error > 0]
     reach = np.quantile(off.max(1), level) * error if off.size else error
     numbers = zip(observed, values, values - reach, values + reach, strict=True)
-    return [Part(name, *(round(float(number), 12) for number in some)) for name, *some in numbers]
+    return [Part(name, *(round(float(number), 12) for number in triple)) for name, *triple in numbers]
 
 
 def row(
-    paper: str, claim: str, where: str, parts: list[Part], n: int, test: str, rule: Rule, figure: str
+    paper: str,
+    claim: str,
+    where: str,
+    parts: list[Part],
+    n: int,
+    test: str,
+    rule: Rule,
+    figure: str,
+    parts_without_collapsed: list[Part] | None = None,
 ) -> dict[str, object]:
-    """A row of ``claims.csv``: the part that decides, and the verdict."""
+    """A row of ``claims.csv``: the part that decides, and the verdict.
+
+    Args:
+        parts_without_collapsed: the same parts without the collapsed cells; an empty list where no cell is left, None where the
+            claim is not about means over cells.
+    """
     verdict, part = rule.judge(parts)
     test += f"; {len(parts)} parts, the decisive one: {part.name}" if len(parts) > 1 else ""
     values = (paper, claim, where, part.measured, part.low, part.high, n, test, rule.words, verdict, figure)
-    return dict(zip(COLUMNS, values, strict=True))
+    return dict(zip(COLUMNS, values, strict=True)) | _without_collapsed(parts_without_collapsed, rule)
+
+
+def _without_collapsed(parts: list[Part] | None, rule: Rule) -> dict[str, object]:
+    values: tuple = (*[float("nan")] * 3, None if parts is None else NO_CELLS)
+    if parts:
+        verdict, part = rule.judge(parts)
+        values = (part.measured, part.low, part.high, verdict)
+    return dict(zip(WITHOUT_COLLAPSED, values, strict=True))
 
 
 def row_not_run(paper: str, claim: str, where: str, command: str) -> dict[str, object]:
     """The row of a claim about data that the study does not have."""
     nothing = float("nan")
     values = (paper, claim, where, nothing, nothing, nothing, 0, f"`{command}`", "", NOT_RUN, "")
-    return dict(zip(COLUMNS, values, strict=True))
+    return dict(zip(COLUMNS, values, strict=True)) | _without_collapsed(None, NEVER)

@@ -1,4 +1,4 @@
-"""Losses of the true next item against negatives, each a mean over the cases."""
+"""Losses of the positive item, mostly the true next one, against negatives, each a mean over the cases."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def bpr_max(positive: Tensor, negative: Tensor, same: Tensor, regularisation: fl
 
 
 def algorithm_1(positive: Tensor, negative: Tensor, same: Tensor) -> Tensor:
-    """Algorithm 1 of Shrimal & Patil 2024 as printed (lines 17 and 18), with the next item as the positive one.
+    """Algorithm 1 of Shrimal & Patil 2024 as printed (lines 17 and 18); which item is the positive one is a setting.
 
     Subtracting the sum of the scores inside of the softmax changes nothing, and the logarithm of BPR-max is missing.
     """

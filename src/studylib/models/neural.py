@@ -114,7 +114,7 @@ class NeuralRecommender(Recommender):
         inputs = torch.from_numpy(batch.inputs).to(self.device)
         targets = torch.from_numpy(batch.targets).to(self.device)
         is_case = targets >= 0
-        targets = targets[is_case]
+        targets = (targets if self.settings.positive == "next" else inputs)[is_case]
         negatives = self._negatives(targets)
         rows = None
         if negatives is not None:

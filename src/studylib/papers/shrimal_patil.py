@@ -12,10 +12,11 @@ import pandas as pd
 
 from studylib.evaluation.claims import SHRIMAL, Part, above, row, row_not_run
 from studylib.params.study import Ranking
+from studylib.tables.formats import interval
 
 PROTOCOL = "sampled-99"
 MARGIN = 0.01
-"""A difference of NDCG@10 that is of no interest, as in `studylib.comparison.pairs`."""
+"""A difference of NDCG@10 that is of no interest, as in `studylib.tables.ranking.pairs`."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ PUBLISHED_BEST = ("ContraRec", {"hr@5": 0.4251, "ndcg@5": 0.3285})
 that the paper uses; its GRU4Rec has 0.3659 and 0.2614 there."""
 
 TRADITIONAL = ("popularity", "markov", "item-knn", "session-knn", "bpr-mf")
-"""Models of this study without a neural network, for what the paper calls traditional methods."""
+"""The non-neural baselines, for what the paper calls traditional methods."""
 
 
 def beside_the_paper(measured: pd.DataFrame, ranking: Ranking) -> pd.DataFrame:
@@ -83,6 +84,14 @@ def beside_the_paper(measured: pd.DataFrame, ranking: Ranking) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
+def shown_beside(beside: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `beside_the_paper` as a reader sees them: the printed number, and the measured one with its interval."""
+    return beside.assign(
+        measured=[interval(*row) for row in beside[["mean", "low", "high"]].to_numpy()],
+        reported=[f"{value:.2f}" for value in beside["reported"]],
+    )[["reported on", "metric", "reported", "measured", "dataset", "version", "model"]]
+
+
 def ranking_claims(
     measured: pd.DataFrame, differences: pd.DataFrame, order: pd.DataFrame, ranking: Ranking
 ) -> list[dict]:
@@ -90,7 +99,7 @@ def ranking_claims(
 
     Args:
         measured: columns ``dataset, model, protocol, metric, mean, low, high, n`` (``intervals.csv``).
-        differences: of NDCG@10, columns ``dataset, protocol, more, less, difference, low, high`` (``pairs.csv``).
+        differences: of NDCG@10, columns ``dataset, protocol, higher, lower, difference, low, high`` (``pairs.csv``).
         order: what shuffled prefixes cost, columns ``dataset, model, lost, low, high`` (``order_sensitivity.csv``).
         ranking: which of the labels are which data sets, and which are a GRU4Rec.
     """
@@ -99,7 +108,7 @@ def ranking_claims(
         *_numbers(beside),
         *_against_models(measured, differences, ranking),
         *_against_published(beside),
-        *_worth_of_order(measured, order, ranking),
+        *_order_sensitivity(measured, order, ranking),
     ]
 
 
@@ -130,8 +139,8 @@ def _numbers(beside: pd.DataFrame) -> list[dict]:
     """Each printed number, reached where the whole interval is above what is rounded to it."""
     rows = []
     for reported_on, reported in REPORTED.items():
-        some = beside[beside["reported on"] == reported_on]
-        for _, r in some.iterrows():
+        here = beside[beside["reported on"] == reported_on]
+        for _, r in here.iterrows():
             table, figure = (3, "ranking-hr") if r["metric"].startswith("hr") else (4, "ranking-ndcg")
             claim = f"GRU4Rec reaches {r['metric'].upper()} {r['reported']:.2f} on {reported_on}"
             claim += "" if r["version"] == "the same" else f" (here {r['dataset']}, {r['version']})"
@@ -140,7 +149,7 @@ def _numbers(beside: pd.DataFrame) -> list[dict]:
             rule = above(round(r["reported"] - 0.005, 3))  # what is printed with two digits
             test = f"{r['metric'].upper()} among 99 negatives; bootstrap over test cases"
             rows.append(row(SHRIMAL, claim, f"Table {table}", [part], r["n"], test, rule, figure))
-        if "the same" not in set(some["version"]):
+        if "the same" not in set(here["version"]):
             numbers = ", ".join(f"{metric.upper()} {printed:.2f}" for metric, printed in reported.metrics.items())
             claim = f"GRU4Rec reaches {numbers} on {reported_on}"
             rows.append(row_not_run(SHRIMAL, claim, "Tables 3 and 4", reported.command))
@@ -151,12 +160,12 @@ _MATCHES = above(-MARGIN)
 
 
 def _against_models(measured: pd.DataFrame, differences: pd.DataFrame, ranking: Ranking) -> list[dict]:
-    """The study's GRU4Rec against the best of its other models, and the best of those without a network."""
-    own = next(iter(gru4rec_labels(ranking)), None)
+    """The study's GRU4Rec against the best of its other models, and the best of the non-neural baselines."""
+    gru4rec = next(iter(gru4rec_labels(ranking)), None)
     others = [model.label for model in ranking.models if model.model != "gru4rec"]
     rows = []
-    for dataset, on in _on(ranking).items() if own is not None else ():
-        some = measured[
+    for dataset, on in _on(ranking).items() if gru4rec is not None else ():
+        values = measured[
             (measured["dataset"] == dataset) & (measured["protocol"] == PROTOCOL) & (measured["metric"] == "ndcg@10")
         ].set_index("model")
         for claim, where, rule, rivals in (
@@ -165,25 +174,25 @@ def _against_models(measured: pd.DataFrame, differences: pd.DataFrame, ranking: 
             ("is a marked improvement over traditional methods", "abstract", above(),
              [model.label for model in ranking.models if model.model in TRADITIONAL]),
         ):  # fmt: skip
-            rivals = [rival for rival in rivals if rival in some.index]
-            if own not in some.index or not rivals:
+            rivals = [rival for rival in rivals if rival in values.index]
+            if gru4rec not in values.index or not rivals:
                 continue
-            best = some.loc[rivals, "mean"].idxmax()
-            part = _difference(differences, dataset, own, best)
+            best = values.loc[rivals, "mean"].idxmax()
+            part = _difference(differences, dataset, gru4rec, best)
             test = f"NDCG@10 less that of {best}, the best of the others ({len(rivals)}); bootstrap over test cases"
-            n = some.loc[own, "n"]
+            n = values.loc[gru4rec, "n"]
             rows.append(row(SHRIMAL, f"GRU4Rec {claim} on {on}", where, [part], n, test, rule, "ranking-ndcg"))
     return rows
 
 
-def _difference(differences: pd.DataFrame, dataset: str, own: str, other: str) -> Part:
-    """The difference of two models as `comparison.pairs` has it, whichever of them it puts first."""
-    some = differences[(differences["dataset"] == dataset) & (differences["protocol"] == PROTOCOL)]
-    forth = some[(some["higher"] == own) & (some["lower"] == other)]
+def _difference(differences: pd.DataFrame, dataset: str, model: str, other: str) -> Part:
+    """The difference of two models as `studylib.tables.ranking.pairs` has it, whichever of them it puts first."""
+    rows = differences[(differences["dataset"] == dataset) & (differences["protocol"] == PROTOCOL)]
+    forth = rows[(rows["higher"] == model) & (rows["lower"] == other)]
     if len(forth):
         r = forth.iloc[0]
         return Part("", r["difference"], r["low"], r["high"])
-    r = some[(some["higher"] == other) & (some["lower"] == own)].iloc[0]
+    r = rows[(rows["higher"] == other) & (rows["lower"] == model)].iloc[0]
     return Part("", -r["difference"], -r["high"], -r["low"])
 
 
@@ -195,18 +204,18 @@ def _against_published(beside: pd.DataFrame) -> list[dict]:
         [(metric, value, value - 0.005, value + 0.005, 0) for metric, value in printed.items()],
         columns=["metric", "mean", "low", "high", "n"],
     )
-    own = beside[(beside["reported on"] == "Amazon Grocery") & beside["metric"].isin(published)]
-    own = own[own["model"] == own["model"].iloc[0]] if len(own) else own
+    measured = beside[(beside["reported on"] == "Amazon Grocery") & beside["metric"].isin(published)]
+    measured = measured[measured["model"] == measured["model"].iloc[0]] if len(measured) else measured
     rows = []
-    for source, some, test in (
+    for source, numbers, test in (
         ("its printed numbers", rounded, "the interval is what rounds to them"),
-        ("this study's GRU4Rec", own, "bootstrap over test cases"),
+        ("this study's GRU4Rec", measured, "bootstrap over test cases"),
     ):
-        if some.empty:
+        if numbers.empty:
             continue
         parts = [
             Part(r["metric"].upper(), *(r[value] - published[r["metric"]] for value in ("mean", "low", "high")))
-            for _, r in some.iterrows()
+            for _, r in numbers.iterrows()
         ]
         for claim, where, rule in (
             ("matches the best model", "abstract", _MATCHES),
@@ -215,15 +224,15 @@ def _against_published(beside: pd.DataFrame) -> list[dict]:
             claim = f"GRU4Rec {claim} in ReChorus's own table for Amazon Grocery: {source}"
             less = f"HR@5 and NDCG@5 less those of {name} there; {test}"
             figure = "tables-3-and-4" if len(beside) else ""
-            rows.append(row(SHRIMAL, claim, where, parts, some["n"].iloc[0], less, rule, figure))
+            rows.append(row(SHRIMAL, claim, where, parts, numbers["n"].iloc[0], less, rule, figure))
     return rows
 
 
-def _worth_of_order(measured: pd.DataFrame, order: pd.DataFrame, ranking: Ranking) -> list[dict]:
-    """Whether GRU4Rec makes anything of the order of the visits: what it loses when they are shuffled."""
-    own = next(iter(gru4rec_labels(ranking)), None)
+def _order_sensitivity(measured: pd.DataFrame, order: pd.DataFrame, ranking: Ranking) -> list[dict]:
+    """Whether GRU4Rec makes anything of the order of the events: what it loses when they are shuffled."""
+    gru4rec = next(iter(gru4rec_labels(ranking)), None)
     rows = []
-    for _, r in order[order["model"] == own].iterrows():
+    for _, r in order[order["model"] == gru4rec].iterrows():
         if r["dataset"] not in _on(ranking):
             continue
         n = measured.loc[measured["dataset"] == r["dataset"], "n"].iloc[0]

@@ -3,6 +3,9 @@
 They are statements about means over cells. The test cases are drawn again, with the same draw for all cells of a split, and
 each statement is computed anew from every draw, so that its interval says what other users of the same site could have
 given. With one seed it says nothing of what other initial weights could have.
+
+Means over cells are also given without the networks that have collapsed: one that recommends one list to everyone says what the
+popularity of an item is worth and nothing about its settings.
 """
 
 from __future__ import annotations
@@ -14,10 +17,22 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from studylib.evaluation.claims import NEVER, SOMEWHERE, TOLEDO, Part, Rule, above, inside, outside, row, together
+from studylib.evaluation.claims import (
+    NEVER,
+    SOMEWHERE,
+    TOLEDO,
+    Part,
+    Rule,
+    above,
+    inside,
+    outside,
+    row,
+    simultaneous_intervals,
+)
 from studylib.evaluation.classification import case_shares
 from studylib.evaluation.statistics import bootstrap_means
 from studylib.grid import KEYS
+from studylib.kept import FAILED
 from studylib.tables.grid import FACTORS, MARGIN, case_hits
 
 Parts = dict[str, Callable[[np.ndarray], np.ndarray]]
@@ -38,7 +53,12 @@ HARDLY = inside(-RELATIVE_MARGIN, RELATIVE_MARGIN)
 
 @dataclass(frozen=True)
 class GridClaim:
-    """A statement about the grid, where it stands, and the rule that judges it."""
+    """A statement about the grid, where it stands, and the rule that judges it.
+
+    Attributes:
+        of_means: whether it is about means over cells, which are given without collapsed cells as well, or compares cells
+            one by one.
+    """
 
     claim: str
     where: str
@@ -47,6 +67,7 @@ class GridClaim:
     test: str
     rule: Rule = ABOVE
     measures: tuple[str, ...] = ("accuracy",)
+    of_means: bool = True
 
 
 def _at(cells: pd.DataFrame, levels: dict) -> np.ndarray:
@@ -55,7 +76,7 @@ def _at(cells: pd.DataFrame, levels: dict) -> np.ndarray:
 
 
 def _contrast(more: np.ndarray, less: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """The mean over some cells less that over others."""
+    """The mean over the cells ``more`` less that over the cells ``less``."""
     weights = more / more.sum() - less / less.sum()
     return lambda means: means @ weights
 
@@ -83,30 +104,30 @@ def each(factor: str, statement: Statement) -> Statement:
     return parts
 
 
-def ahead(own: dict) -> Statement:
-    """The mean over the cells with the levels ``own`` less that of each other combination of the same factors."""
+def ahead(levels: dict) -> Statement:
+    """The mean over the cells with these levels less that of each other combination of the same factors."""
 
     def parts(cells: pd.DataFrame, mask: np.ndarray) -> Parts:
-        combinations = cells.loc[mask, list(own)].drop_duplicates().to_dict("records")
-        if own not in combinations:
+        combinations = cells.loc[mask, list(levels)].drop_duplicates().to_dict("records")
+        if levels not in combinations:
             return {}
-        here = mask & _at(cells, own)
+        here = mask & _at(cells, levels)
         return {
             f"less {', '.join(map(str, other.values()))}": _contrast(here, mask & _at(cells, other))
             for other in combinations
-            if other != own
+            if other != levels
         }
 
     return parts
 
 
-def behind(own: dict) -> Statement:
-    """The mean of each other combination less that over the cells with the levels ``own``."""
+def behind(levels: dict) -> Statement:
+    """The mean of each other combination less that over the cells with these levels."""
 
     def parts(cells: pd.DataFrame, mask: np.ndarray) -> Parts:
         return {
             name.removeprefix("less "): lambda means, part=part: -part(means)
-            for name, part in ahead(own)(cells, mask).items()
+            for name, part in ahead(levels)(cells, mask).items()
         }
 
     return parts
@@ -150,8 +171,10 @@ def relative(statement: Statement) -> Statement:
     """The statement in units of the mean over all cells."""
 
     def parts(cells: pd.DataFrame, mask: np.ndarray) -> Parts:
-        found = statement(cells, mask)
-        return {name: lambda means, part=part: part(means) / means[:, mask].mean(1) for name, part in found.items()}
+        return {
+            name: lambda means, part=part: part(means) / means[:, mask].mean(1)
+            for name, part in statement(cells, mask).items()
+        }
 
     return parts
 
@@ -167,13 +190,16 @@ def whatever_else(factor: str, statement: Statement) -> Statement:
 
 
 def same_response(factor: str, of: str = "architecture") -> Statement:
-    """How the change with one factor differs between each two levels of another."""
+    """How the change with one factor differs between each two levels of another, from the same level to the same."""
 
     def parts(cells: pd.DataFrame, mask: np.ndarray) -> Parts:
-        changes = each(of, change(factor))(cells, mask)
+        changes = {tuple(name.split(": ")): part for name, part in each(of, change(factor))(cells, mask).items()}
         return {
-            f"{one.split(':')[0]} against {other}": lambda means, a=changes[one], b=changes[other]: a(means) - b(means)
-            for one, other in itertools.combinations(changes, 2)
+            f"{one} against {other}: {levels}": lambda means, a=changes[one, levels], b=changes[other, same]: (
+                a(means) - b(means)
+            )
+            for (one, levels), (other, same) in itertools.combinations(changes, 2)
+            if levels == same
         }
 
     return parts
@@ -187,20 +213,22 @@ def matters_more(factor: str) -> Statement:
 
     def parts(cells: pd.DataFrame, mask: np.ndarray) -> Parts:
         levels = {f: [mask & _at(cells, {f: level}) for level in cells.loc[mask, f].unique()] for f in FACTORS}
-        varying = {f: some for f, some in levels.items() if len(some) > 1}
-        own = varying.pop(factor, None)
-        if own is None:
+        varying = {f: masks for f, masks in levels.items() if len(masks) > 1}
+        of_factor = varying.pop(factor, None)
+        if of_factor is None:
             return {}
         return {
-            f"less {other.replace('_', ' ')}": lambda means, some=some: spread(means, own) - spread(means, some)
-            for other, some in varying.items()
+            f"less {other.replace('_', ' ')}": lambda means, masks=masks: (
+                spread(means, of_factor) - spread(means, masks)
+            )
+            for other, masks in varying.items()
         }
 
     return parts
 
 
 def _scenarios(cells: pd.DataFrame, mask: np.ndarray) -> pd.DataFrame:
-    """The positions of the cells that are alike but for the architecture: a row a scenario, a column an architecture.
+    """The positions of the cells that are equal but for the architecture: a row a scenario, a column an architecture.
 
     A scenario in which a network failed is left out.
     """
@@ -216,8 +244,8 @@ def _in_words(scenario: tuple) -> str:
 
 def _share_won(scenarios: pd.DataFrame, architecture: str) -> Callable[[np.ndarray], np.ndarray]:
     """The share of the scenarios in which an architecture has the highest value, alone."""
-    own, others = scenarios[architecture].to_numpy(), scenarios.drop(columns=architecture).to_numpy()
-    return lambda means: (means[:, own] > means[:, others].max(2)).mean(1)
+    position, others = scenarios[architecture].to_numpy(), scenarios.drop(columns=architecture).to_numpy()
+    return lambda means: (means[:, position] > means[:, others].max(2)).mean(1)
 
 
 def shares_won(cells: pd.DataFrame, measures: tuple[str, ...] = _ALL_FOUR) -> pd.DataFrame:
@@ -255,8 +283,8 @@ def wins_more(architecture: str, sign: int = 1) -> Statement:
         if architecture not in scenarios or scenarios.empty:
             return {}
         won = {name: _share_won(scenarios, name) for name in scenarios}
-        own = won.pop(architecture)
-        return {name: lambda means, other=other: sign * (own(means) - other(means)) for name, other in won.items()}
+        share = won.pop(architecture)
+        return {name: lambda means, other=other: sign * (share(means) - other(means)) for name, other in won.items()}
 
     return parts
 
@@ -268,10 +296,10 @@ def leads(architecture: str) -> Statement:
         scenarios = _scenarios(cells, mask)
         if architecture not in scenarios or scenarios.shape[1] < 2:
             return {}
-        own, others = scenarios[architecture], scenarios.drop(columns=architecture)
+        positions, others = scenarios[architecture], scenarios.drop(columns=architecture)
         return {
             _in_words(scenario): lambda means, one=one, rest=rest: means[:, one] - means[:, rest].max(1)
-            for scenario, one, rest in zip(scenarios.index, own, others.to_numpy(), strict=True)
+            for scenario, one, rest in zip(scenarios.index, positions, others.to_numpy(), strict=True)
         }
 
     return parts
@@ -282,18 +310,22 @@ _LSTM_RMSPROP = {"architecture": "lstm", "optimizer": "rmsprop"}
 
 GRID_CLAIMS = [
     GridClaim("GRU is the best architecture in most scenarios", "section 4", "scenarios",
-              wins("gru"), "share of the scenarios in which it alone has the highest accuracy", above(0.5)),
+              wins("gru"), "share of the scenarios in which it alone has the highest accuracy", above(0.5), of_means=False),
     GridClaim("GRU does well in more scenarios than the others", "section 3, Figure 2", "scenarios",
-              wins_more("gru"), "share of the scenarios with the highest accuracy, less that of each other"),
+              wins_more("gru"), "share of the scenarios with the highest accuracy, less that of each other",
+              of_means=False),
     GridClaim("GRU has the highest accuracy and F1 more often than the others", "section 3", "scenarios",
               wins_more("gru"), "share of the scenarios with the highest value, less that of each other",
-              measures=("accuracy", "f1")),
+              measures=("accuracy", "f1"), of_means=False),
     GridClaim("the hybrid does well in fewer scenarios than the others", "section 3, Figure 2", "scenarios",
-              wins_more("hybrid", -1), "share of the scenarios with the highest accuracy of each other, less its own"),
+              wins_more("hybrid", -1), "share of the scenarios with the highest accuracy of each other, less its own",
+              of_means=False),
     GridClaim("the hybrid is superior in no case", "section 3", "scenarios",
-              leads("hybrid"), "in each scenario, its accuracy less that of the best other", NEVER),
+              leads("hybrid"), "in each scenario, its accuracy less that of the best other", NEVER,
+              of_means=False),
     GridClaim("LSTM is superior in specific cases", "section 3", "scenarios",
-              leads("lstm"), "in each scenario, its accuracy less that of the best other", SOMEWHERE),
+              leads("lstm"), "in each scenario, its accuracy less that of the best other", SOMEWHERE,
+              of_means=False),
     GridClaim("accuracy is higher with GRU", "section 4, Figure 2", "grid-overall",
               ahead({"architecture": "gru"}), "mean accuracy less that of each other architecture"),
     GridClaim("precision is higher with GRU", "section 4, Figure 2", "grid-overall",
@@ -376,43 +408,64 @@ GRID_CLAIMS = [
 def grid_claims(cells: pd.DataFrame, targets: dict[str, np.ndarray], resamples: int = 2000) -> list[dict]:
     """Rows of ``claims.csv`` for those claims of Toledo & Rezende that the cells can speak of, but for those about time.
 
+    Claims about means over cells are judged on all cells, and on those that have not collapsed.
+
     Args:
-        cells: of `studylib.grid.run_grid`.
-        targets: for each split of the cells (its checksum), the page that truly came next in each test case.
+        cells: of `studylib.grid.read_grid`.
+        targets: for each split of the cells (its checksum), the item that truly came next in each test case.
     """
-    cells = cells[cells["status"] != "failed"].reset_index(drop=True)
+    cells = cells[cells["status"] != FAILED].reset_index(drop=True)
     if cells.empty:
         return []
-    measures = {measure for claim in GRID_CLAIMS for measure in claim.measures}
-    observed = {measure: np.empty((1, len(cells))) for measure in measures}
+    measures = sorted({measure for claim in GRID_CLAIMS for measure in claim.measures})
+    means, draws = _means_and_draws(cells, targets, measures, resamples)
+    n_cases = sum(len(targets[split]) for split in cells["split"].unique())
+    all_cells, not_collapsed = np.ones(len(cells), bool), (cells["status"] != "collapsed").to_numpy()
+
+    def judge(claim: GridClaim, mask: np.ndarray) -> list[Part]:
+        parts = _named_parts(claim, cells, mask)
+        return simultaneous_intervals(
+            {name: part(means[measure])[0] for name, (measure, part) in parts.items()},
+            {name: part(draws[measure]) for name, (measure, part) in parts.items()},
+        )
+
+    return [
+        row(
+            TOLEDO, claim.claim, claim.where, judge(claim, all_cells), n_cases,
+            f"{claim.test}; bootstrap over test cases", claim.rule, claim.figure,
+            judge(claim, not_collapsed) if claim.of_means else None,
+        )
+        for claim in GRID_CLAIMS
+        if _named_parts(claim, cells, all_cells)
+    ]  # fmt: skip
+
+
+def _means_and_draws(
+    cells: pd.DataFrame, targets: dict[str, np.ndarray], measures: list[str], resamples: int
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """By measure: float (1, n_cells), that of each cell, and (resamples, n_cells), from draws that the cells of a split share."""
+    means = {measure: np.empty((1, len(cells))) for measure in measures}
     draws = {measure: np.empty((resamples, len(cells))) for measure in measures}
-    for number, (split, own) in enumerate(cells.groupby("split", sort=False)):
-        some = [
-            {"accuracy": case_hits(c), **case_shares(targets[split], np.asarray(c["top"]))} for _, c in own.iterrows()
+    for number, (split, of_split) in enumerate(cells.groupby("split", sort=False)):
+        by_case = [
+            {"accuracy": case_hits(cell), **case_shares(targets[split], np.asarray(cell["top"]))}
+            for _, cell in of_split.iterrows()
         ]
         for measure in measures:
-            values = np.column_stack([cell[measure] for cell in some])
-            observed[measure][:, own.index] = values.mean(0)
-            draws[measure][:, own.index] = bootstrap_means(values, resamples, number)
-    n_cases = sum(len(targets[split]) for split in cells["split"].unique())
-    everything = np.ones(len(cells), bool)
-    rows = []
-    for claim in GRID_CLAIMS:
-        statement = claim.statement(cells, everything)
-        named = {
-            (f"{measure}: {name}" if len(claim.measures) > 1 else name): (measure, part)
-            for measure in claim.measures
-            for name, part in statement.items()
-        }
-        if not named:
-            continue
-        parts = together(
-            {name: part(observed[measure])[0] for name, (measure, part) in named.items()},
-            {name: part(draws[measure]) for name, (measure, part) in named.items()},
-        )
-        test = f"{claim.test}; bootstrap over test cases"
-        rows.append(row(TOLEDO, claim.claim, claim.where, parts, n_cases, test, claim.rule, claim.figure))
-    return rows
+            values = np.column_stack([cell[measure] for cell in by_case])
+            means[measure][:, of_split.index] = values.mean(0)
+            draws[measure][:, of_split.index] = bootstrap_means(values, resamples, number)
+    return means, draws
+
+
+def _named_parts(claim: GridClaim, cells: pd.DataFrame, mask: np.ndarray) -> dict[str, tuple[str, Callable]]:
+    """The parts of a claim for each of its measures, by their names."""
+    statement = claim.statement(cells, mask) if mask.any() else {}
+    return {
+        (f"{measure}: {name}" if len(claim.measures) > 1 else name): (measure, part)
+        for measure in claim.measures
+        for name, part in statement.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -467,7 +520,7 @@ def time_claims(times: pd.DataFrame, resamples: int = 2000) -> list[dict]:
                 observed[name] = np.expm1(logs[more].mean() - logs[less].mean())
                 draws[name] = np.expm1(resampled[more] - resampled[less])
         if observed:
-            test = "ratio of the seconds of an epoch, less 1; bootstrap over trainings alike in all else"
-            parts: list[Part] = together(observed, draws)
+            test = "ratio of the seconds of an epoch, less 1; bootstrap over trainings equal in all else"
+            parts: list[Part] = simultaneous_intervals(observed, draws)
             rows.append(row(TOLEDO, claim.claim, claim.where, parts, n_trainings, test, claim.rule, "training-times"))
     return rows

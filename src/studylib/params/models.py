@@ -28,10 +28,19 @@ class ModelParams(Section):
     label: str
     """How tables and figures call the model; its name where there is no label."""
 
+    added: ClassVar[frozenset[str]] = frozenset()
+    """Settings that came after results were kept: at its default such a setting is no determinant, so that these stay valid."""
+
     @property
     def settings(self) -> dict[str, Any]:
         """The keyword arguments of the model's class."""
         return self.model_dump(exclude={"model", "label", "tuned"})
+
+    @property
+    def determinants(self) -> dict[str, Any]:
+        """The settings that determine the model's numbers, by which its results are kept."""
+        at_default = {name for name in self.added if getattr(self, name) == type(self).model_fields[name].default}
+        return self.model_dump(exclude={"label", "tuned"} | at_default)
 
 
 class Tunable(ModelParams):
@@ -104,6 +113,8 @@ class Bpr(Tunable):
 class Trained(Tunable):
     """What the neural models share: one training loop, so that only their networks differ."""
 
+    added: ClassVar[frozenset[str]] = frozenset({"positive"})
+
     embedding: int = Field(64, ge=1)
     dropout_items: float = Field(0.2, ge=0, lt=1)
     """Of whole events, so that the network does not depend on any single one."""
@@ -111,6 +122,9 @@ class Trained(Tunable):
     dropout_hidden: float = Field(0.4, ge=0, lt=1)
 
     loss: Literal["cross-entropy", "bpr-max", "bpr", "algorithm-1"] = "cross-entropy"
+    positive: Literal["next", "current"] = "next"
+    """The item whose score a loss raises: the next one, or the one that the network has just seen (Shrimal & Patil 2024,
+    Algorithm 1, line 11)."""
     score_activation: Literal["linear", "elu"] = "linear"
     """`bpr-max` only: of the scores in training; it does not change their order."""
     regularisation: float = Field(1.0, ge=0)

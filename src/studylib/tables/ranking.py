@@ -1,4 +1,4 @@
-"""What the ranking evaluation says, from the ranks of its test cases: intervals, pairs of models, groups of cases."""
+"""Tables of the ranking evaluation, from the ranks of its test cases: intervals, pairs of models, groups of cases."""
 
 from __future__ import annotations
 
@@ -9,16 +9,63 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from studylib.comparison import METRICS, SHUFFLED, Comparison
+from studylib.comparison import METRICS, SHUFFLED, Comparison, excludes_visited
+from studylib.data import synthetic
 from studylib.data.splits import Split
 from studylib.evaluation.statistics import bootstrap_means, holm, interval, paired_differences
+from studylib.params.files import tuned
 from studylib.params.study import Ranking, RankingDataset
+from studylib.tables import formats
+
+
+def judged_data(comparison: Comparison, ranking: Ranking) -> pd.DataFrame:
+    """What the models learn from and are judged on.
+
+    Returns:
+        Columns ``dataset, split, training_sessions, items, test_cases, visited_items`` (whether items that a prefix contains are
+        left out of the lists of every model, or stay), ``at_defaults`` (the models whose entries ask for selected settings
+        that the data set does not have) and ``not_numbers`` (those some of whose scores are not numbers; these rank last).
+    """
+    rows = []
+    for dataset, split in comparison.splits.items():
+        at_defaults = [m.label for m in ranking.models if getattr(m, "tuned", None) and tuned(m, dataset) is m]
+        broken = [key[1] for key, ranks in comparison.ranks.items() if key[0] == dataset and ranks.not_numbers]
+        rows.append(
+            {
+                "dataset": dataset,
+                "split": split.kind,
+                "training_sessions": len(split.learnt),
+                "items": split.train.n_items,
+                "test_cases": len(split.test),
+                "visited_items": "left out" if excludes_visited(ranking, split) else "stay",
+                "at_defaults": ", ".join(at_defaults) or None,
+                "not_numbers": ", ".join(dict.fromkeys(broken)) or None,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def best_possible(comparison: Comparison, ranking: Ranking, seed: int) -> dict[str, dict[str, float]]:
+    """The expected metrics of the best possible lists, by metric and data set: of generated logs alone, where they are known.
+
+    They are not known where the log is filtered after it was generated, where visited items are left out, or where a model sees
+    less than the two events that the next one depends on.
+    """
+    known: dict[str, dict[str, float]] = {metric: {} for metric in METRICS}
+    for dataset in ranking.datasets:
+        split = comparison.splits[dataset.label]
+        changed = dataset.k_core or dataset.collapse_repeats or excludes_visited(ranking, split) or ranking.history < 2
+        if dataset.dataset == "synthetic" and not changed:
+            chain = synthetic.generate(dataset.synthetic, seed).chain
+            for metric, value in chain.ceiling(split.test.prefixes(ranking.history)).items():
+                known[metric][dataset.label] = value
+    return known
 
 
 def intervals(comparison: Comparison, ranking: Ranking, seed: int, metrics: list[str] = METRICS) -> pd.DataFrame:
     """Every metric with its 95 % bootstrap interval over the test cases; a case counts with its mean over the seeds.
 
-    The cases of a session are drawn together (`bootstrap_means`), as in all that is said here of how sure something is.
+    The cases of a session are drawn together (`bootstrap_means`), as in all intervals and tests here.
     All models of a data set share the draws, so that their differences can be read from them too.
 
     Returns:
@@ -37,61 +84,56 @@ def intervals(comparison: Comparison, ranking: Ranking, seed: int, metrics: list
     return pd.DataFrame(rows, columns=["dataset", "model", "protocol", "metric", "mean", "low", "high", "n"])
 
 
+def wide_intervals(measured: pd.DataFrame, metrics: list[str]) -> pd.DataFrame:
+    """A row a data set, protocol and model, a column a metric, each a mean with its interval as text.
+
+    Args:
+        measured: of `intervals`.
+    """
+    texts = measured.assign(text=[formats.interval(*row) for row in measured[["mean", "low", "high"]].to_numpy()])
+    wide = texts[texts["metric"].isin(metrics)].pivot(
+        index=["dataset", "protocol", "model"], columns="metric", values="text"
+    )
+    return wide[metrics].reset_index().rename_axis(columns=None)
+
+
 def by_prefix_length(comparison: Comparison, ranking: Ranking, seed: int, metrics: list[str] = METRICS) -> pd.DataFrame:
-    """Metrics against the whole catalogue by how many pages the model has seen of the session (at most ``history``).
+    """Metrics against the whole catalogue by how many events of the session the model has seen (at most ``history``).
 
     Returns:
-        Columns ``dataset, model, metric, visits, mean, low, high, n``; groups of fewer than 20 cases are left out.
+        Columns ``dataset, model, metric, prefix_length, mean, low, high, n``; groups of fewer than 20 cases are left out.
     """
 
-    def visits(split: Split) -> np.ndarray:
+    def lengths(split: Split) -> np.ndarray:
         return np.minimum(split.test.prefix_lengths, ranking.history)
 
-    return _by_group("visits", visits, VISIT_GROUPS, ranking.history, comparison, ranking, seed, metrics)
+    return _by_group("prefix_length", lengths, PREFIX_LENGTHS, ranking.history, comparison, ranking, seed, metrics)
 
 
 def by_target_frequency(
     comparison: Comparison, ranking: Ranking, seed: int, metrics: list[str] = METRICS
 ) -> pd.DataFrame:
-    """Metrics against the whole catalogue by how often the true next item was visited in training: new, rare, frequent ones.
+    """Metrics against the whole catalogue by the number of events of the true next item in training.
 
     Returns:
-        Columns ``dataset, model, metric, seen, mean, low, high, n``; groups of fewer than 20 cases are left out.
+        Columns ``dataset, model, metric, target_frequency, mean, low, high, n``; groups of fewer than 20 cases are left out.
     """
 
-    def seen(split: Split) -> np.ndarray:
+    def frequencies(split: Split) -> np.ndarray:
         return np.bincount(split.learnt.items, minlength=split.train.n_items)[split.test.targets]
 
-    return _by_group("seen", seen, SEEN_GROUPS, 50, comparison, ranking, seed, metrics)
+    return _by_group("target_frequency", frequencies, TARGET_FREQUENCIES, 50, comparison, ranking, seed, metrics)
 
 
-def best_of_groups(curves: pd.DataFrame, column: str, words: str) -> str:
-    """The best model of the first and the last group of each data set, in words.
-
-    Args:
-        curves: of `by_prefix_length` or `by_target_frequency`, of one metric.
-        column: ``visits`` or ``seen``.
-        words: what a group is, with ``{}`` for its label.
-    """
-    sentences = []
-    for dataset, some in curves.groupby("dataset", sort=False):
-        groups = dict.fromkeys(some[column].iloc[[0, -1]])
-        best = [some.loc[some.loc[some[column] == group, "mean"].idxmax()] for group in groups]
-        found = [
-            f"{words.format(b[column])} "
-            + (
-                f"{b['model']} ({b['mean']:.3f} [{b['low']:.3f}, {b['high']:.3f}])"
-                if b["mean"] > 0
-                else "0 with every model"
-            )
-            for b in best
-        ]
-        sentences.append(f"On **{dataset}** the best {best[0]['metric'].upper()} is {' and '.join(found)}.")
-    return " ".join(sentences)
+PREFIX_LENGTHS = [(1, 1), (2, 2), (3, 3), (4, 4), (5, 7), (8, 12), (13, 19), (20, 10**9)]
+TARGET_FREQUENCIES = [(0, 0), (1, 4), (5, 9), (10, 19), (20, 49), (50, 10**9)]
 
 
-VISIT_GROUPS = [(1, 1), (2, 2), (3, 3), (4, 4), (5, 7), (8, 12), (13, 19), (20, 10**9)]
-SEEN_GROUPS = [(0, 0), (1, 4), (5, 9), (10, 19), (20, 49), (50, 10**9)]
+GROUPINGS = {
+    "prefix_length": (by_prefix_length, "events before the target"),
+    "target_frequency": (by_target_frequency, "events of the target in training"),
+}
+"""By column: how cases are grouped, and what is counted."""
 
 
 def _by_group(
@@ -131,9 +173,9 @@ def pairs(comparison: Comparison, ranking: Ranking, seed: int, metric: str, marg
         margin: a difference of the metric that is of no interest.
 
     Returns:
-        Columns ``dataset, protocol, more, less, difference, low, high, p, alike``: the model with the higher mean first;
-        ``p`` is corrected for the number of pairs of the data set and protocol (Holm), ``alike`` is the test of
-        equivalence within the margin (uncorrected).
+        Columns ``dataset, protocol, higher, lower, difference, low, high, p, equivalent``: the model with the higher mean first;
+        ``p`` is corrected for the number of pairs of the data set and protocol (Holm), ``equivalent`` is the test of
+        equivalence within the margin (TOST at 5 %, uncorrected).
     """
     labels = [model.label for model in ranking.models]
     rows = []
@@ -143,25 +185,35 @@ def pairs(comparison: Comparison, ranking: Ranking, seed: int, metric: str, marg
         compared = list(itertools.combinations(order, 2))
         sessions = comparison.splits[dataset].test.session
         resamples = max(2000, 100 * len(compared))  # the least p that there can be is 0.01 after the correction
-        found = paired_differences(values, compared, margin, resamples, seed, sessions)
-        corrected = holm([d.p for d in found]) if found else []
-        for (more, less), d, p in zip(compared, found, corrected, strict=True):
-            rows.append((dataset, protocol, labels[more], labels[less], d.mean, d.low, d.high, p, d.equivalent))
+        differences = paired_differences(values, compared, margin, resamples, seed, sessions)
+        corrected = holm([d.p for d in differences]) if differences else []
+        for (higher, lower), d, p in zip(compared, differences, corrected, strict=True):
+            rows.append((dataset, protocol, labels[higher], labels[lower], d.mean, d.low, d.high, p, d.equivalent))
     columns = ["dataset", "protocol", "higher", "lower", "difference", "low", "high", "p", "equivalent"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def reversed_pairs(some: pd.DataFrame, others: pd.DataFrame, alpha: float = 0.05) -> pd.DataFrame:
-    """Pairs of models whose order is surely the opposite in ``others`` of what it is in ``some``.
+def shown_differences(differences: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `pairs` as a reader sees them: the difference with its interval, and whether the two are equivalent."""
+    numbers = differences[["difference", "low", "high"]].to_numpy()
+    return differences.assign(
+        difference=[formats.interval(*row, digits=4) for row in numbers],
+        p=[formats.p_value(p) for p in differences["p"]],
+        equivalent=differences["equivalent"].map({True: "yes", False: "not shown"}),
+    )[["dataset", "higher", "lower", "difference", "p", "equivalent"]]
+
+
+def reversed_pairs(differences: pd.DataFrame, others: pd.DataFrame, alpha: float = 0.05) -> pd.DataFrame:
+    """Pairs of models whose order is significantly the opposite in ``others`` of what it is in ``differences``.
 
     Args:
-        some, others: rows of what `pairs` gives, at most one for a data set and two models: those of two protocols, say.
+        differences, others: of `pairs`, at most one row for a data set and two models: those of two protocols, say.
         alpha: the most that ``p`` may be in both.
 
     Returns:
-        Columns ``dataset, above, below``: the models as they stand in ``some``.
+        Columns ``dataset, above, below``: the models as they stand in ``differences``.
     """
-    opposite = some[some["p"] < alpha].merge(
+    opposite = differences[differences["p"] < alpha].merge(
         others[others["p"] < alpha], left_on=["dataset", "higher", "lower"], right_on=["dataset", "lower", "higher"]
     )
     columns = {"dataset": "dataset", "higher_x": "above", "lower_x": "below"}
@@ -204,29 +256,60 @@ def order_sensitivity(comparison: Comparison, ranking: Ranking, seed: int, metri
     return pd.DataFrame(rows, columns=["dataset", "model", "ordered", "shuffled", "lost", "low", "high", "share"])
 
 
+def shown_order(order: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `order_sensitivity` as a reader sees them: the loss with its interval, its share as a percentage."""
+    return order.assign(
+        lost=[formats.interval(*row, digits=4) for row in order[["lost", "low", "high"]].to_numpy()],
+        share=[f"{share:.0%}" for share in order["share"]],
+    )[["dataset", "model", "ordered", "shuffled", "lost", "share"]]
+
+
+def ablation_steps(comparison: Comparison, measured: pd.DataFrame) -> pd.DataFrame:
+    """Each step of an ablation in its order: metrics with intervals under each protocol, seconds of a training, epochs.
+
+    Args:
+        comparison: of the steps.
+        measured: of `intervals`, of the metrics and protocols that are wanted.
+    """
+    texts = measured.assign(text=[formats.interval(*row) for row in measured[["mean", "low", "high"]].to_numpy()])
+    wide = texts.pivot(index=["dataset", "model"], columns=["metric", "protocol"], values="text")
+    wide.columns = [f"{metric}, {protocol}" for metric, protocol in wide.columns]
+    trainings = comparison.table[comparison.table["protocol"] == "full"].groupby(["dataset", "model"])
+    steps = measured[["dataset", "model"]].drop_duplicates()
+    costs = trainings[["train_seconds", "epochs"]].mean().round(1)
+    return steps.merge(wide.join(costs), left_on=["dataset", "model"], right_index=True)
+
+
 def popularity_bias(comparison: Comparison, ranking: Ranking) -> pd.DataFrame:
-    """How popular the first ten of each list are, against the whole catalogue: does a model recommend hits alone?
+    """How popular the first ten items of each list are, against the whole catalogue: does a model recommend hits alone?
 
     Returns:
-        Columns ``dataset, model, top_share, percentile``: the share of the recommendations that are among the 1 % of the
-        catalogue most visited in training, and their mean popularity as the share of the catalogue that is visited less or
-        as often (ties at their mean, so that one drawn at random has 0.5). The rows of the model ``targets``
-        are what the lists would be if all were right.
+        Columns ``dataset, model, top_share, percentile, coverage@10``: the share of the recommendations that are among the 1 %
+        of the catalogue with the most events in training; their mean popularity as the share of the catalogue that has fewer
+        events or as many (ties at their mean, so that an item drawn at random has 0.5); the share of the catalogue that is in
+        any list. The rows of the model ``targets`` are what the lists would be if all were right; they have no coverage.
     """
     rows = []
     for dataset, split in comparison.splits.items():
-        visits = np.bincount(split.learnt.items, minlength=split.train.n_items)
-        percentile = (rankdata(visits) - 0.5) / len(visits)
-        hits = np.zeros(len(visits), dtype=bool)
-        hits[np.argsort(-visits, kind="stable")[: max(1, len(visits) // 100)]] = True
+        events = np.bincount(split.learnt.items, minlength=split.train.n_items)
+        percentile = (rankdata(events) - 0.5) / len(events)
+        hits = np.zeros(len(events), dtype=bool)
+        hits[np.argsort(-events, kind="stable")[: max(1, len(events) // 100)]] = True
         lists = {
             model.label: np.concatenate([comparison.ranks[dataset, model.label, s, "full"].top for s in ranking.seeds])
             for model in ranking.models
         }
+        coverage = {
+            model.label: np.mean(
+                [comparison.ranks[dataset, model.label, s, "full"].coverage(split.train.n_items) for s in ranking.seeds]
+            )
+            for model in ranking.models
+        }
         for label, items in (lists | {"targets": split.test.targets}).items():
             items = items[items >= 0]
-            rows.append((dataset, label, hits[items].mean(), percentile[items].mean()))
-    return pd.DataFrame(rows, columns=["dataset", "model", "top_share", "percentile"])
+            shares = hits[items].mean(), percentile[items].mean(), coverage.get(label, np.nan)
+            rows.append((dataset, label, *shares))
+    return pd.DataFrame(rows, columns=["dataset", "model", "top_share", "percentile", "coverage@10"])
 
 
 def _judged(comparison: Comparison) -> list[tuple[str, str]]:

@@ -1,0 +1,109 @@
+"""What a study keeps, read in one go to be held against the papers, and the table of their claims. Nothing is trained here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from studylib.data import datasets
+from studylib.evaluation.claims import COLUMNS, WITHOUT_COLLAPSED
+from studylib.grid import baselines, filter_log, other_settings, read_grid, split_log
+from studylib.kept import FAILED
+from studylib.papers.shrimal_patil import ranking_claims
+from studylib.papers.toledo_rezende import grid_claims, time_claims
+from studylib.params.study import StudyParams
+from studylib.tables.formats import interval
+from studylib.tables.grid import baseline_measures, seconds_an_epoch
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a study keeps.
+
+    Attributes:
+        params: of the study.
+        cells: of `studylib.grid.read_grid`, without those that failed.
+        other_settings: cells with the other optimizer settings (`studylib.grid.other_settings`); no rows where there are none.
+        baselines: of `studylib.tables.grid.baseline_measures`.
+        targets: by the checksum of each split of the cells: the item that truly came next in each test case.
+        measured: ``intervals.csv``.
+        differences: ``pairs.csv``.
+        order: ``order_sensitivity.csv``.
+        ablation: ``ablation.csv``; no rows where there is none.
+    """
+
+    params: StudyParams
+    cells: pd.DataFrame
+    other_settings: pd.DataFrame
+    baselines: pd.DataFrame
+    targets: dict[str, np.ndarray]
+    measured: pd.DataFrame
+    differences: pd.DataFrame
+    order: pd.DataFrame
+    ablation: pd.DataFrame
+
+
+def read_results(params: StudyParams, folder: Path, path: Callable[[str, str], Path]) -> Results:
+    """Read what notebooks 02 and 03 of a study have written.
+
+    Args:
+        folder: of the study.
+        path: the path of a result, by its name and the notebook that writes it (`studylib.notebook.Study.result`).
+
+    Raises:
+        StudyError: something is not there yet, or damaged.
+    """
+    path("grid.csv", "02_grid_training")
+    sessions = filter_log(datasets.load(params.data, params.seed), params.data)
+
+    def cells(grid):
+        rows = read_grid(sessions, params.data, grid, params.execution, folder)
+        return rows[rows["status"] != FAILED].reset_index(drop=True)
+
+    def table(name: str) -> pd.DataFrame:
+        return pd.read_csv(path(f"{name}.csv", "03_ranking_evaluation"))
+
+    splits = [split_log(sessions, params.data, seed) for seed in params.grid.seeds]
+    grid_cells = cells(params.grid)
+    return Results(
+        params,
+        cells=grid_cells,
+        other_settings=cells(other_settings(params.grid)) if params.grid.compare_settings else grid_cells.iloc[:0],
+        baselines=baseline_measures(baselines(sessions, params.data, params.grid)),
+        targets={split.checksum: split.test.targets for split in splits},
+        measured=table("intervals"),
+        differences=table("pairs"),
+        order=table("order_sensitivity"),
+        ablation=table("ablation") if params.ranking.ablation else pd.DataFrame(),
+    )
+
+
+def claims(results: Results) -> pd.DataFrame:
+    """The claims of both papers, as in ``claims.csv``: `COLUMNS` and `WITHOUT_COLLAPSED`."""
+    rows = [
+        *grid_claims(results.cells, results.targets),
+        *time_claims(seconds_an_epoch(results.cells)),
+        *ranking_claims(results.measured, results.differences, results.order, results.params.ranking),
+    ]
+    return pd.DataFrame(rows, columns=[*COLUMNS, *WITHOUT_COLLAPSED])
+
+
+def shown_claims(claims: pd.DataFrame) -> pd.DataFrame:
+    """The claims as a reader sees them: both verdicts, each with what was measured and its interval."""
+
+    def texts(suffix: str) -> list[str | None]:
+        numbers = claims[[f"{column}{suffix}" for column in ("measured", "low", "high")]].to_numpy(float)
+        return [None if np.isnan(row[0]) else interval(*row) for row in numbers]
+
+    both = {
+        "verdict_without_collapsed": "verdict without collapsed cells",
+        "measured_without_collapsed": "measured without them",
+    }
+    shown = claims.assign(measured=texts(""), measured_without_collapsed=texts("_without_collapsed")).rename(
+        columns=both
+    )
+    return shown[["claim", "verdict", "measured", *both.values(), "n", "figure", "paper", "where", "test", "rule"]]

@@ -1,0 +1,338 @@
+"""The numbers of the sentences about the ranking and the claims: one small dataclass a sentence.
+
+A function gives a list where there may be nothing to say, so that a notebook says a sentence for each of its elements. Unless a
+name says otherwise the measure is NDCG@10 against the whole catalogue, and *better* is significantly better (Holm, 5 %).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from studylib.comparison import SHUFFLED, Comparison, excludes_visited
+from studylib.evaluation.claims import NOT_RUN
+from studylib.params.study import Ranking
+from studylib.tables.ranking import reversed_pairs, split_in_time
+
+METRIC = "ndcg@10"
+ALPHA = 0.05
+
+TIES = {
+    "mean": "Items that tie with the true one count at their mean position",
+    "conservative": "Items that tie with the true one count as better",
+    "standard": "Items that tie with the true one count as worse",
+}
+"""What `ranking.ties` means."""
+
+
+@dataclass(frozen=True)
+class SeedSpread:
+    """The data set and model whose seeds differ most, and the standard deviation over its seeds."""
+
+    dataset: str
+    model: str
+    deviation: float
+
+
+def seed_spread(table: pd.DataFrame) -> list[SeedSpread]:
+    """One, or none where there is one seed alone.
+
+    Args:
+        table: of `studylib.comparison.compare`.
+    """
+    deviations = table[table["protocol"] == "full"].groupby(["dataset", "model"])[METRIC].std().dropna()
+    largest = deviations.sort_values(ascending=False, kind="stable").head(1)
+    return [SeedSpread(*labels, float(deviation)) for labels, deviation in largest.items()]
+
+
+@dataclass(frozen=True)
+class BestModel:
+    """The best model of a data set, with its interval, and how many of the other models it is significantly better than."""
+
+    dataset: str
+    model: str
+    mean: float
+    low: float
+    high: float
+    better_than: int
+    others: int
+
+
+def best_models(measured: pd.DataFrame, differences: pd.DataFrame) -> list[BestModel]:
+    """One for each data set.
+
+    Args:
+        measured: of `studylib.tables.ranking.intervals`.
+        differences: of `studylib.tables.ranking.pairs`, of `METRIC`.
+    """
+    measured = measured[(measured["protocol"] == "full") & (measured["metric"] == METRIC)]
+    significant = differences[(differences["protocol"] == "full") & (differences["p"] < ALPHA)]
+    models = []
+    for dataset, rows in measured.groupby("dataset", sort=False):
+        best = rows.loc[rows["mean"].idxmax()]
+        worse = significant[(significant["dataset"] == dataset) & (significant["higher"] == best["model"])]
+        numbers = (best["mean"], best["low"], best["high"], len(worse), len(rows) - 1)
+        models.append(BestModel(dataset, best["model"], *numbers))
+    return models
+
+
+@dataclass(frozen=True)
+class ShareOfPossible:
+    """What share of the best possible value the best model of a generated log reaches."""
+
+    dataset: str
+    model: str
+    share: float
+
+
+def shares_of_possible(best: list[BestModel], possible: dict[str, float]) -> list[ShareOfPossible]:
+    """For the data sets whose best possible value is known (`studylib.tables.ranking.best_possible`, of `METRIC`)."""
+    return [ShareOfPossible(b.dataset, b.model, b.mean / possible[b.dataset]) for b in best if b.dataset in possible]
+
+
+@dataclass(frozen=True)
+class BestByProtocol:
+    """The best model against the whole catalogue, with its value under both protocols, and the best among the negatives."""
+
+    dataset: str
+    model: str
+    full: float
+    sampled: float
+    sampled_model: str
+    sampled_best: float
+
+
+def best_by_protocol(measured: pd.DataFrame) -> list[BestByProtocol]:
+    """One for each data set.
+
+    Args:
+        measured: of `studylib.tables.ranking.intervals`, without the shuffled prefixes.
+    """
+    by_dataset = []
+    for dataset, rows in measured[measured["metric"] == METRIC].groupby("dataset", sort=False):
+        means = rows.pivot(index="model", columns="protocol", values="mean").loc[rows["model"].unique()]
+        full, sampled = means["full"], means.drop(columns="full").iloc[:, 0]
+        best, sampled_best = full.idxmax(), sampled.idxmax()
+        by_dataset.append(BestByProtocol(dataset, best, full[best], sampled[best], sampled_best, sampled[sampled_best]))
+    return by_dataset
+
+
+@dataclass(frozen=True)
+class SplitInTime:
+    """The best model of a data set under its own split and after one date, and the pairs whose order is opposite there.
+
+    Attributes:
+        cases: test cases after the date.
+        reversed: pairs whose order is significant under both splits, and opposite.
+        pairs: all of them.
+    """
+
+    own: BestModel
+    later: BestModel
+    cases: int
+    reversed: int
+    pairs: int
+
+
+def splits_in_time(measured: pd.DataFrame, differences: pd.DataFrame, ranking: Ranking) -> list[SplitInTime]:
+    """For the data sets that the study has under both splits.
+
+    Args:
+        measured, differences: as for `best_models`.
+    """
+    best = {model.dataset: model for model in best_models(measured, differences)}
+    return [
+        SplitInTime(
+            best[dataset],
+            best[later],
+            int(measured.loc[measured["dataset"] == later, "n"].iloc[0]),
+            len(reversed_in_time(differences, dataset, later)),
+            len(_of(differences, dataset)),
+        )
+        for dataset, later in split_in_time(ranking).items()
+    ]
+
+
+def reversed_in_time(differences: pd.DataFrame, dataset: str, later: str) -> pd.DataFrame:
+    """Pairs of models (`studylib.tables.ranking.reversed_pairs`) whose order is opposite after one date."""
+    return reversed_pairs(_of(differences, dataset), _of(differences, later).assign(dataset=dataset))
+
+
+def _of(differences: pd.DataFrame, dataset: str) -> pd.DataFrame:
+    return differences[(differences["dataset"] == dataset) & (differences["protocol"] == "full")]
+
+
+def reversed_by_protocol(differences: pd.DataFrame) -> pd.DataFrame:
+    """Pairs of models (`studylib.tables.ranking.reversed_pairs`) whose order is opposite among the negatives."""
+    full = differences["protocol"] == "full"
+    return reversed_pairs(differences[full], differences[~full & (differences["protocol"] != SHUFFLED)])
+
+
+@dataclass(frozen=True)
+class LargestLoss:
+    """The model that loses the largest share of its NDCG@10 when the prefixes are shuffled."""
+
+    dataset: str
+    model: str
+    share: float
+    lost: float
+    low: float
+    high: float
+
+
+def largest_losses(order: pd.DataFrame) -> list[LargestLoss]:
+    """One for each data set.
+
+    Args:
+        order: of `studylib.tables.ranking.order_sensitivity`.
+    """
+    largest = order.loc[order.groupby("dataset", sort=False)["share"].idxmax()]
+    return [LargestLoss(r.dataset, r.model, r.share, r.lost, r.low, r.high) for r in largest.itertuples()]
+
+
+@dataclass(frozen=True)
+class BestOfGroup:
+    """The highest value in a group of cases, and the models that reach it; ``every model`` where all of several do."""
+
+    dataset: str
+    metric: str
+    group: str
+    models: str
+    mean: float
+    low: float
+    high: float
+
+
+def best_of_groups(curves: pd.DataFrame, column: str) -> list[BestOfGroup]:
+    """The best of the first and the last group of each data set.
+
+    Args:
+        curves: of `studylib.tables.ranking.by_prefix_length` or `by_target_frequency`, of one metric.
+        column: ``prefix_length`` or ``target_frequency``.
+    """
+    best = []
+    for dataset, rows in curves.groupby("dataset", sort=False):
+        for group in dict.fromkeys(rows[column].iloc[[0, -1]]):
+            of_group = rows[rows[column] == group]
+            first = of_group.loc[of_group["mean"].idxmax()]
+            models = list(of_group.loc[of_group["mean"] == first["mean"], "model"])
+            names = "every model" if len(models) == len(of_group) > 1 else ", ".join(models)
+            numbers = (first["mean"], first["low"], first["high"])
+            best.append(BestOfGroup(dataset, first["metric"].upper(), group, names, *numbers))
+    return best
+
+
+@dataclass(frozen=True)
+class AblationGain:
+    """What all steps of an ablation change, and the step that adds most."""
+
+    dataset: str
+    first: float
+    last: float
+    step: str
+    gain: float
+
+
+def ablation_gains(measured: pd.DataFrame) -> list[AblationGain]:
+    """One for each data set.
+
+    Args:
+        measured: of `studylib.tables.ranking.intervals`, of the steps in their order.
+    """
+    rows = measured[(measured["metric"] == METRIC) & (measured["protocol"] == "full")]
+    gains = []
+    for dataset, steps in rows.groupby("dataset", sort=False):
+        means = steps.set_index("model")["mean"]
+        change = means.diff().iloc[1:]
+        gains.append(AblationGain(dataset, means.iloc[0], means.iloc[-1], change.idxmax(), change.max()))
+    return gains
+
+
+@dataclass(frozen=True)
+class HitShares:
+    """How much of the targets, and of what is recommended, is among the 1 % of the items with the most events."""
+
+    dataset: str
+    targets: float
+    highest: float
+    highest_model: str
+    lowest: float
+    lowest_model: str
+
+
+def hit_shares(bias: pd.DataFrame) -> list[HitShares]:
+    """One for each data set.
+
+    Args:
+        bias: of `studylib.tables.ranking.popularity_bias`.
+    """
+    shares = []
+    for dataset, rows in bias.groupby("dataset", sort=False):
+        share = rows.set_index("model")["top_share"]
+        targets, share = share["targets"], share.drop("targets")
+        shares.append(HitShares(dataset, targets, share.max(), share.idxmax(), share.min(), share.idxmin()))
+    return shares
+
+
+@dataclass(frozen=True)
+class FirstCase:
+    """The first test case of a data set, to ask a model for recommendations.
+
+    Attributes:
+        prefix: its items, as the source calls them.
+        target: the true next one.
+        model: the label of the last model.
+        files: its model file, or nothing where it is not kept.
+        exclude_visited: whether the items of the prefix are left out.
+    """
+
+    prefix: list
+    target: object
+    model: str
+    files: list[Path]
+    exclude_visited: bool
+
+
+def first_case(comparison: Comparison, ranking: Ranking) -> FirstCase:
+    """Of the first data set."""
+    dataset, model = ranking.datasets[0].label, ranking.models[-1].label
+    split = comparison.splits[dataset]
+    case = split.test.take([0])
+    vocabulary = case.sessions.vocabulary
+    return FirstCase(
+        vocabulary[case.prefixes(ranking.history).items].tolist(),
+        vocabulary[case.targets].tolist()[0],
+        model,
+        [path for labels, path in comparison.models.items() if labels == (dataset, model)],
+        excludes_visited(ranking, split),
+    )
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """How many claims were judged and how; how many of those given without collapsed cells too have another verdict then."""
+
+    judged: int
+    holds: int
+    does_not_hold: int
+    undecided: int
+    not_run: int
+    both_ways: int
+    differ: int
+
+
+def count_verdicts(claims: pd.DataFrame) -> Verdicts:
+    """The verdicts of a table of claims (`studylib.evaluation.claims.COLUMNS`)."""
+    verdict, without = claims["verdict"], claims["verdict_without_collapsed"]
+    number = verdict.value_counts()
+    return Verdicts(
+        judged=int((verdict != NOT_RUN).sum()),
+        holds=int(number.get("holds", 0)),
+        does_not_hold=int(number.get("does not hold", 0)),
+        undecided=int(number.get("undecided", 0)),
+        not_run=int(number.get(NOT_RUN, 0)),
+        both_ways=int(without.notna().sum()),
+        differ=int((without.notna() & (without != verdict)).sum()),
+    )

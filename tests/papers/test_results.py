@@ -1,0 +1,41 @@
+"""What a study keeps is read and not trained, and its claims have both verdicts."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from studylib.errors import StudyError
+from studylib.evaluation.claims import COLUMNS, SHRIMAL, TOLEDO, WITHOUT_COLLAPSED, Part, above, row, row_not_run
+from studylib.papers.results import read_results, shown_claims
+from studylib.params.files import study_params
+
+
+def test_nothing_is_trained_where_a_result_is_missing(monkeypatch, tmp_path):
+    monkeypatch.setattr("studylib.kept.fan_out", lambda *arguments: pytest.fail("it trains"))
+
+    def path(name: str, notebook: str) -> Path:
+        (tmp_path / name).touch()
+        return tmp_path / name
+
+    log = {"dataset": "synthetic", "synthetic": {"sessions": 60, "items": 20}}
+    with pytest.raises(StudyError, match="run notebook 02_grid_training"):
+        read_results(study_params({"data": log}), tmp_path, path)
+
+
+def test_a_reader_sees_both_verdicts_with_their_intervals():
+    parts = [Part("", 0.2, 0.1, 0.3)]
+    claims = pd.DataFrame(
+        [
+            row(TOLEDO, "a is best", "section 3", parts, 7, "a less b", above(), "grid", [Part("", 0.0, -0.1, 0.1)]),
+            row(TOLEDO, "a wins", "section 3", parts, 7, "share", above(), "scenarios"),
+            row_not_run(SHRIMAL, "c", "Table 3", "studylib run params/ml-1m.yaml"),
+        ],
+        columns=[*COLUMNS, *WITHOUT_COLLAPSED],
+    )
+    shown = shown_claims(claims).iloc[:, 1:5].astype(object).where(lambda table: table.notna(), None)
+    assert shown.to_numpy().tolist() == [
+        ["holds", "0.200 [0.100, 0.300]", "undecided", "0.000 [-0.100, 0.100]"],
+        ["holds", "0.200 [0.100, 0.300]", None, None],
+        ["not run here", None, None, None],
+    ]

@@ -1,0 +1,158 @@
+"""The numbers of the sentences, on tables made by hand."""
+
+import numpy as np
+import pandas as pd
+
+from studylib.comparison import Comparison
+from studylib.data.sessions import Sessions
+from studylib.data.splits import leave_one_out
+from studylib.params.study import Ranking
+from studylib.tables.findings_ranking import (
+    AblationGain,
+    BestByProtocol,
+    BestModel,
+    BestOfGroup,
+    FirstCase,
+    HitShares,
+    LargestLoss,
+    SeedSpread,
+    ShareOfPossible,
+    SplitInTime,
+    Verdicts,
+    ablation_gains,
+    best_by_protocol,
+    best_models,
+    best_of_groups,
+    count_verdicts,
+    first_case,
+    hit_shares,
+    largest_losses,
+    reversed_by_protocol,
+    reversed_in_time,
+    seed_spread,
+    shares_of_possible,
+    splits_in_time,
+)
+
+
+def make_measured(means, n=50):
+    """From (dataset, model, protocol) to the mean of NDCG@10."""
+    rows = [(*key, "ndcg@10", mean, mean - 0.25, mean + 0.25, n) for key, mean in means.items()]
+    return pd.DataFrame(rows, columns=["dataset", "model", "protocol", "metric", "mean", "low", "high", "n"])
+
+
+def make_differences(*rows):
+    return pd.DataFrame(rows, columns=["dataset", "protocol", "higher", "lower", "p"])
+
+
+MEASURED = make_measured(
+    {
+        ("shop", "markov", "full"): 0.25,
+        ("shop", "gru4rec", "full"): 0.5,
+        ("shop", "popularity", "full"): 0.125,
+        ("shop", "markov", "sampled-99"): 0.75,
+        ("shop", "gru4rec", "sampled-99"): 0.625,
+        ("shop", "popularity", "sampled-99"): 0.375,
+        ("alone", "markov", "full"): 0.25,
+    }
+)
+DIFFERENCES = make_differences(
+    ("shop", "full", "gru4rec", "markov", 0.01),
+    ("shop", "full", "gru4rec", "popularity", 0.2),
+    ("shop", "full", "markov", "popularity", 0.001),
+    ("shop", "sampled-99", "markov", "gru4rec", 0.001),
+    ("shop", "shuffled", "popularity", "markov", 0.001),
+)
+GRU4REC = BestModel("shop", "gru4rec", 0.5, 0.25, 0.75, better_than=1, others=2)
+ALONE = BestModel("alone", "markov", 0.25, 0.0, 0.5, better_than=0, others=0)
+
+
+def test_the_best_model_and_how_many_it_is_significantly_better_than():
+    assert best_models(MEASURED, DIFFERENCES) == [GRU4REC, ALONE]
+    assert shares_of_possible([GRU4REC, ALONE], {"shop": 0.625}) == [ShareOfPossible("shop", "gru4rec", 0.8)]
+
+
+def test_the_spread_of_the_seeds():
+    rows = [
+        ("shop", "a", "full", 0.25),
+        ("shop", "a", "full", 0.75),
+        ("shop", "b", "full", 0.2),
+        ("shop", "b", "full", 0.2),
+    ]
+    table = pd.DataFrame(rows, columns=["dataset", "model", "protocol", "ndcg@10"])
+    assert seed_spread(table) == [SeedSpread("shop", "a", float(np.sqrt(0.125)))]
+    assert seed_spread(table.drop_duplicates("model")) == []
+
+
+def test_the_best_under_both_protocols_and_opposite_pairs():
+    of_shop = MEASURED[MEASURED["dataset"] == "shop"]
+    assert best_by_protocol(of_shop) == [BestByProtocol("shop", "gru4rec", 0.5, 0.625, "markov", 0.75)]
+    assert reversed_by_protocol(DIFFERENCES).to_numpy().tolist() == [["shop", "gru4rec", "markov"]]
+
+
+def test_one_split_in_time():
+    log = {"reader": "events", "path": "clicks.csv"}
+    ranking = Ranking(datasets=[{"name": "shop", **log}, {"name": "later", "split": "temporal", **log}])
+    measured = pd.concat(
+        [MEASURED, make_measured({("later", "gru4rec", "full"): 0.125, ("later", "markov", "full"): 0.5}, n=7)]
+    )
+    differences = pd.concat([DIFFERENCES, make_differences(("later", "full", "markov", "gru4rec", 0.001))])
+    later = BestModel("later", "markov", 0.5, 0.25, 0.75, better_than=1, others=1)
+    assert splits_in_time(measured, differences, ranking) == [SplitInTime(GRU4REC, later, 7, reversed=1, pairs=3)]
+    assert reversed_in_time(differences, "shop", "later").to_numpy().tolist() == [["shop", "gru4rec", "markov"]]
+    assert splits_in_time(measured, differences, Ranking()) == []
+
+
+def test_the_largest_loss():
+    rows = [("shop", "a", 0.1, 0.05, 0.15, 0.5), ("shop", "b", 0.2, 0.1, 0.3, 0.4), ("mall", "b", 0.0, 0.0, 0.0, 0.0)]
+    order = pd.DataFrame(rows, columns=["dataset", "model", "lost", "low", "high", "share"])
+    assert largest_losses(order) == [
+        LargestLoss("shop", "a", 0.5, 0.1, 0.05, 0.15),
+        LargestLoss("mall", "b", 0, 0, 0, 0),
+    ]
+
+
+def test_the_best_of_the_first_and_the_last_group():
+    rows = [
+        ("shop", model, "hr@10", length, mean, mean - 0.25, mean + 0.25)
+        for model, means in {"markov": (0.5, 0.25, 0.0), "gru4rec": (0.25, 0.75, 0.0)}.items()
+        for length, mean in zip(("1", "2", "3+"), means, strict=True)
+    ]
+    columns = ["dataset", "model", "metric", "prefix_length", "mean", "low", "high"]
+    curves = pd.DataFrame(rows, columns=columns).sort_values("prefix_length", kind="stable")
+    assert best_of_groups(curves, "prefix_length") == [
+        BestOfGroup("shop", "HR@10", "1", "markov", 0.5, 0.25, 0.75),
+        BestOfGroup("shop", "HR@10", "3+", "every model", 0.0, -0.25, 0.25),
+    ]
+    one_group = curves[(curves["prefix_length"] == "1") & (curves["model"] == "markov")]
+    assert [best.models for best in best_of_groups(one_group, "prefix_length")] == ["markov"]
+    assert best_of_groups(curves.iloc[:0], "prefix_length") == []
+
+
+def test_the_step_that_adds_most():
+    means = {"printed": 0.125, "BPR": 0.25, "rows": 0.75, "rate": 0.625}
+    steps = make_measured({("shop", label, "full"): mean for label, mean in means.items()})
+    assert ablation_gains(steps) == [AblationGain("shop", 0.125, 0.625, "rows", 0.5)]
+
+
+def test_the_share_of_hits():
+    rows = [("shop", "a", 0.5), ("shop", "b", 0.25), ("shop", "targets", 0.125)]
+    bias = pd.DataFrame(rows, columns=["dataset", "model", "top_share"])
+    assert hit_shares(bias) == [HitShares("shop", 0.125, 0.5, "a", 0.25, "b")]
+
+
+def test_the_first_case():
+    split = leave_one_out(Sessions.from_lists([["a", "b", "c"], ["b", "a", "d"]]))
+    comparison = Comparison(pd.DataFrame(), {}, {"synthetic": split}, {("synthetic", "markov"): "kept"})
+    ranking = Ranking(models=["popularity", "markov"], history=1, exclude_visited=True)
+    assert first_case(comparison, ranking) == FirstCase(["b"], "c", "markov", ["kept"], True)
+    assert first_case(comparison, Ranking(models=["popularity"])).files == []
+
+
+def test_verdicts_and_how_many_differ_without_collapsed_cells():
+    holds, fails, undecided, not_run = "holds", "does not hold", "undecided", "not run here"
+    claims = pd.DataFrame(
+        [(holds, holds), (holds, fails), (fails, None), (undecided, "no cells left"), (not_run, None)],
+        columns=["verdict", "verdict_without_collapsed"],
+    )
+    assert count_verdicts(claims) == Verdicts(4, 2, 1, 1, not_run=1, both_ways=3, differ=2)
