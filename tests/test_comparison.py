@@ -233,8 +233,8 @@ def test_a_setting_that_came_later_changes_no_kept_key_while_it_has_its_default(
     split = with_candidates(leave_one_out(Sessions.from_lists([[*"abc"], [*"bcda"], [*"dae"]])), 1, 0)
 
     def name(model):
-        run = comparisons.Run("shop", model.label, 0)
-        return comparisons._name(run, split, model, Ranking(), Execution(), 0)
+        training = comparisons.Training("shop", model.label, 0)
+        return comparisons._name(training, split, model, Ranking(), Execution(), 0)
 
     # As they were before there was `positive`.
     assert name(Gru4Rec()) == name(Gru4Rec(positive="next")) == "shop-gru4rec-0-e3b3ca901e38"

@@ -7,7 +7,7 @@ from studylib.comparison import Comparison
 from studylib.data.sessions import Sessions
 from studylib.data.splits import leave_one_out
 from studylib.params.study import Ranking
-from studylib.tables.findings_ranking import (
+from studylib.tables.ranking_findings import (
     AblationGain,
     BestByProtocol,
     BestModel,

@@ -7,7 +7,8 @@ import pytest
 from studylib.data.splits import split_sessions
 from studylib.data.synthetic import generate
 from studylib.params.study import Synthetic
-from studylib.tables.findings import (
+from studylib.tables.grid import best_cells, differences_of, measure_contenders
+from studylib.tables.grid_findings import (
     cell_finding,
     factor_findings,
     grid_overview,
@@ -17,7 +18,6 @@ from studylib.tables.findings import (
     selection,
     time_ratios,
 )
-from studylib.tables.grid import best_cells, differences_of, measure_contenders
 from tests.tables.cells import make_cells
 
 
