@@ -47,7 +47,7 @@ def test_both_splits_and_an_ablation(tmp_path):
         "after one date ",
         "the step that adds most is",
         "a standard deviation of",
-        "before the target 5+: the highest HR@10",
+        "before the target is 5+, the highest HR@10",
     ):
         assert words in text, words
     folder = tmp_path / "own"
