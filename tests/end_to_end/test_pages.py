@@ -102,7 +102,8 @@ def test_nothing_overflows(visit, width):
 
 SHORTER = """() => {
   const cut = (parents, children, kept) => {
-    for (const parent of document.querySelectorAll(parents)) [...parent.querySelectorAll(children)].slice(kept).forEach(e => e.remove());
+    for (const parent of document.querySelectorAll(parents))
+      [...parent.querySelectorAll(children)].slice(kept).forEach(e => e.remove());
   };
   cut("tbody", "tr", 3);
   cut("main", "details.code", 3);
