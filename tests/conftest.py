@@ -15,8 +15,8 @@ configure(Execution())
 TESTS = Path(__file__).parent
 
 SECONDS = {
-    "end_to_end/test_quickstart.py": 240,
-    "end_to_end/test_smoke.py": 150,
+    "end_to_end/test_quickstart.py": 230,
+    "end_to_end/test_smoke.py": 120,
     "end_to_end/test_pages.py": 60,
     "test_grid.py": 50,
     "models/test_keras_rnn.py": 43,
@@ -25,9 +25,9 @@ SECONDS = {
     "report/test_page.py": 40,
     "end_to_end/test_failures.py": 35,
     "models/test_backends.py": 27,
-    "test_contributing.py": 25,
-    "test_collection.py": 20,
+    "test_collection.py": 25,
     "models/test_gru4rec.py": 14,
+    "test_contributing.py": 12,
     "models/test_neighbours.py": 10,
     "test_figures.py": 10,
     "test_comparison.py": 9,

@@ -9,7 +9,7 @@ from studylib.paths import project_root
 
 
 def start(hash_seed: int) -> subprocess.Popen:
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", "tests"]
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-p", "no:cacheprovider", "tests"]
     variables = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     variables |= {"PYTHONHASHSEED": str(hash_seed), "COLUMNS": "1000"}
     return subprocess.Popen(command, cwd=project_root(), env=variables, stdout=subprocess.PIPE, text=True)
