@@ -78,7 +78,7 @@ def to_svg(figure: Figure, name: str, alt: str) -> str:
         r'<svg [^>]*?width="([\d.]+)pt"', lambda m: m.group(0).replace(f' width="{m.group(1)}pt"', ""), svg, count=1
     )
     svg = re.sub(r' height="[\d.]+pt"', "", svg, count=1)
-    width = float(re.search(r'viewBox="0 0 ([\d.]+)', svg).group(1))
+    width = float(re.findall(r'viewBox="0 0 ([\d.]+)', svg)[0])
     opening = (
         f'<svg role="img" aria-labelledby="{name}-title" style="width:100%;max-width:{width * 4 / 3:.0f}px;height:auto"'
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from studylib.evaluation.claims import SHRIMAL, Part, above, row, row_not_run
+from studylib.params.models import Gru4Rec
 from studylib.params.study import Ranking
 from studylib.tables.formats import interval
 
@@ -121,7 +122,7 @@ def _dataset_labels(ranking: Ranking) -> dict[str, str]:
 
 def gru4rec_labels(ranking: Ranking) -> list[str]:
     """The models that are the paper's: a GRU4Rec whose cell is a GRU. The first is the one that claims are about."""
-    return [model.label for model in ranking.models if model.model == "gru4rec" and model.cell == "gru"]
+    return [model.label for model in ranking.models if isinstance(model, Gru4Rec) and model.cell == "gru"]
 
 
 def _on(ranking: Ranking) -> dict[str, str]:
@@ -175,7 +176,7 @@ def _against_models(measured: pd.DataFrame, differences: pd.DataFrame, ranking: 
              [model.label for model in ranking.models if model.model in TRADITIONAL]),
         ):  # fmt: skip
             rivals = [rival for rival in rivals if rival in values.index]
-            if gru4rec not in values.index or not rivals:
+            if gru4rec is None or gru4rec not in values.index or not rivals:
                 continue
             best = values.loc[rivals, "mean"].idxmax()
             part = _difference(differences, dataset, gru4rec, best)

@@ -233,7 +233,7 @@ def differences_table(differences: pd.DataFrame) -> pd.DataFrame:
     """Differences of accuracy to be read: in points with their interval, and in words whether they are shown to be equivalent."""
     points = 100 * differences[["difference", "low", "high", "detectable"]]
     return differences.assign(
-        difference=[interval(*numbers, digits=2) for *numbers, _ in points.to_numpy()],
+        difference=[interval(mean, low, high, digits=2) for mean, low, high, _ in points.to_numpy()],
         p=[p_value(p) for p in differences["p"]],
         equivalent=differences["equivalent"].map({True: "yes", False: "not shown"}),
         detectable=[f"{points:.1f}" for points in points["detectable"]],

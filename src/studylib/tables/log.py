@@ -22,7 +22,8 @@ def filters_table(sessions: Sessions) -> pd.DataFrame:
 def dataset_row(label: str, split: Split) -> dict[str, str]:
     """The counts of a data set of the ranking, a row of a table; events a session: the fewest, the mean, the most."""
     counts = summarize(split.test.sessions)
-    negatives = np.mean([len(np.unique(candidates)) for candidates in split.test.candidates[:1000]])
+    candidates = split.test.take(slice(1000)).candidates
+    negatives = 0.0 if candidates is None else np.mean([len(np.unique(negative)) for negative in candidates])
     return {
         "data set": label,
         "split": split.kind,

@@ -197,7 +197,7 @@ def shown_differences(differences: pd.DataFrame) -> pd.DataFrame:
     """The rows of `pairs` as a reader sees them: the difference with its interval, and whether the two are equivalent."""
     numbers = differences[["difference", "low", "high"]].to_numpy()
     return differences.assign(
-        difference=[formats.interval(*row, digits=4) for row in numbers],
+        difference=[formats.interval(mean, low, high, digits=4) for mean, low, high in numbers],
         p=[formats.p_value(p) for p in differences["p"]],
         equivalent=differences["equivalent"].map({True: "yes", False: "not shown"}),
     )[["dataset", "higher", "lower", "difference", "p", "equivalent"]]
@@ -259,7 +259,9 @@ def order_sensitivity(comparison: Comparison, ranking: Ranking, seed: int, metri
 def shown_order(order: pd.DataFrame) -> pd.DataFrame:
     """The rows of `order_sensitivity` as a reader sees them: the loss with its interval, its share as a percentage."""
     return order.assign(
-        lost=[formats.interval(*row, digits=4) for row in order[["lost", "low", "high"]].to_numpy()],
+        lost=[
+            formats.interval(mean, low, high, digits=4) for mean, low, high in order[["lost", "low", "high"]].to_numpy()
+        ],
         share=[f"{share:.0%}" for share in order["share"]],
     )[["dataset", "model", "ordered", "shuffled", "lost", "share"]]
 

@@ -44,7 +44,7 @@ def seed_spread(table: pd.DataFrame) -> list[SeedSpread]:
     """
     deviations = table[table["protocol"] == "full"].groupby(["dataset", "model"])[METRIC].std().dropna()
     largest = deviations.sort_values(ascending=False, kind="stable").head(1)
-    return [SeedSpread(*labels, float(deviation)) for labels, deviation in largest.items()]
+    return [SeedSpread(dataset, model, float(deviation)) for (dataset, model), deviation in largest.items()]
 
 
 @dataclass(frozen=True)
@@ -299,7 +299,7 @@ def first_case(comparison: Comparison, ranking: Ranking) -> FirstCase:
     """Of the first data set."""
     dataset, model = ranking.datasets[0].label, ranking.models[-1].label
     split = comparison.splits[dataset]
-    case = split.test.take([0])
+    case = split.test.take(slice(1))
     vocabulary = case.sessions.vocabulary
     return FirstCase(
         vocabulary[case.prefixes(ranking.history).items].tolist(),
