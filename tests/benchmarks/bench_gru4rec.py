@@ -73,8 +73,8 @@ def ours(dataset: str, device: str = "cpu", hidden: str = "128") -> dict:
         "cases": len(split.test),
         "reached": reached,
         "measures": {
-            protocol: {m: float(some.metric(m, TIE[dataset]).mean()) for m in MEASURES}
-            for protocol, some in ranks.items()
+            protocol: {m: float(protocol_ranks.metric(m, TIE[dataset]).mean()) for m in MEASURES}
+            for protocol, protocol_ranks in ranks.items()
         },
     }
 

@@ -39,13 +39,13 @@ def main() -> None:
     # Ten models of three protocols, whose ranks are those of the two above.
     models = [{"model": "popularity", "label": str(k)} for k in range(MODELS)]
     many = Ranking(datasets=["grocery"], models=models, seeds=list(SEEDS))
-    every = {
-        ("grocery", str(k), s, protocol): some
+    ranks_of = {
+        ("grocery", str(k), s, protocol): protocol_ranks
         for k in range(MODELS)
         for s in SEEDS
-        for protocol, some in ranks["item-knn" if k % 2 else "session-knn"].items()
+        for protocol, protocol_ranks in ranks["item-knn" if k % 2 else "session-knn"].items()
     }
-    comparison = Comparison(pd.DataFrame(), every, {"grocery": split})
+    comparison = Comparison(pd.DataFrame(), ranks_of, {"grocery": split})
     started = time.process_time()
     intervals(comparison, many, seed=0)
     tests = len(pairs(comparison, many, seed=0, metric="ndcg@10"))

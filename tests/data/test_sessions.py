@@ -52,8 +52,8 @@ def log(**filters) -> Log:
     ],
 )
 def test_ids_are_numbered_in_ascending_order(column, codes, vocabulary):
-    found, names = encode(pl.Series(column))
-    assert found.dtype == np.int32 and found.tolist() == codes
+    numbered, names = encode(pl.Series(column))
+    assert numbered.dtype == np.int32 and numbered.tolist() == codes
     assert names.tolist() == vocabulary
 
 
@@ -86,8 +86,8 @@ def test_random_ids_are_numbered_as_numpy_does(low, high):
     columns = [pl.Series(numbers), pl.Series(numbers.astype(str).tolist()), pl.Series(texts.tolist())]
     for column, wanted in zip(columns, [numbers, numbers, texts], strict=True):
         names, codes = np.unique(wanted, return_inverse=True)
-        found, vocabulary = encode(column)
-        np.testing.assert_array_equal(found, codes)
+        numbered, vocabulary = encode(column)
+        np.testing.assert_array_equal(numbered, codes)
         np.testing.assert_array_equal(vocabulary, names)
 
 
@@ -291,10 +291,10 @@ def test_shuffled_cases_have_the_same_targets_after_the_same_visits_in_another_o
     shuffled = cases.shuffled(6, seed=1)
     assert shuffled.targets.tolist() == cases.targets.tolist() and shuffled.candidates is None
     moved = 0
-    for case, (own, before) in enumerate(zip(ids(shuffled.prefixes()), ids(cases.prefixes()), strict=True)):
-        assert own[:-6] == before[:-6], "what no model sees stays where it is"
-        assert sorted(own[-6:]) == before[-6:], case  # ids ascend within a session
-        moved += own != before
+    for case, (after, before) in enumerate(zip(ids(shuffled.prefixes()), ids(cases.prefixes()), strict=True)):
+        assert after[:-6] == before[:-6], "what no model sees stays where it is"
+        assert sorted(after[-6:]) == before[-6:], case  # ids ascend within a session
+        moved += after != before
     assert moved > 60
     assert shuffled.prefixes().items.dtype == np.int32
     again, other = cases.shuffled(6, seed=1), cases.shuffled(6, seed=2)

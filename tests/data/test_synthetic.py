@@ -162,8 +162,8 @@ def test_models_of_less_memory_stay_below_the_ceiling(quickstart):
     popularity = np.bincount(split.train.items, minlength=split.train.n_items)
 
     def hit_rate(scores):
-        own = np.take_along_axis(scores, split.test.targets[:, None], axis=1)
-        return ((scores > own).sum(axis=1) < 5).mean()
+        target_scores = np.take_along_axis(scores, split.test.targets[:, None], axis=1)
+        return ((scores > target_scores).sum(axis=1) < 5).mean()
 
     by_popularity = hit_rate(np.tile(popularity, (len(prefixes), 1)))
     by_last = hit_rate(first_order.probabilities(prefixes))

@@ -24,8 +24,8 @@ import numpy
 numpy.object, numpy.float, numpy.int = object, float, int
 sys.path.insert(0, "src")
 from helpers.BaseRunner import BaseRunner
-found = BaseRunner.evaluate_method(numpy.load(sys.argv[1]), [5, 10], ["HR", "NDCG"])
-numpy.savez(sys.argv[2], **{name: value for name, value in found.items()})
+measures = BaseRunner.evaluate_method(numpy.load(sys.argv[1]), [5, 10], ["HR", "NDCG"])
+numpy.savez(sys.argv[2], **{name: value for name, value in measures.items()})
 """
 
 OFFICIAL = """
@@ -102,10 +102,10 @@ def test_the_measures_of_rechorus_are_ours_with_conservative_ties(tmp_path):
 
 
 def test_the_cases_and_measures_of_the_official_gru4rec_are_ours_with_standard_ties(tmp_path):
-    every = list(range(50))
+    all_items = list(range(50))
     for name, lists in (
-        ("train", [*random_sessions(300, 50, 0), every]),
-        ("test", [*random_sessions(80, 50, 1), every]),
+        ("train", [*random_sessions(300, 50, 0), all_items]),
+        ("test", [*random_sessions(80, 50, 1), all_items]),
     ):
         rows = [(s, item, 100 * s + k) for s, session in enumerate(lists) for k, item in enumerate(session)]
         pd.DataFrame(rows, columns=["SessionId", "ItemId", "Time"]).to_csv(tmp_path / f"{name}.csv", index=False)

@@ -196,17 +196,17 @@ def test_cases_are_ranked_under_both_protocols(cases, history, exclude_visited):
     cases = cases if history == 2 and exclude_visited else cases.take(slice(700, 1900))
     ranks = rank_cases(Table(), cases, history, exclude_visited)
     assert list(ranks) == ["full", "sampled-5"]
-    for some, expected in zip(ranks.values(), slow_ranks(cases, history, exclude_visited), strict=True):
-        np.testing.assert_array_equal(np.column_stack([some.above, some.tied]), expected)
+    for ranked, expected in zip(ranks.values(), slow_ranks(cases, history, exclude_visited), strict=True):
+        np.testing.assert_array_equal(np.column_stack([ranked.above, ranked.tied]), expected)
     assert (ranks["full"].listed, ranks["sampled-5"].listed) == (N_ITEMS, 6)
     assert len(ranks["full"]) == len(ranks["full"].top) == len(cases)
 
 
 def test_candidates_are_ranked_as_a_list_of_their_own(cases):
-    some = cases.take(slice(0, 50))
-    ranks = rank_cases(Table(), some, 3)["sampled-5"]
-    lists = np.column_stack([some.targets, some.candidates])
-    scores = Table().score(some.prefixes(3))[np.arange(50)[:, None], lists]
+    subset = cases.take(slice(0, 50))
+    ranks = rank_cases(Table(), subset, 3)["sampled-5"]
+    lists = np.column_stack([subset.targets, subset.candidates])
+    scores = Table().score(subset.prefixes(3))[np.arange(50)[:, None], lists]
     expected = rank_scores(scores, np.zeros(50, np.int64), lists.astype(np.int32))
     np.testing.assert_array_equal(ranks.above, expected.above)
     assert all(set(top[top >= 0]) == set(items) for top, items in zip(ranks.top, lists, strict=True))
@@ -240,23 +240,25 @@ def test_visited_items_are_left_out_by_default_where_training_never_visits_twice
     class Once(Table):
         has_repeats = False
 
-    some = cases.take(slice(700, 1900))
+    subset = cases.take(slice(700, 1900))
     for model, excluded in ((Twice(), False), (Once(), True)):
-        chosen, default = rank_cases(model, some, 2, excluded)["full"], rank_cases(model, some, 2)["full"]
-        np.testing.assert_array_equal(default.above, chosen.above)
-    assert (rank_cases(Once(), some, 2)["full"].above < rank_cases(Twice(), some, 2)["full"].above).any()
+        explicit, default = rank_cases(model, subset, 2, excluded)["full"], rank_cases(model, subset, 2)["full"]
+        np.testing.assert_array_equal(default.above, explicit.above)
+    assert (rank_cases(Once(), subset, 2)["full"].above < rank_cases(Twice(), subset, 2)["full"].above).any()
 
 
 def test_the_validation_value_is_that_of_its_protocol(cases):
-    some = cases.take(slice(700, 1900))
-    ranks = rank_cases(Table(), some, 2, False)
+    subset = cases.take(slice(700, 1900))
+    ranks = rank_cases(Table(), subset, 2, False)
     full, sampled = (float(r.metric("ndcg@10").mean()) for r in ranks.values())
-    assert validation_ndcg(Table(), some, 2, "full") == full != sampled == validation_ndcg(Table(), some, 2, "sampled")
-    chosen = Table()
-    chosen.exclude_visited = True
     assert (
-        validation_ndcg(chosen, some, 2, "full")
-        == rank_cases(Table(), some, 2, True)["full"].metric("ndcg@10").mean()
+        validation_ndcg(Table(), subset, 2, "full") == full != sampled == validation_ndcg(Table(), subset, 2, "sampled")
+    )
+    explicit = Table()
+    explicit.exclude_visited = True
+    assert (
+        validation_ndcg(explicit, subset, 2, "full")
+        == rank_cases(Table(), subset, 2, True)["full"].metric("ndcg@10").mean()
         > full
     )
     with pytest.raises(StudyError, match="needs validation cases with candidates"):

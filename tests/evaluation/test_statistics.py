@@ -195,8 +195,8 @@ def test_a_detectable_difference_is_detected_four_times_in_five():
     random = np.random.default_rng(4)
     spread = random.choice([-1.0, 0.0, 1.0], 10_000, p=[0.1, 0.8, 0.1])
     true = detectable_difference(spread[:300])
-    found = [
+    detected = [
         paired_difference(random.choice(spread, 300) - spread.mean() + true, np.zeros(300), 1, 400, seed).p < 0.05
         for seed in range(300)
     ]
-    assert 0.72 < np.mean(found) < 0.88
+    assert 0.72 < np.mean(detected) < 0.88

@@ -49,8 +49,8 @@ def reference():
 def test_first_losses_agree_with_tensorflow(backend, reference):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"the backend {backend} is not installed")
-    found = losses(backend)
-    assert found.keys() == reference.keys() and len(found) == 4
+    first_losses = losses(backend)
+    assert first_losses.keys() == reference.keys() and len(first_losses) == 4
     for network, expected in reference.items():
-        assert found[network] == pytest.approx(expected, rel=2e-4), network
+        assert first_losses[network] == pytest.approx(expected, rel=2e-4), network
         assert expected[2] < expected[0]

@@ -354,9 +354,9 @@ def test_dropout_of_items_takes_out_whole_visits_in_training_alone(monkeypatch):
     out = (given[0] == 0).all(-1)
     assert 5 < out.sum() < 35
     np.testing.assert_allclose(given[0].detach()[~out], 2 * values[~out])
-    some = last_cases(rule_log()).prefixes()
+    test_prefixes = last_cases(rule_log()).prefixes()
     fitted = GRU4Rec(**SMALL, dropout_items=0.9).fit(rule_log())
-    np.testing.assert_array_equal(fitted.score(some), fitted.score(some))
+    np.testing.assert_array_equal(fitted.score(test_prefixes), fitted.score(test_prefixes))
 
 
 def test_the_linear_map_is_there_where_the_sizes_differ():
@@ -370,13 +370,13 @@ def test_the_linear_map_is_there_where_the_sizes_differ():
 def test_scores_are_those_of_the_gru_stepped_by_hand_without_dropout():
     train = rule_log()
     model = GRU4Rec(**SMALL, dropout_embedding=0.9, dropout_hidden=0.9).fit(train)
-    some = last_cases(train).prefixes().select(np.arange(train.offsets[-1] - len(train)) < 40)
+    test_prefixes = last_cases(train).prefixes().select(np.arange(train.offsets[-1] - len(train)) < 40)
     model.network.train()  # as training leaves it
-    scores = model.score(some)
-    assert scores.shape == (len(some), train.n_items) and scores.dtype == np.float32
+    scores = model.score(test_prefixes)
+    assert scores.shape == (len(test_prefixes), train.n_items) and scores.dtype == np.float32
     weights = {name: w.double().numpy() for name, w in model.network.state_dict().items()}
     gru = {name.rsplit(".", 1)[1]: w for name, w in weights.items() if name.startswith("layers.0.")}
-    for prefix, row in zip(as_lists(some), scores, strict=True):
+    for prefix, row in zip(as_lists(test_prefixes), scores, strict=True):
         hidden = np.zeros(12)
         for item in prefix:
             x = gru["weight_ih_l0"] @ weights["tables.input"][item] + gru["bias_ih_l0"]
@@ -423,19 +423,19 @@ def cases_of(batch):
 @pytest.mark.parametrize("scheme", BATCHES)
 def test_every_scheme_has_every_case_once_an_epoch(scheme):
     sessions = numbered(*np.random.default_rng(0).integers(1, 30, 103))
-    found = [list(BATCHES[scheme](sessions, 10, 6, np.random.default_rng(seed))) for seed in (1, 1, 2)]
-    cases, again, other = ([case for batch in batches for case in cases_of(batch)] for batches in found)
+    passes = [list(BATCHES[scheme](sessions, 10, 6, np.random.default_rng(seed))) for seed in (1, 1, 2)]
+    cases, again, other = ([case for batch in batches for case in cases_of(batch)] for batches in passes)
     starts = set(sessions.offsets[:-1].tolist())
     assert sorted(cases) == [(visit - 1, visit) for visit in range(len(sessions.items)) if visit not in starts]
     assert cases == again != other
-    assert all(batch.inputs.shape == batch.targets.shape and len(batch.inputs) <= 10 for batch in found[0])
+    assert all(batch.inputs.shape == batch.targets.shape and len(batch.inputs) <= 10 for batch in passes[0])
 
 
 def test_sequences_lie_beside_those_of_like_length():
     sessions = numbered(*np.random.default_rng(0).integers(2, 30, 103))
     lengths = [(batch.targets >= 0).sum(1) for batch in sequences(sessions, 10, 50, np.random.default_rng(1))]
-    assert len(lengths) == 11 and max(np.ptp(some) for some in lengths) <= 5
-    longest = [some.max() for some in lengths]
+    assert len(lengths) == 11 and max(np.ptp(batch_lengths) for batch_lengths in lengths) <= 5
+    longest = [batch_lengths.max() for batch_lengths in lengths]
     assert longest != sorted(longest)  # batches come in random order, not from short to long
 
 
@@ -604,7 +604,7 @@ def test_the_cosine_schedule_ends_near_zero(monkeypatch):
 def test_padding_takes_no_part_in_training(monkeypatch, negatives):
     train = rule_log()
     settings = SMALL | {"negatives": negatives, "batch_size": 40}
-    some = last_cases(train).prefixes()
+    test_prefixes = last_cases(train).prefixes()
     plain = GRU4Rec(**settings).fit(train)
 
     padded = 0
@@ -618,7 +618,7 @@ def test_padding_takes_no_part_in_training(monkeypatch, negatives):
     monkeypatch.setattr(batches, "pad", pad_with_another_item)
     other = GRU4Rec(**settings).fit(train)
     assert padded > 50
-    np.testing.assert_allclose(other.score(some), plain.score(some), atol=1e-6)
+    np.testing.assert_allclose(other.score(test_prefixes), plain.score(test_prefixes), atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -655,27 +655,27 @@ def test_learns_a_rule_to_near_certainty_in_short_and_cut_sessions(settings):
 @pytest.mark.parametrize("batches", BATCHES)
 def test_the_same_seed_gives_the_same_numbers(batches):
     train = rule_log()
-    some = last_cases(train).prefixes()
+    test_prefixes = last_cases(train).prefixes()
     one, two, other = (GRU4Rec(**SMALL, batches=batches, seed=seed).fit(train) for seed in (3, 3, 4))
-    np.testing.assert_array_equal(one.score(some), two.score(some))
+    np.testing.assert_array_equal(one.score(test_prefixes), two.score(test_prefixes))
     assert one.curve == two.curve
-    assert not np.array_equal(one.score(some), other.score(some))
+    assert not np.array_equal(one.score(test_prefixes), other.score(test_prefixes))
 
 
 def test_early_stopping_restores_the_best_epoch(monkeypatch):
     train, values, scores = rule_log(), iter([0.1, 0.3, 0.2, 0.3, 0.1, 0.9]), []
-    some = last_cases(train).prefixes()
+    test_prefixes = last_cases(train).prefixes()
 
     def judge(model, cases, history, protocol):
         assert (history, protocol) == (20, "full")
-        scores.append(model.score(some))
+        scores.append(model.score(test_prefixes))
         return next(values)
 
     monkeypatch.setattr(neural, "validation_ndcg", judge)
     model = GRU4Rec(**SMALL | {"max_epochs": 50}, patience=3).fit(train, last_cases(train))
     assert model.epochs == 5  # the second is the best, an equal one is no better
     assert [point["validation_ndcg@10"] for point in model.curve] == [0.1, 0.3, 0.2, 0.3, 0.1]
-    np.testing.assert_array_equal(model.score(some), scores[1])
+    np.testing.assert_array_equal(model.score(test_prefixes), scores[1])
     assert not np.array_equal(scores[1], scores[4])
 
 

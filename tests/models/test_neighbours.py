@@ -15,8 +15,8 @@ TRAIN = [["a", "b", "a"], ["b", "c"], ["a", "b", "c"], ["d", "b"], ["a"]]
 
 
 def fitted(model, sessions=TRAIN):
-    every = Sessions.from_lists([*sessions, ["e"]])
-    return model.fit(every.select(np.arange(len(every.items)) < len(every.items) - 1))
+    every_item = Sessions.from_lists([*sessions, ["e"]])
+    return model.fit(every_item.select(np.arange(len(every_item.items)) < len(every_item.items) - 1))
 
 
 def scores(model, prefix):
@@ -27,8 +27,8 @@ def scores(model, prefix):
 
 
 def ranks(model, sessions):
-    every = Sessions.from_lists([[*items] for items in [*sessions, "abcde"]])
-    return rank_cases(model, Cases(every, every.offsets[1:-1] - 1))["full"]
+    every_item = Sessions.from_lists([[*items] for items in [*sessions, "abcde"]])
+    return rank_cases(model, Cases(every_item, every_item.offsets[1:-1] - 1))["full"]
 
 
 def test_the_ranks_of_item_knn_by_hand():
@@ -50,8 +50,8 @@ def test_the_ranks_of_item_knn_by_hand():
         "ec": 3,
     }
     model = fitted(ItemKNN(shrinkage=0, decay=1))
-    found = ranks(model, expected)
-    assert (found.above + 1).tolist() == list(expected.values()) and not found.tied.any()
+    ranked = ranks(model, expected)
+    assert (ranked.above + 1).tolist() == list(expected.values()) and not ranked.tied.any()
     tied = ranks(model, ["ea", "eb", "aba", "abb"])
     assert tied.above.tolist() == [0, 0, 1, 1] and tied.tied.tolist() == [1, 1, 1, 1]
     assert (ranks(model, ["abc", "abd", "abe"]).above + 1).tolist() == [1, 4, 5]
@@ -75,10 +75,10 @@ PLAIN = {"weighting": "equal", "score_weighting": "equal", "idf": 0, "cosine": F
 
 def past(**settings):
     model = SessionKNN(**PLAIN | settings)
-    every = Sessions.from_lists([*PAST, ["e"]])
+    every_item = Sessions.from_lists([*PAST, ["e"]])
     times = np.array([*np.repeat(ENDS, [len(s) for s in PAST]), 5], float)
-    every = Sessions(every.items, every.offsets, every.vocabulary, times)
-    return model.fit(every.select(every.items < 4))
+    every_item = Sessions(every_item.items, every_item.offsets, every_item.vocabulary, times)
+    return model.fit(every_item.select(every_item.items < 4))
 
 
 def test_the_scores_of_session_knn_by_hand():
@@ -119,8 +119,8 @@ def test_the_ranks_of_session_knn_by_hand():
     # After ad: ad 2, abc 1, bd 1, cd 1: b 2, c 2. After bc: abc 2, bd 1, cd 1: a 2, d 2. After e: d (3 events), a, b, c (2).
     expected = {"ab": (0, 2), "ae": (3, 0), "bd": (0, 2), "be": (3, 0), "ca": (0, 2), "da": (0, 2), "de": (3, 0),
                 "abc": (0, 1), "abe": (2, 0), "adb": (0, 1), "bcd": (0, 1), "ed": (0, 0), "ea": (1, 2)}  # fmt: skip
-    found = ranks(past(), expected)
-    assert list(zip(found.above.tolist(), found.tied.tolist(), strict=True)) == list(expected.values())
+    ranked = ranks(past(), expected)
+    assert list(zip(ranked.above.tolist(), ranked.tied.tolist(), strict=True)) == list(expected.values())
     assert past().parameters == 9
 
 
@@ -166,10 +166,10 @@ def test_session_knn_is_that_of_loops(weighting, cosine):
     model = SessionKNN(**settings).fit(train)
     starts = np.concatenate([[0], np.cumsum(random.integers(1, 14, 60))])
     prefixes = Sessions(random.integers(0, 26, starts[-1]).astype(np.int32), starts, train.vocabulary)
-    found = model.score(prefixes)
+    scored = model.score(prefixes)
     for case in range(len(prefixes)):
         expected = slow_session_knn(train, prefixes[case].tolist(), settings)
-        np.testing.assert_allclose(np.maximum(found[case], 0), expected, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(np.maximum(scored[case], 0), expected, rtol=1e-9, atol=1e-12)
 
 
 def test_a_long_prefix_keeps_its_latest_step():

@@ -184,7 +184,7 @@ def test_what_is_no_params_file(message, tmp_path):
     assert "not valid YAML (line 3): " in message("name: mine\ngrid:\n  units: 3: 4\n")
     twice = message("name: mine\ngrid:\n  units: 3\n  seeds: [0]\n  units: 4\n")
     assert "not valid YAML (line 1): " in message("[name]: mine\n")
-    assert twice.endswith("is not valid YAML (line 5): the key 'units' stands there twice.")
+    assert twice.endswith("is not valid YAML (line 5): the key 'units' occurs twice.")
     assert "must hold sections such as 'data:' and 'grid:', not a list." in message("- 1\n- 2\n")
     with pytest.raises(StudyError, match=r"absent\.yaml: there is no such params file; .*quickstart\.yaml.*[^.]\.$"):
         load_params(tmp_path / "absent.yaml")

@@ -47,8 +47,7 @@ class Tunable(ModelParams):
     tuned: str | None = None
     """Take what this entry does not set from ``params/tuned/<data set>-<this>.yaml``, where `studylib tune` has put it."""
     validation: Protocol = "full"
-    """Against which items the NDCG@10 of the validation cases is measured that settings and epochs are chosen by: the whole
-    catalogue, or the candidates."""
+    """The protocol of the validation NDCG@10 that settings and epochs are selected by: the whole catalogue, or the candidates."""
 
 
 class Popularity(ModelParams):
@@ -76,7 +75,7 @@ class ItemKnn(Tunable):
 
 
 class SessionKnn(Tunable):
-    """V-SKNN; the defaults were chosen on validation cases, as those of `ItemKnn`."""
+    """V-SKNN; the defaults were selected on validation cases, as those of `ItemKnn`."""
 
     implementation: ClassVar[str] = "neighbours.SessionKNN"
     model: Literal["session-knn"] = "session-knn"
@@ -95,7 +94,7 @@ class SessionKnn(Tunable):
 
 
 class Bpr(Tunable):
-    """Matrix factorisation by BPR; the defaults were chosen on validation cases, as those of `ItemKnn`."""
+    """Matrix factorisation by BPR; the defaults were selected on validation cases, as those of `ItemKnn`."""
 
     implementation: ClassVar[str] = "factors.BPR"
     model: Literal["bpr-mf"] = "bpr-mf"
@@ -107,7 +106,7 @@ class Bpr(Tunable):
     """Times the mean of the factors of a session's items: the factors of the session."""
     max_epochs: int = Field(200, ge=10, multiple_of=10)
     patience: int = Field(30, ge=10)
-    """Epochs without a better validation NDCG@10 after which training stops; it is looked at every 10 epochs."""
+    """Epochs without a better validation NDCG@10 after which training stops; it is evaluated every 10 epochs."""
 
 
 class Trained(Tunable):
@@ -157,7 +156,7 @@ class Trained(Tunable):
     patience: int = Field(5, ge=1)
     """Epochs without a better validation NDCG@10 after which training stops."""
     validation_cases: int = Field(5000, ge=1)
-    """Looked at after each epoch, at most; the same ones whatever the seed."""
+    """How many validation cases are evaluated after each epoch, at most; the same ones for every seed."""
 
     @model_validator(mode="after")
     def _training_agrees(self) -> Trained:
