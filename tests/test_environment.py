@@ -62,7 +62,13 @@ def imported(folder):
     return names - sys.stdlib_module_names
 
 
-PACKAGE = {"IPython": "ipykernel", "bs4": "beautifulsoup4", "yaml": "pyyaml", "sklearn": "scikit-learn"}
+PACKAGE = {
+    "pydantic_core": "pydantic",
+    "IPython": "ipykernel",
+    "bs4": "beautifulsoup4",
+    "yaml": "pyyaml",
+    "sklearn": "scikit-learn",
+}
 """Where a package is not called as its module is; IPython comes with ipykernel."""
 
 RUN_WITHOUT_AN_IMPORT = {"ipykernel", "jupyterlab", "tensorflow"}

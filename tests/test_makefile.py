@@ -1,5 +1,6 @@
 """What `make` says and removes, in a small checkout without an environment."""
 
+import os
 import shutil
 import subprocess
 
@@ -30,8 +31,19 @@ def checkout(tmp_path):
     return tmp_path
 
 
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+"""Without what a make around these tests says to those within."""
+
+
 def make(folder, target, answer=None):
-    done = subprocess.run(["make", target], cwd=folder, input=answer, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        ["make", "--no-print-directory", target],
+        cwd=folder,
+        input=answer,
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
