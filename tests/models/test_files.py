@@ -1,5 +1,6 @@
 """Model files: the same scores again, no code in them, and damaged ones refused in a sentence."""
 
+import errno
 import json
 import pickle
 
@@ -190,10 +191,10 @@ def test_half_a_file_never_takes_the_place_of_a_whole_one(tmp_path, monkeypatch)
     files.save(model, tmp_path / "m")
 
     def full_disk(handle):
-        raise OSError("no space left")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("studylib.paths.os.fsync", full_disk)
-    with pytest.raises(OSError, match="no space left"):
+    with pytest.raises(StudyError, match=r"m: cannot be written \(No space left on device\); make room"):
         files.save(model, tmp_path / "m")
     assert isinstance(files.load(tmp_path / "m"), Popularity)
     assert list(tmp_path.iterdir()) == [tmp_path / "m"]
