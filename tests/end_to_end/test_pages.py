@@ -79,6 +79,17 @@ def test_the_table_of_all_cells_filters(visit):
     assert 0 < shown < of and block.locator("tbody tr:visible").count() == shown
 
 
+@pytest.mark.parametrize("verdict", ["holds", "does not hold", "undecided"])
+def test_filtering_the_claims_by_a_verdict_gives_the_rows_with_that_verdict(visit, verdict):
+    block = visit().locator(".output", has_text="The claims: the verdict")
+    header = block.locator("thead th").all_inner_texts()
+    column = next(n for n, name in enumerate(header) if name.strip() == "verdict")
+    verdicts = block.locator(f"tbody tr > :nth-child({column + 1})").all_inner_texts()
+    block.get_by_role("searchbox").fill(verdict)
+    shown = block.locator(f"tbody tr:visible > :nth-child({column + 1})").all_inner_texts()
+    assert set(shown) <= {verdict} and len(shown) == verdicts.count(verdict)
+
+
 def test_a_cell_is_picked(visit):
     page = visit()
     words, curve = page.locator(".explorer output"), page.locator(".explorer path.curve")
