@@ -1,7 +1,7 @@
 # Everything is reached from here. PYTHON is any Python from 3.11 on; the rest is installed into .venv.
 PYTHON ?= python3
 STUDYLIB := .venv/bin/studylib
-PYTEST := .venv/bin/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+PYTEST := .venv/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help quickstart study check test bench lab clean clean-results
 .DEFAULT_GOAL := quickstart

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import threading
 import time
@@ -134,25 +133,26 @@ def _on_this_machine(
 
 
 def _results(function: Callable, tasks: Iterator, n_jobs: int) -> Iterator[tuple[Hashable, Any]]:
+    start = {"initializer": _end_with, "initargs": (os.getpid(),)}
     if n_jobs > 1:
-        pool = joblib.Parallel(n_jobs, "loky", return_as="generator_unordered", pre_dispatch=n_jobs, batch_size=1)
-        yield from pool(joblib.delayed(_with_task)(function, task, os.getpid()) for task in tasks)
+        pool = joblib.Parallel(
+            n_jobs, "loky", return_as="generator_unordered", pre_dispatch=n_jobs, batch_size=1, **start
+        )
+        yield from pool(joblib.delayed(_with_task)(function, task) for task in tasks)
         return
     # joblib would run a single job in this process, which a task that dies would take with it.
-    process = ProcessPoolExecutor(1)
+    process = ProcessPoolExecutor(1, **start)
     try:
         for task in tasks:
-            yield process.submit(_with_task, function, task, os.getpid()).result()
+            yield process.submit(_with_task, function, task).result()
     finally:
         process.shutdown(kill_workers=True)
 
 
-def _with_task(function: Callable, task: Hashable, parent: int) -> tuple[Hashable, Any]:
-    _end_with(parent)
+def _with_task(function: Callable, task: Hashable) -> tuple[Hashable, Any]:
     return task, function(task)
 
 
-@functools.cache
 def _end_with(parent: int) -> None:
     """End this worker when the process ``parent`` that started it is gone: killed, it could not tell its workers."""
 

@@ -1,12 +1,14 @@
 """One run of the quickstart serves all tests of this folder."""
 
+import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from studylib.paths import project_root
 
@@ -40,6 +42,15 @@ def studylib(*arguments, cwd: Path | None = None) -> Done:
 
 @pytest.fixture(scope="session")
 def quickstart(tmp_path_factory) -> tuple[Path, Done]:
-    """The folder that the reports of the quickstart were written to, and how the command ended."""
-    reports = tmp_path_factory.mktemp("reports")
-    return reports, studylib("params/quickstart.yaml", "--reports", reports)
+    """The folder that the reports of the quickstart were written to, and how the command ended.
+
+    One run for all workers: the first that needs it runs it, the others wait for it.
+    """
+    shared = (
+        tmp_path_factory.getbasetemp().parent if "PYTEST_XDIST_WORKER" in os.environ else tmp_path_factory.getbasetemp()
+    )
+    reports, ended = shared / "reports", shared / "quickstart.json"
+    with FileLock(shared / "quickstart.lock"):
+        if not ended.exists():
+            ended.write_text(json.dumps(asdict(studylib("params/quickstart.yaml", "--reports", reports))))
+    return reports, Done(**json.loads(ended.read_text()))

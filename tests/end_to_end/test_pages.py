@@ -12,11 +12,7 @@ from tests.browser import links_into_nowhere, open_everything, too_wide, violati
 PUBLISHED = project_root() / "reports" / "study.html"
 
 
-# The page of the quickstart is looked at by the worker that runs it.
-WITH_THE_QUICKSTART = pytest.mark.xdist_group("end_to_end/test_quickstart.py")
-
-
-@pytest.fixture(scope="module", params=[pytest.param("quickstart", marks=WITH_THE_QUICKSTART), "published"])
+@pytest.fixture(scope="module", params=["quickstart", "published"])
 def page_file(request) -> Path:
     if request.param == "quickstart":
         return request.getfixturevalue("quickstart")[0] / "quickstart.html"
@@ -126,7 +122,7 @@ SHORTER = """() => {
 @pytest.mark.parametrize(
     ("page_file", "width", "scheme"),
     [
-        pytest.param("quickstart", 1280, "light", marks=WITH_THE_QUICKSTART),
+        ("quickstart", 1280, "light"),
         ("published", 1280, "light"),
         ("published", 390, "dark"),
     ],

@@ -70,9 +70,10 @@ def is_training(run, reports):
 
 
 @pytest.mark.parametrize(
-    ("signals", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "terminate"]
+    ("signals", "code", "moment"),
+    [(signal.SIGINT, 130, "training"), (signal.SIGTERM, 143, "imports")],
+    ids=["ctrl-c while networks train", "terminated while it imports"],
 )
-@pytest.mark.parametrize("moment", ["imports", "training"])
 def test_a_stop_is_one_sentence_and_leaves_nothing_at_work(tmp_path, signals, code, moment):
     arguments = [*COMMAND, "params/quickstart.yaml", "--only", "02", "--reports", str(tmp_path)]
     run = subprocess.Popen(arguments, cwd=project_root(), env=environment(), stderr=subprocess.PIPE, text=True)

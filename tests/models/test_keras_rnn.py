@@ -29,9 +29,12 @@ ARCHITECTURES = list(LAYERS)
 
 @pytest.fixture
 def float64():
+    # Keras remembers the policy of the first layer that was ever built.
     keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
     yield
     keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
 
 
 def one_hot_network(architecture, activation):
