@@ -52,7 +52,7 @@ SECTIONS = {
 TITLE = "Which recurrent recommender?"
 QUESTION = (
     "Which recurrent network predicts the next page or item of a session best, do the claims of two papers about it hold, "
-    "and how sure is that?"
+    "and with what confidence?"
 )
 
 
