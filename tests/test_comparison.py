@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from studylib import comparison as comparisons
-from studylib import kept as keeping
+from studylib import comparison as comparisons, kept as keeping
 from studylib.comparison import COLUMNS, KEYS, METRICS, compare, excludes_visited, to_csv
 from studylib.data.sessions import Cases, Sessions
 from studylib.data.splits import leave_one_out, with_candidates

@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from studylib import grid as grids
-from studylib import kept as keeping
+from studylib import grid as grids, kept as keeping
 from studylib.data.sessions import Cases, Sessions
 from studylib.errors import StudyError
 from studylib.evaluation.classification import macro_average

@@ -20,3 +20,14 @@ def test_notebooks_are_committed_without_outputs_and_begin_alike(path):
         assert cell.id.startswith(path.name[:2] + "-")
         if cell.cell_type == "code":
             assert not cell.outputs and cell.execution_count is None
+
+
+def test_notebooks_call_and_do_not_compute():
+    """Logic longer than a few lines belongs in the library, where it is tested."""
+    lines = [
+        len(cell.source.splitlines())
+        for path in NOTEBOOKS
+        for cell in nbformat.read(path, as_version=4).cells
+        if cell.cell_type == "code"
+    ]
+    assert max(lines) <= 15 and sum(lines) <= 500

@@ -7,9 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from studylib import grid as grids
-from studylib import kept
-from studylib import progress as progresses
+from studylib import grid as grids, kept, progress as progresses
 from studylib.data.sessions import Sessions
 from studylib.execution import fan_out
 from studylib.grid import run_grid

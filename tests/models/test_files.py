@@ -13,8 +13,7 @@ from studylib.data.sessions import Cases, Sessions
 from studylib.errors import StudyError
 from studylib.models import build, files
 from studylib.models.baselines import Popularity
-from studylib.params.models import Bpr, Gru4Rec, ItemKnn, Markov, SasRec, SessionKnn
-from studylib.params.models import Popularity as PopularityParams
+from studylib.params.models import Bpr, Gru4Rec, ItemKnn, Markov, Popularity as PopularityParams, SasRec, SessionKnn
 
 LISTS = [["a", "ü|b", "c"], ["a", "ü|b", "d"], ["c", "a"], ["d", "d", "a", 'e"\\']]
 SMALL = {"embedding": 8, "hidden": 12, "batch_size": 8, "max_epochs": 2}
