@@ -63,3 +63,7 @@ def test_one_model_alone(tmp_path):
     text = said(tmp_path)
     assert "better than 0 of 0 others" in text
     assert "equivalence by TOST. *None.*" in text, "there is nothing to compare it with"
+    (provenance,) = tmp_path.glob("*/provenance.json")
+    data = json.loads(provenance.read_text())["data"]
+    assert set(data) == {"shop", "later"}, "notebook 01 was not run here"
+    assert all(facts["files"] and len(facts["split"]) == 64 for facts in data.values())
