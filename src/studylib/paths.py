@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import tempfile
@@ -12,8 +13,17 @@ from studylib.errors import StudyError
 
 
 def slug(label: str) -> str:
-    """A label in a form that is safe in a file name."""
-    return re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")
+    """A label in a form that is safe in a file name: never empty, at most 100 letters.
+
+    Example:
+        >>> slug("../As printed"), slug("店"), len(slug("x" * 1000))
+        ('as-printed', 'aaded36a', 100)
+    """
+    words = re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")
+    if words and len(words) <= 100:
+        return words
+    # What is cut off, or has none of these letters, is told apart by a checksum.
+    return f"{words[:91]}-{hashlib.sha256(label.encode()).hexdigest()[:8]}".strip("-")
 
 
 def project_root() -> Path:
