@@ -78,7 +78,7 @@ class _PlainLoader(yaml.SafeLoader):
         super().__init__(stream)
         self.depth = self.values = 0
 
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node:
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         event = self.peek_event()
         self.depth += 1
         self.values += 1

@@ -162,7 +162,7 @@ class Grid(Section):
     @model_validator(mode="after")
     def _can_be_trained(self) -> Grid:
         lists = (self.architectures, self.activations, self.optimizers, self.batch_sizes, self.epochs, self.seeds)
-        _refuse_too_many(math.prod(map(len, lists)), "cells")
+        _refuse_too_many(math.prod(len(values) for values in lists), "cells")
         return self
 
 
