@@ -13,17 +13,17 @@ from studylib.errors import StudyError
 
 
 def slug(label: str) -> str:
-    """A label in a form that is safe in a file name: never empty, at most 100 letters.
+    """A label in a form that is safe in a file name: at most 100 characters, and at least one.
 
     Example:
-        >>> slug("../As printed"), slug("店"), len(slug("x" * 1000))
-        ('as-printed', 'aaded36a', 100)
+        >>> slug("GRU4Rec, as printed"), slug("$")
+        ('gru4rec-as-printed', '09fc96082d')
     """
-    words = re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")
-    if words and len(words) <= 100:
-        return words
-    # What is cut off, or has none of these letters, is told apart by a checksum.
-    return f"{words[:91]}-{hashlib.sha256(label.encode()).hexdigest()[:8]}".strip("-")
+    safe = re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")
+    if 0 < len(safe) <= 100:
+        return safe
+    digest = hashlib.sha256(label.encode(errors="surrogatepass")).hexdigest()[:10]
+    return f"{safe[:89]}-{digest}" if safe else digest
 
 
 def project_root() -> Path:

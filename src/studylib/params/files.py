@@ -77,39 +77,47 @@ class _PlainLoader(yaml.SafeLoader):
     def __init__(self, stream: str):
         super().__init__(stream)
         self.depth = self.values = 0
+        self.size_of: dict[yaml.Node | None, int] = {}
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        event = self.peek_event()
+        """A node whose values count at each place where an alias repeats them."""
+        event, before = self.peek_event(), self.values
+        is_alias = isinstance(event, yaml.AliasEvent)
         self.depth += 1
         self.values += 1
-        problem = None
-        if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
-            problem = "params take no anchors and aliases (& and *): write the value out"
-        elif event.tag is not None:
-            problem = "params take no tags (!): leave it out"
-        elif self.depth > DEEPEST:
-            problem = f"more than {DEEPEST} levels lie in each other"
-        elif self.values > MOST_VALUES:
-            problem = f"there are more than {MOST_VALUES:,} keys and values"
-        elif isinstance(event, yaml.ScalarEvent) and re.search("[\ud800-\udfff]", event.value):
-            problem = "an escaped letter is half of a pair"
-        if problem:
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
+        if not is_alias and event.tag is not None:
+            raise _refused("params take no tags (!): leave it out", event)
+        if isinstance(event, yaml.ScalarEvent) and re.search("[\ud800-\udfff]", event.value):
+            raise _refused("an escaped letter is half of a pair", event)
+        if self.depth > DEEPEST:
+            raise _refused(f"more than {DEEPEST} levels lie in each other", event)
         node = super().compose_node(parent, index)
         self.depth -= 1
+        if is_alias and node not in self.size_of:
+            raise _refused("an alias lies in what it stands for", event)
+        self.values += self.size_of[node] if is_alias else 0
+        if self.values > MOST_VALUES:
+            raise _refused(f"there are more than {MOST_VALUES:,} keys and values", event)
+        self.size_of[node] = self.values - before
         return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         seen = set()
-        for key in (key for key, _ in node.value):
+        for key, _ in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                raise yaml.MarkedYAMLError(problem="a key must be a word", problem_mark=key.start_mark)
+                raise _refused("a key must be a word", key)
             if key.value in seen:
-                problem = f"the key {quoted(key.value)} occurs twice"
-                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+                raise _refused(f"the key {quoted(key.value)} occurs twice", key)
+            if key.value == "<<":
+                raise _refused("params take no merge keys (<<): write the keys out", key)
             seen.add(key.value)
         # Every key is text, also one that looks like a number.
         return {key.value: self.construct_object(value, deep=True) for key, value in node.value}
+
+
+def _refused(problem: str, place: Any) -> yaml.MarkedYAMLError:
+    """The error of an event or a node."""
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=place.start_mark)
 
 
 _PLAIN_VALUES = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -17,8 +16,6 @@ def _is_no_boolean(value: Any) -> Any:
 def _is_a_label(label: str) -> str:
     if not label.strip():
         raise ValueError("must not be empty")
-    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in label):
-        raise ValueError("must be one line of text without control characters")
     return label
 
 
