@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from studylib.data.datasets import load
@@ -91,7 +92,7 @@ def compare(ranking: Ranking, execution: Execution, seed: int, folder: Path) -> 
     entries = {(dataset, model.label): tuned(model, dataset) for dataset in splits for model in ranking.models}
     trainings = [Training(dataset, label, s) for dataset, label in entries for s in ranking.seeds]
     names = {t: _name(t, splits[t.dataset], entries[t.dataset, t.model], ranking, execution, seed) for t in trainings}
-    store = Store(folder / "ranks", "03_ranking_evaluation")
+    store = Store(folder / "ranks", "03_ranking_evaluation", _is_ranks)
     train = functools.partial(_train, splits, entries, ranking, execution, seed)
     complete(store, names, _itself, train, _died, execution, "ranking, trainings")
     return _read(store, names, splits, ranking)
@@ -106,6 +107,29 @@ def _died(training: Training, trainings: list[Training], death: WorkerDied) -> d
         f"{training.model} on {training.dataset}, seed {training.seed}: {death}; what is finished is kept. It may need more "
         "memory: try 'execution: {workers: 1}' or a smaller model."
     )
+
+
+def _is_ranks(result: Result) -> bool:
+    """Whether a result is the ranks of a training, whichever it is: its facts and arrays, of their types."""
+
+    def of_protocol(protocol: str, counts: dict[str, int]) -> bool:
+        above, tied, top = (result.arrays[f"{protocol} {array}"] for array in ARRAYS)
+        numbered = (
+            all(array.dtype.kind == "i" for array in (above, tied, top))
+            and above.ndim == tied.ndim == top.ndim - 1 == 1
+        )
+        counted = counts.keys() == COUNTS and all(type(count) is int for count in counts.values())
+        if not (numbered and counted and len(above) == len(tied) == len(top) and counts["listed"] < 2**31):
+            return False
+        return bool(((above >= 0) & (tied >= 0) & (above.astype(np.int64) + tied < counts["listed"])).all())
+
+    facts = result.facts
+    counted = type(facts["parameters"]) is int and type(facts["epochs"]) is int
+    return counted and all(of_protocol(protocol, counts) for protocol, counts in facts["protocols"].items())
+
+
+COUNTS = {"listed", "not_numbers"}
+"""Of the `Ranks` of each protocol, as they are kept: these numbers, and `ARRAYS`."""
 
 
 def _read(store: Store, names: dict[Training, str], splits: dict[str, Split], ranking: Ranking) -> Comparison:
@@ -167,7 +191,8 @@ def _train(
         "protocols": {name: {"listed": r.listed, "not_numbers": r.not_numbers} for name, r in ranks.items()},
     }
     arrays = {f"{name} {array}": getattr(r, array) for name, r in ranks.items() for array in ARRAYS}
-    return {training: Result(facts, arrays, files.to_bytes(model) if training.seed == ranking.seeds[0] else None)}
+    is_kept = training.seed == ranking.seeds[0] and files.is_whole(model)
+    return {training: Result(facts, arrays, files.to_bytes(model) if is_kept else None)}
 
 
 def _name(

@@ -35,6 +35,7 @@ COLUMNS = [
     *KEYS, *CLASS_METRICS, *RANKING_METRICS, "loss", "status", "reason", "parameters", "train_seconds",
 ]  # fmt: skip
 """The columns of ``grid.csv``."""
+CELL_ARRAYS = ["above", "tied", "top", "validation_above", "validation_tied"]
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,25 @@ def read_grid(log: Sessions, data: Data, grid: Grid, execution: Execution, folde
 
 def cell_store(folder: Path) -> Store:
     """Where a study keeps its cells."""
-    return Store(folder / "cells", "02_grid_training")
+    return Store(folder / "cells", "02_grid_training", _is_cell)
+
+
+def _is_cell(result: Result) -> bool:
+    """Whether a result is a cell, of whatever training: its facts and arrays, of their types."""
+    facts, arrays = result.facts, result.arrays
+    validation = [f"validation_{name}" for name in VALIDATION_METRICS]
+    measures = [*CLASS_METRICS, *RANKING_METRICS, *validation, "loss", "parameters"]
+    return (
+        all(
+            type(facts[name]) is str
+            for name in ("architecture", "activation", "optimizer", "split", "status", "reason")
+        )
+        and all(type(facts[name]) is int for name in ("batch_size", "epochs", "seed"))
+        and all(type(value) in (int, float) for value in [facts[name] for name in measures] + facts["curve"])
+        and all(arrays[name].dtype == np.int32 and arrays[name].ndim == 1 for name in CELL_ARRAYS)
+        and len(arrays["above"]) == len(arrays["tied"]) == len(arrays["top"])
+        and len(arrays["validation_above"]) == len(arrays["validation_tied"])
+    )
 
 
 def count_cells(log: Sessions, data: Data, grid: Grid, execution: Execution, folder: Path) -> tuple[int, int]:
@@ -231,7 +250,7 @@ def failed_cell(training: Training, epochs: int, split: Split, reason: str) -> R
     about = {**asdict(training), "epochs": epochs, "split": split.checksum}
     facts = {**about, **dict.fromkeys(unknown, float("nan")), "status": FAILED, "reason": reason, "curve": []}
     none = np.zeros(0, np.int32)
-    return Result(facts, dict.fromkeys(["above", "tied", "top", "validation_above", "validation_tied"], none))
+    return Result(facts, dict.fromkeys(CELL_ARRAYS, none))
 
 
 def status_of(curve: list[dict], top: np.ndarray) -> tuple[str, str]:

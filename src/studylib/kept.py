@@ -10,7 +10,9 @@ from __future__ import annotations
 import functools
 import io
 import json
+import math
 import warnings
+import zipfile
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,10 +61,13 @@ class Store:
     Attributes:
         folder: created when the first result is kept.
         notebook: the one that writes the results, for messages.
+        is_one: whether a result holds what the results of this folder do, of the right types; a result that does not, or of
+            which it raises a KeyError, TypeError or AttributeError, is damaged.
     """
 
     folder: Path
     notebook: str
+    is_one: Callable[[Result], bool] = lambda result: True
 
     def has(self, name: str) -> bool:
         """Whether a result exists, is undamaged and has not failed. A damaged one is set aside with a warning."""
@@ -120,20 +125,63 @@ class Store:
             FileNotFoundError: there is none.
             ValueError: a file does not match its checksum.
         """
-        facts = json.loads(self._facts(name).read_text(encoding="utf-8"))
+        facts = _facts(self._facts(name))
         sums = facts.pop("checksums", None) if isinstance(facts, dict) else None
         if not isinstance(sums, dict) or sums.get("facts") != checksum(json.dumps(facts).encode()):
             raise ValueError("its checksum differs")
         if "arrays" not in sums:
-            return Result(facts)
+            return self._checked(Result(facts))
         try:
             content = self._arrays(name).read_bytes()
         except FileNotFoundError:
             raise ValueError("its arrays are missing") from None
         if checksum(content) != sums["arrays"]:
             raise ValueError("the checksum of its arrays differs")
+        return self._checked(Result(facts, _arrays(content)))
+
+    def _checked(self, result: Result) -> Result:
+        try:
+            is_one = self.is_one(result)
+        except (KeyError, TypeError, AttributeError):
+            is_one = False
+        if not is_one:
+            raise ValueError("it does not hold what it should")
+        return result
+
+
+MOST_FACTS, MOST_ARRAYS = 2**24, 2**30
+"""Bytes of the JSON and of the arrays of a result, at most."""
+
+
+def _facts(path: Path) -> Any:
+    """What a JSON file holds; one that is too large, or too deep for Python, is a ValueError as one that is damaged."""
+    with path.open("rb") as file:
+        content = file.read(MOST_FACTS + 1)
+    if len(content) > MOST_FACTS:
+        raise ValueError("it is too large")
+    try:
+        return json.loads(content)
+    except RecursionError:
+        raise ValueError("it is too deep") from None
+
+
+def _arrays(content: bytes) -> dict[str, np.ndarray]:
+    """The arrays of an ``.npz`` file; numpy makes room for what an array says it has, so that is compared first."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as file:
+            for member in file.infolist():
+                with file.open(member) as array:
+                    if np.lib.format.read_magic(array) != (1, 0):
+                        raise ValueError("not as numpy writes an array of numbers")
+                    shape, _, dtype = np.lib.format.read_array_header_1_0(array)
+                if math.prod(shape) * dtype.itemsize > member.file_size:
+                    raise ValueError("an array says that it is larger than it is")
+            if sum(member.file_size for member in file.infolist()) > MOST_ARRAYS:
+                raise ValueError("the arrays are too large")
         with np.load(io.BytesIO(content)) as arrays:
-            return Result(facts, dict(arrays))
+            return dict(arrays)
+    except Exception as error:  # zipfile, zlib and numpy raise many for what they cannot read
+        raise ValueError("its arrays cannot be read") from error
 
 
 def complete(

@@ -18,7 +18,7 @@ from optuna.trial import TrialState
 from studylib.comparison import prepare
 from studylib.data.sessions import checksum
 from studylib.data.splits import Split
-from studylib.errors import StudyError, nearest
+from studylib.errors import StudyError, brief, nearest
 from studylib.evaluation.ranking import validation_ndcg
 from studylib.execution import configure
 from studylib.models import build
@@ -26,7 +26,7 @@ from studylib.models.base import Recommender
 from studylib.params.files import tuned_path, with_settings
 from studylib.params.models import Tunable, Weighting
 from studylib.params.study import Ranking, StudyParams
-from studylib.paths import project_root, slug
+from studylib.paths import project_root, slug, write
 from studylib.progress import track
 
 _NEURAL: dict[str, BaseDistribution] = {
@@ -183,13 +183,13 @@ def _write(study: optuna.Study, model: Tunable, dataset: str, params: StudyParam
     best = study.best_trial
     fixed = {key: getattr(model, key) for key in sorted(model.model_fields_set - {"model", "label", "tuned"})}
     path = project_root() / tuned_path(dataset, model.tuned or model.label)
-    path.parent.mkdir(parents=True, exist_ok=True)
     against = "against the whole catalogue" if model.validation == "full" else "among the candidates"
     heading = (
-        f"# Selected on the validation cases of {dataset} by\n"
-        f"#   studylib tune params/{params.name}.yaml --dataset {dataset} --model {model.label} --trials {len(done)}\n"
+        f"# Selected on the validation cases of {brief(dataset)} by\n"
+        f"#   studylib tune params/{params.name}.yaml --dataset {brief(dataset)} --model {brief(model.label)} "
+        f"--trials {len(done)}\n"
         f"# NDCG@10 {against}: {best.value:.4f} (trial {best.number + 1}); the defaults, "
         f"{done[0].value:.4f}.\n"
     )
-    path.write_text(heading + yaml.safe_dump({**fixed, **_rounded(best.params)}, sort_keys=False), encoding="utf-8")
+    write(path, heading + yaml.safe_dump({**fixed, **_rounded(best.params)}, sort_keys=False))
     return path

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from studylib.data.sessions import Cases, Sessions
-from studylib.errors import StudyError
+from studylib.errors import StudyError, brief
 from studylib.params.models import ModelParams
 
 
@@ -158,7 +158,7 @@ class Recommender(ABC):
         if unknown:
             distinct = list(dict.fromkeys(unknown))
             message = "1 event was" if len(unknown) == 1 else f"{len(unknown):,} events were"
-            message += f" left out, never seen in training: {', '.join(distinct[:5])}"
+            message += f" left out, never seen in training: {', '.join(brief(item, 30) for item in distinct[:5])}"
             if len(distinct) > 5:
                 message += f" and {len(distinct) - 5:,} more"
             if without:

@@ -7,6 +7,7 @@ from scipy import sparse
 
 from studylib.data.sessions import Cases, Sessions
 from studylib.models.base import Recommender
+from studylib.models.csr import checked_csr
 from studylib.params import models as entries
 
 
@@ -50,6 +51,7 @@ class Markov(Recommender):
         return {"counts": counts.data, "following": counts.indices, "rows": counts.indptr}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
-        shape = (len(self.popularity), len(self.popularity))
-        self.transitions = sparse.csr_array((state["counts"], state["following"], state["rows"]), shape=shape)
-        self.transitions.check_format()
+        n_items = len(self.popularity)
+        self.transitions = checked_csr(state["counts"], state["following"], state["rows"], n_items)
+        if self.transitions.shape[0] != n_items:
+            raise ValueError("the transitions are not those of the catalogue")

@@ -78,6 +78,9 @@ class BPR(Recommender):
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Load what `state` returned."""
         self.items, self.bias = state["items"], state["bias"]
+        n_items = len(self.popularity)
+        if self.items.shape != (n_items, self.settings.factors) or self.bias.shape != (n_items,):
+            raise ValueError("the factors are not those of the catalogue")
 
 
 ROUND = 10

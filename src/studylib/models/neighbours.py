@@ -7,6 +7,7 @@ from scipy import sparse
 
 from studylib.data.sessions import Cases, Sessions
 from studylib.models.base import Recommender
+from studylib.models.csr import checked_csr
 from studylib.params.models import ItemKnn, SessionKnn
 
 
@@ -58,8 +59,10 @@ class ItemKNN(Neighbours):
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Load what `state` returned."""
-        n_items = len(state["indptr"]) - 1
-        self.similarity = sparse.csr_array((state["data"], state["indices"], state["indptr"]), (n_items, n_items))
+        n_items = len(self.popularity)
+        self.similarity = checked_csr(state["data"], state["indices"], state["indptr"], n_items)
+        if self.similarity.shape[0] != n_items:
+            raise ValueError("the similarities are not those of the catalogue")
 
 
 class SessionKNN(Neighbours):
@@ -136,8 +139,9 @@ class SessionKNN(Neighbours):
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Load what `state` returned."""
         items, offsets = state["items"], state["offsets"]
-        shape = (len(offsets) - 1, int(state["n_items"]))
-        self._keep(sparse.csr_array((np.ones(len(items)), items, offsets), shape))
+        if state["n_items"].shape != () or state["n_items"] != len(self.popularity):
+            raise ValueError("the sessions are not those of the catalogue")
+        self._keep(checked_csr(np.ones(items.shape), items, offsets, len(self.popularity)))
 
 
 WEIGHTS = {

@@ -215,5 +215,10 @@ class NeuralRecommender(Recommender):
         return {name: weight.cpu().numpy() for name, weight in self.network.state_dict().items()}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
+        with torch.device("meta"):  # shapes without memory: a file may claim any sizes
+            claimed = self.build(len(self.vocabulary)).state_dict()
+        shapes = {name: (tuple(weight.shape), str(weight.dtype)) for name, weight in claimed.items()}
+        if shapes != {name: (weight.shape, f"torch.{weight.dtype}") for name, weight in state.items()}:
+            raise ValueError("the weights are not those of such a network")
         self.network = self.build(len(self.vocabulary)).to(self.device)
         self.network.load_state_dict({name: torch.from_numpy(weight) for name, weight in state.items()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, get_args
 
@@ -9,47 +10,128 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from studylib.errors import StudyError, nearest
+from studylib.errors import LONGEST, StudyError, brief, nearest, quoted, sentence
 from studylib.params.models import MODELS, ModelParams
 from studylib.params.study import StudyParams
 from studylib.paths import project_root, slug
 
+MOST_BYTES, MOST_VALUES, DEEPEST = 100_000, 20_000, 20
+"""Of a file: its size, the keys and values in it, and how deep they lie in each other. The largest one of the study has 3,000
+bytes, 300 keys and values, and is 6 deep."""
+
 
 def load_params(path: str | Path) -> StudyParams:
-    """Read a params file.
+    """Read a params file. A section or value that is null counts as left out.
 
     Raises:
         StudyError: the file is missing, is no YAML, or has an unknown key or a value out of range; the message
             names the file, the key and, for an unknown name, the nearest known one.
     """
     path = Path(path)
+    sections = _read(path)
+    if not isinstance(sections, dict | None):
+        kind = "list" if isinstance(sections, list) else "single value"
+        raise StudyError(sentence(path, f"must hold sections such as 'data:' and 'grid:', not a {kind}."))
+    given = {key: values for key, values in (sections or {}).items() if values is not None}
+    return study_params({"name": path.stem, **given}, source=str(path))
+
+
+def _read(path: Path) -> Any:
+    """What a YAML file holds.
+
+    Raises:
+        StudyError: it is missing, is no YAML, or is beyond `MOST_BYTES`, `MOST_VALUES` or `DEEPEST`.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise StudyError(sentence(path, f"has more than {MOST_BYTES:,} bytes, which no params file needs."))
+        text = content.decode()
     except FileNotFoundError:
-        raise StudyError(f"{path}: there is no such params file; params/quickstart.yaml is one to copy.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise StudyError(f"{path}: cannot be read as text ({error}).") from None
+        example = "there is no such params file; params/quickstart.yaml is one to copy."
+        raise StudyError(sentence(path, example)) from None
+    except UnicodeDecodeError:
+        raise StudyError(sentence(path, "cannot be read as text (it is not UTF-8).")) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise StudyError(sentence(path, f"cannot be read as text ({reason}).")) from None
     try:
-        sections = yaml.load(text, _EachKeyOnce) or {}
+        return yaml.load(text, _PlainLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" (line {mark.line + 1})" if mark else ""
-        raise StudyError(f"{path}: is not valid YAML{where}: {getattr(error, 'problem', error)}.") from None
-    if not isinstance(sections, dict):
-        raise StudyError(f"{path}: must hold sections such as 'data:' and 'grid:', not a {type(sections).__name__}.")
-    return study_params({"name": path.stem, **sections}, source=str(path))
+        problem = getattr(error, "problem", None) or getattr(error, "reason", None) or error
+        raise StudyError(sentence(path, f"is not valid YAML{where}: {brief(problem, 150)}.")) from None
 
 
-class _EachKeyOnce(yaml.SafeLoader):
-    """YAML takes the last of two equal keys in silence."""
+class _PlainLoader(yaml.SafeLoader):
+    """Keys with values, lists and plain values as YAML 1.2 has them, without what makes a small file a large one.
+
+    YAML 1.1 takes the last of two equal keys in silence, ``1:30`` for 90, ``010`` for 8 and ``no`` for false. Whatever looks
+    like none of `_PLAIN_VALUES` is text, and is a number or not as its key says.
+    """
+
+    yaml_implicit_resolvers: dict = {}
+
+    def __init__(self, stream: str):
+        super().__init__(stream)
+        self.depth = self.values = 0
+        self.size_of: dict[yaml.Node | None, int] = {}
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """A node whose values count at each place where an alias repeats them."""
+        event, before = self.peek_event(), self.values
+        is_alias = isinstance(event, yaml.AliasEvent)
+        self.depth += 1
+        self.values += 1
+        if not is_alias and event.tag is not None:
+            raise _refused("params take no tags (!): leave it out", event)
+        if isinstance(event, yaml.ScalarEvent) and re.search("[\ud800-\udfff]", event.value):
+            raise _refused("an escaped letter is half of a pair", event)
+        if self.depth > DEEPEST:
+            raise _refused(f"more than {DEEPEST} levels lie in each other", event)
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        if is_alias and node not in self.size_of:
+            raise _refused("an alias lies in what it stands for", event)
+        self.values += self.size_of[node] if is_alias else 0
+        if self.values > MOST_VALUES:
+            raise _refused(f"there are more than {MOST_VALUES:,} keys and values", event)
+        self.size_of[node] = self.values - before
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         seen = set()
-        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise _refused("a key must be a word", key)
             if key.value in seen:
-                raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} occurs twice", problem_mark=key.start_mark)
+                raise _refused(f"the key {quoted(key.value)} occurs twice", key)
+            if key.value == "<<":
+                raise _refused("params take no merge keys (<<): write the keys out", key)
             seen.add(key.value)
-        return super().construct_mapping(node, deep)
+        # Every key is text, also one that looks like a number.
+        return {key.value: self.construct_object(value, deep=True) for key, value in node.value}
+
+
+def _refused(problem: str, place: Any) -> yaml.MarkedYAMLError:
+    """The error of an event or a node."""
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=place.start_mark)
+
+
+_PLAIN_VALUES = {
+    "null": r"~|null|Null|NULL|",
+    "bool": r"true|True|TRUE|false|False|FALSE",
+    "int": r"[-+]?(0|[1-9][0-9]{0,18})",
+    "float": r"[-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+}
+"""What a word without quotes is, if it is not text (YAML 1.2, section 10.3.2, the decimal numbers). More digits than an int64 has
+stay text, because Python takes a second for a number of 100,000."""
+
+for _kind, _looks in _PLAIN_VALUES.items():
+    _PlainLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(rf"(?:{_looks})\Z"), None)
+_PlainLoader.add_constructor("tag:yaml.org,2002:map", _PlainLoader.construct_mapping)
 
 
 def study_params(sections: dict[str, Any], source: str = "params") -> StudyParams:
@@ -58,30 +140,51 @@ def study_params(sections: dict[str, Any], source: str = "params") -> StudyParam
     Raises:
         StudyError: as `load_params`; ``source`` is what the message calls their origin.
     """
+    given = {name: values for name, values in sections.items() if values is not None or name == "name"}
     try:
-        return StudyParams.model_validate({name: values for name, values in sections.items() if values is not None})
+        return StudyParams.model_validate(given)
     except ValidationError as error:
-        raise StudyError("\n".join(_sentence(problem, source) for problem in error.errors())) from None
+        raise StudyError(_sentences(error, source, StudyParams)) from None
 
 
-def _sentence(problem: ErrorDetails, source: str, section: tuple = ()) -> str:
-    """What is wrong, in a sentence; ``section`` is where in a study the file's keys belong."""
-    location = [part for part in problem["loc"] if part != "[key]" and part not in MODELS]
-    key = ".".join(str(part) for part in location)
-    if problem["type"] == "extra_forbidden":
-        return f"{source}: unknown key {key!r}{nearest(str(location[-1]), _known_keys(section + problem['loc'][:-1]))}"
-    if problem["type"] == "union_tag_invalid":
-        expected = [tag.strip(" '") for tag in problem["ctx"]["expected_tags"].split(",")]
-        return f"{source}: {key}: there is no model {problem['ctx']['tag']!r}{nearest(problem['ctx']['tag'], expected)}"
-    if problem["loc"][-1:] == ("[key]",) and problem["type"] == "literal_error":
-        expected = problem["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
-        return f"{source}: unknown key {key!r}{nearest(problem['input'], expected)}"
-    if problem["type"] == "literal_error" and isinstance(problem["input"], str):
-        expected = problem["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
-        return f"{source}: {key}: unknown value {problem['input']!r}{nearest(problem['input'], expected)}"
-    message = _PLAIN.get(problem["type"], problem["msg"].removeprefix("Value error, "))
-    value = "" if isinstance(problem["input"], dict | list) else f" (given: {problem['input']!r})"
-    return f"{source}: {key or 'the file'}: {message[0].lower()}{message[1:]}{value}."
+def _sentences(error: ValidationError, source: str, section: type[BaseModel]) -> str:
+    """What is wrong, a mistake a line, as many as a reader takes in; ``section`` is what was validated."""
+    problems = error.errors(include_url=False)
+    mistakes = [_mistake(problem, section) for problem in problems[:5]]
+    for shown in range(len(mistakes), 0, -1):
+        others = len(problems) - shown
+        lines = [*mistakes[:shown], *([f"{others:,} more mistakes."] if others else [])]
+        text = "\n".join(sentence(source, line) for line in lines)
+        if len(text) <= LONGEST:
+            return text
+    return sentence(source, f"{mistakes[0]} ({len(problems) - 1:,} more mistakes.)" if others else mistakes[0])
+
+
+def _mistake(problem: ErrorDetails, section: type[BaseModel]) -> str:
+    """One mistake and its key, without the place."""
+    kind, given, where = problem["type"], problem["input"], problem["loc"]
+    is_key = where[-1:] == ("[key]",) and kind != "extra_forbidden"
+    # Without pydantic's mark of a key, and the tag of a model.
+    steps = where[:-1] if is_key else where[:3] + where[4:] if where[:2] == ("ranking", "models") else where
+    key = ".".join(map(str, steps))
+    if kind == "extra_forbidden":
+        return f"unknown key {quoted(key, 80)}{nearest(str(where[-1]), _known_keys(section, where[:-1]))}"
+    if kind == "union_tag_invalid":
+        tag, tags = problem["ctx"]["tag"], problem["ctx"]["expected_tags"]
+        return f"{brief(key)}: there is no model {quoted(tag)}{nearest(tag, _words(tags))}"
+    if kind == "literal_error" and isinstance(given, str):
+        rest = nearest(given, _words(problem["ctx"]["expected"]))
+        return (
+            f"unknown key {quoted(key, 80)}{rest}" if is_key else f"{brief(key)}: unknown value {quoted(given)}{rest}"
+        )
+    message = _PLAIN.get(kind, problem["msg"].removeprefix("Value error, "))
+    value = "" if isinstance(given, dict | list | tuple | set) else f" (given: {quoted(given)})"
+    return f"{brief(key) or 'the file'}: {message[0].lower()}{message[1:]}{value}."
+
+
+def _words(expected: str) -> list[str]:
+    """The names in a message of pydantic: ``'a', 'b' or 'c'``."""
+    return [name.strip(" '") for name in expected.replace(" or ", ", ").split(",")]
 
 
 _PLAIN = {
@@ -89,15 +192,15 @@ _PLAIN = {
     "model_type": "must be keys with values",
     "model_attributes_type": "must be a name, or keys with values",
     "list_type": "must be a list",
+    "tuple_type": "must be a list",
     "missing": "is missing",
     "union_tag_not_found": "needs a 'model', the name of one",
 }
 """Messages of pydantic in terms of a params file instead of Python."""
 
 
-def _known_keys(location: tuple) -> list[str]:
-    """The keys of the section at ``location``, a path of field names, list positions and model tags."""
-    section: type[BaseModel] = StudyParams
+def _known_keys(section: type[BaseModel], location: tuple) -> list[str]:
+    """The keys at ``location``, a path of field names, list positions and model tags below ``section``."""
     for part in location:
         if isinstance(part, int):
             continue
@@ -120,19 +223,20 @@ def tuned(model: ModelParams, dataset: str) -> ModelParams:
     and without a file of selected settings the entry is returned as it is.
 
     Raises:
-        StudyError: the file has an unknown key or a value out of range.
+        StudyError: the file is damaged, or has an unknown key or a value out of range.
     """
     name = getattr(model, "tuned", None)
     path = project_root() / tuned_path(dataset, name) if name else None
     if path is None or not path.exists():
         return model
-    settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    settings = _read(path)
+    if not isinstance(settings, dict) or settings.keys() & {"model", "label", "tuned"}:
+        raise StudyError(sentence(path, "must hold settings of a model, each with a value; remove it, or tune again."))
     unset = {key: value for key, value in settings.items() if key not in model.model_fields_set}
     try:
         return with_settings(model, unset)
     except ValidationError as error:
-        section = ("ranking", "models", model.model)
-        raise StudyError("\n".join(_sentence(problem, str(path), section) for problem in error.errors())) from None
+        raise StudyError(_sentences(error, str(path), type(model))) from None
 
 
 def with_settings(model: ModelParams, settings: dict[str, Any]) -> ModelParams:

@@ -9,6 +9,21 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias, 
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from studylib.params.kinds import (
+    Batch,
+    Count,
+    Depth,
+    Epochs,
+    Exponent,
+    Fraction,
+    Label,
+    Rate,
+    Share,
+    Weight,
+    Whole,
+    Width,
+)
+
 
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -25,7 +40,7 @@ Weighting = Literal["equal", "linear", "quadratic", "harmonic"]
 class ModelParams(Section):
     implementation: ClassVar[str]
     model: str
-    label: str
+    label: Label
     """How tables and figures call the model; its name where there is no label."""
 
     added: ClassVar[frozenset[str]] = frozenset()
@@ -44,7 +59,7 @@ class ModelParams(Section):
 
 
 class Tunable(ModelParams):
-    tuned: str | None = None
+    tuned: Label | None = None
     """Take what this entry does not set from ``params/tuned/<data set>-<this>.yaml``, where `studylib tune` has put it."""
     validation: Protocol = "full"
     """The protocol of the validation NDCG@10 that settings and epochs are selected by: the whole catalogue, or the candidates."""
@@ -53,13 +68,13 @@ class Tunable(ModelParams):
 class Popularity(ModelParams):
     implementation: ClassVar[str] = "baselines.Popularity"
     model: Literal["popularity"] = "popularity"
-    label: str = "popularity"
+    label: Label = "popularity"
 
 
 class Markov(ModelParams):
     implementation: ClassVar[str] = "baselines.Markov"
     model: Literal["markov"] = "markov"
-    label: str = "markov"
+    label: Label = "markov"
 
 
 class ItemKnn(Tunable):
@@ -67,10 +82,10 @@ class ItemKnn(Tunable):
 
     implementation: ClassVar[str] = "neighbours.ItemKNN"
     model: Literal["item-knn"] = "item-knn"
-    label: str = "item-knn"
-    decay: float = Field(0.7, ge=0, le=1)
+    label: Label = "item-knn"
+    decay: Share = 0.7
     """The weight of an event relative to the one after it: 0, only the last event counts; 1, all count equally."""
-    shrinkage: float = Field(10.0, ge=0)
+    shrinkage: Weight = 10.0
     """Added to the number of sessions with each item."""
 
 
@@ -79,9 +94,9 @@ class SessionKnn(Tunable):
 
     implementation: ClassVar[str] = "neighbours.SessionKNN"
     model: Literal["session-knn"] = "session-knn"
-    label: str = "session-knn"
-    neighbours: int = Field(200, ge=1)
-    sample: int = Field(1000, ge=1)
+    label: Label = "session-knn"
+    neighbours: Count = 200
+    sample: Count = 1000
     """The most recent sessions that share an item, among which the neighbours are sought."""
     weighting: Weighting = "harmonic"
     """Of the items of the current session in the similarity, by how long ago their events were."""
@@ -89,7 +104,7 @@ class SessionKnn(Tunable):
     """Of a neighbour, by how long ago the event of the latest shared item was."""
     cosine: bool = True
     """Divide by the square root of the length of the past session."""
-    idf: float = Field(1.0, ge=0)
+    idf: Weight = 1.0
     """How much more rare items count: the factor of the logarithm."""
 
 
@@ -98,14 +113,14 @@ class Bpr(Tunable):
 
     implementation: ClassVar[str] = "factors.BPR"
     model: Literal["bpr-mf"] = "bpr-mf"
-    label: str = "bpr-mf"
-    factors: int = Field(64, ge=1)
-    learning_rate: float = Field(0.1, gt=0)
-    l2: float = Field(0.01, ge=0)
-    fold_in: float = Field(2.0, gt=0)
+    label: Label = "bpr-mf"
+    factors: Width = 64
+    learning_rate: Rate = 0.1
+    l2: Weight = 0.01
+    fold_in: Weight = Field(2.0, gt=0)
     """Times the mean of the factors of a session's items: the factors of the session."""
-    max_epochs: int = Field(200, ge=10, multiple_of=10)
-    patience: int = Field(30, ge=10)
+    max_epochs: Epochs = Field(200, ge=10, multiple_of=10)
+    patience: Count = Field(30, ge=10)
     """Epochs without a better validation NDCG@10 after which training stops; it is evaluated every 10 epochs."""
 
 
@@ -114,11 +129,11 @@ class Trained(Tunable):
 
     added: ClassVar[frozenset[str]] = frozenset({"positive"})
 
-    embedding: int = Field(64, ge=1)
-    dropout_items: float = Field(0.2, ge=0, lt=1)
+    embedding: Width = 64
+    dropout_items: Fraction = 0.2
     """Of whole events, so that the network does not depend on any single one."""
-    dropout_embedding: float = Field(0.5, ge=0, lt=1)
-    dropout_hidden: float = Field(0.4, ge=0, lt=1)
+    dropout_embedding: Fraction = 0.5
+    dropout_hidden: Fraction = 0.4
 
     loss: Literal["cross-entropy", "bpr-max", "bpr", "algorithm-1"] = "cross-entropy"
     positive: Literal["next", "current"] = "next"
@@ -126,36 +141,36 @@ class Trained(Tunable):
     Algorithm 1, line 11)."""
     score_activation: Literal["linear", "elu"] = "linear"
     """`bpr-max` only: of the scores in training; it does not change their order."""
-    regularisation: float = Field(1.0, ge=0)
+    regularisation: Weight = 1.0
     """`bpr-max` only: the weight of the negatives' squared scores."""
-    negatives: int = Field(512, ge=0)
+    negatives: Whole = 512
     """Sampled negatives; with 0, or as many as the catalogue has items, the whole catalogue is scored."""
     negatives_of: Literal["batch", "case"] = "batch"
     """All cases of a batch share their negatives, or each has its own."""
     batch_negatives: bool = False
     """The targets of the other cases of the batch are negatives too."""
-    alpha: float = Field(0.5, ge=0)
+    alpha: Exponent = 0.5
     """Negatives are drawn with probability proportional to popularity**alpha; 0 is uniform."""
     log_q: bool = True
     """`cross-entropy` only: correct the scores for how likely each item was drawn."""
 
     batches: Literal["sequences", "session-parallel", "prefixes"] = "sequences"
-    batch_size: int = Field(64, ge=1)
+    batch_size: Batch = 64
     """Rows a step: sessions, lanes or prefixes."""
     optimizer: Literal["adam", "adagrad"] = "adam"
-    momentum: float = Field(0.0, ge=0, lt=1)
+    momentum: Fraction = 0.0
     """`adagrad` only."""
-    learning_rate: float = Field(6e-3, gt=0)
+    learning_rate: Rate = 6e-3
     schedule: Literal["constant", "cosine"] = "cosine"
     """cosine: the rate falls to zero over ``max_epochs``."""
-    l2: float = Field(1e-5, ge=0)
+    l2: Weight = 1e-5
     """Weight decay of what a step moves."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of the network's products, where the device has it; weights and losses stay in float32."""
-    max_epochs: int = Field(20, ge=1)
-    patience: int = Field(5, ge=1)
+    max_epochs: Epochs = 20
+    patience: Count = 5
     """Epochs without a better validation NDCG@10 after which training stops."""
-    validation_cases: int = Field(5000, ge=1)
+    validation_cases: Count = 5000
     """How many validation cases are evaluated after each epoch, at most; the same ones for every seed."""
 
     @model_validator(mode="after")
@@ -176,19 +191,19 @@ class Gru4Rec(Trained):
 
     implementation: ClassVar[str] = "gru4rec.GRU4Rec"
     model: Literal["gru4rec"] = "gru4rec"
-    label: str = "gru4rec"
+    label: Label = "gru4rec"
 
     cell: Architecture = "gru"
-    layers: int = Field(1, ge=1)
+    layers: Depth = 1
     """How many times the recurrent layers of ``cell`` are stacked."""
     item_embedding: Literal["shared", "separate", "none"] = "shared"
     """Scores use the rows of the input embedding, or rows of their own; none: one-hot items go into the first layer."""
-    hidden: int = Field(128, ge=1)
-    input_decay: float = Field(0.0, ge=0, lt=1)
+    hidden: Width = 128
+    input_decay: Fraction = 0.0
     """The input is a mean of the items so far, each weighted this much relative to the one after it; 0: the current item."""
     deep_input: bool = False
     """Deeper recurrent layers see the input too."""
-    feed_forward: int = Field(0, ge=0)
+    feed_forward: Whole = Field(0, le=100)
     """Layers (tanh) between the recurrent ones and the scores."""
 
     @model_validator(mode="after")
@@ -203,13 +218,13 @@ class SasRec(Trained):
 
     implementation: ClassVar[str] = "sasrec.SASRec"
     model: Literal["sasrec"] = "sasrec"
-    label: str = "sasrec"
+    label: Label = "sasrec"
 
-    blocks: int = Field(2, ge=1)
-    heads: int = Field(1, ge=1)
-    dropout_embedding: float = Field(0.4, ge=0, lt=1)
-    dropout_hidden: float = Field(0.4, ge=0, lt=1)
-    learning_rate: float = Field(2e-3, gt=0)
+    blocks: Depth = 2
+    heads: Width = 1
+    dropout_embedding: Fraction = 0.4
+    dropout_hidden: Fraction = 0.4
+    learning_rate: Rate = 2e-3
 
     @model_validator(mode="after")
     def _has_no_state(self) -> SasRec:

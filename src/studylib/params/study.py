@@ -6,10 +6,29 @@ The defaults are those of the quickstart, so an empty file is the quickstart.
 from __future__ import annotations
 
 import itertools
+import math
+import re
+from collections import Counter
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from studylib.errors import brief, quoted
+from studylib.params.kinds import (
+    MOST_TRAININGS,
+    NUMBER,
+    Batch,
+    Count,
+    Epochs,
+    Exponent,
+    FilePath,
+    Fraction,
+    Label,
+    Processes,
+    Rate,
+    Seed,
+    Width,
+)
 from studylib.params.models import Architecture, Gru4Rec, Markov, Model, Popularity, Section
 
 Reader = Literal["sequences", "events", "jsonl", "rechorus", "parquet"]
@@ -25,23 +44,25 @@ READER_OPTIONS = {
 }
 """The options that each reader takes, beside ``path``."""
 
+MOST_COLUMNS = 1_000_000
+
 
 class Synthetic(Section):
     """The generated log (`studylib.data.synthetic`)."""
 
-    sessions: int = Field(6000, ge=10)
-    items: int = Field(100, ge=10)
-    mean_length: float = Field(6.0, gt=1)
-    max_session: int = Field(16, ge=2)
-    popularity_exponent: float = Field(1.0, ge=0)
-    successors: int = Field(4, ge=1)
-    weights: tuple[float, float] = (0.4, 0.45)
+    sessions: Count = Field(6000, ge=10)
+    items: Count = Field(100, ge=10)
+    mean_length: Annotated[float, NUMBER] = Field(6.0, gt=1, le=1e6)
+    max_session: Count = Field(16, ge=2)
+    popularity_exponent: Exponent = 1.0
+    successors: Count = 4
+    weights: tuple[Annotated[float, NUMBER], Annotated[float, NUMBER]] = (0.4, 0.45)
     """Probability that an event follows from the last item, and from the one before it; else it is drawn by popularity."""
 
     @field_validator("weights")
     @classmethod
     def _are_probabilities(cls, weights: tuple[float, float]) -> tuple[float, float]:
-        if min(weights) < 0 or sum(weights) >= 1:
+        if not (min(weights) >= 0 and sum(weights) < 1):
             raise ValueError("the two weights must not be negative and must sum to less than 1")
         return weights
 
@@ -51,7 +72,7 @@ class Log(Section):
 
     dataset: str | None = None
     reader: Reader | None = None
-    path: str | None = None
+    path: FilePath | None = None
     separator: str | None = None
     header: bool = True
     leading_user: bool = False
@@ -60,15 +81,16 @@ class Log(Section):
     time: str | int | None = None
     synthetic: Synthetic = Synthetic()
 
-    max_sessions: int | None = Field(None, ge=1)
-    min_length: int = Field(2, ge=2)
-    k_core: int | None = Field(None, ge=1)
+    max_sessions: Count | None = None
+    min_length: Count = Field(2, ge=2)
+    k_core: Count | None = None
     collapse_repeats: bool = False
 
     @field_validator("user", "item", "time", mode="before")
     @classmethod
     def _is_a_column(cls, column: Any) -> Any:
-        if column is not None and (isinstance(column, bool) or not isinstance(column, str | int)):
+        number = isinstance(column, int) and not isinstance(column, bool) and 0 <= column < MOST_COLUMNS
+        if not (column is None or isinstance(column, str) or number):
             raise ValueError("must be the name of a column or its number from 0 on")
         return column
 
@@ -101,10 +123,10 @@ class Data(Log):
     """The log of notebooks 01 and 02 and its 80/20 split (Toledo & Rezende 2020, section 2)."""
 
     dataset: str | None = "synthetic"
-    max_length: int = Field(40, ge=1)
+    max_length: Count = 40
     """Input events before the target; the last ones are kept (40 steps in Tables 1-3)."""
-    test_fraction: float = Field(0.2, gt=0, lt=1)
-    split_seed: int | None = None
+    test_fraction: Fraction = Field(0.2, gt=0)
+    split_seed: Seed | None = None
     """None: the seed of the run, so that a seed stands for another split and another initialisation."""
 
     @model_validator(mode="before")
@@ -124,11 +146,11 @@ class Grid(Section):
     optimizer_settings: Literal["keras2", "keras3"] = "keras2"
     compare_settings: bool = False
     """Train the softmax cells of the fewest epochs with the other optimizer settings too."""
-    learning_rate: dict[Optimizer, Annotated[float, Field(gt=0)]] = {}
-    batch_sizes: list[Annotated[int, Field(ge=1)]] = [64]
-    epochs: list[Annotated[int, Field(ge=1)]] = [5, 15]
-    units: int = Field(128, ge=1)
-    seeds: list[Annotated[int, Field(ge=0)]] = [0]
+    learning_rate: dict[Optimizer, Rate] = {}
+    batch_sizes: list[Batch] = [64]
+    epochs: list[Epochs] = [5, 15]
+    units: Width = 128
+    seeds: list[Seed] = [0]
 
     @field_validator("architectures", "activations", "optimizers", "batch_sizes", "epochs", "seeds")
     @classmethod
@@ -137,15 +159,21 @@ class Grid(Section):
             raise ValueError("the list must not be empty and must not name a value twice")
         return values
 
+    @model_validator(mode="after")
+    def _can_be_trained(self) -> Grid:
+        lists = (self.architectures, self.activations, self.optimizers, self.batch_sizes, self.epochs, self.seeds)
+        _refuse_too_many(math.prod(len(values) for values in lists), "cells")
+        return self
+
 
 class RankingDataset(Log):
     """One data set of the ranking evaluation."""
 
-    name: str | None = None
+    name: Label | None = None
     """How tables and figures call it; the registry's name where there is one."""
     split: Literal["leave-one-out", "temporal", "given"] | None = None
     """None: as given where the source has a split of its own, else leave-one-out."""
-    test_fraction: float = Field(0.1, gt=0, lt=0.5)
+    test_fraction: Fraction = Field(0.1, gt=0, lt=0.5)
     """`temporal` only: the share of all events after the point in time, and again before it for validation."""
 
     @model_validator(mode="after")
@@ -164,7 +192,7 @@ class Ablation(Section):
 
     datasets: list[str]
     """Of the ranking's data sets, by their labels."""
-    seeds: list[Annotated[int, Field(ge=0)]] = [0]
+    seeds: list[Seed] = [0]
     steps: list[Gru4Rec]
     """Each needs a label, and keeps what the steps before it have set."""
 
@@ -173,7 +201,11 @@ class Ablation(Section):
     def _steps_add_up(cls, steps: Any) -> Any:
         if not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
             return steps
-        return list(itertools.accumulate(steps, lambda before, step: {**before, **step}))
+        # A key that no step can have is complained of in the step that has it alone.
+        known = Gru4Rec.model_fields.keys()
+        return list(
+            itertools.accumulate(steps, lambda before, step: {k: before[k] for k in known & before.keys()} | step)
+        )
 
     @field_validator("steps")
     @classmethod
@@ -188,13 +220,13 @@ class Ranking(Section):
 
     datasets: list[RankingDataset] = [RankingDataset(dataset="synthetic")]
     models: list[Model] = [Popularity(), Markov(), Gru4Rec()]
-    history: int = Field(20, ge=1)
+    history: Count = 20
     """How many of the last events of a prefix a model sees (Shrimal & Patil 2024, section 4.1)."""
-    candidates: int = Field(99, ge=1)
+    candidates: Count = 99
     exclude_visited: bool | None = None
     """Leave the items of the session out of the lists; None: where no training session contains an item twice."""
     ties: Literal["mean", "conservative", "standard"] = "mean"
-    seeds: list[Annotated[int, Field(ge=0)]] = [0]
+    seeds: list[Seed] = [0]
     ablation: Ablation | None = None
 
     @field_validator("datasets", mode="before")
@@ -224,16 +256,25 @@ class Ranking(Section):
     @model_validator(mode="after")
     def _labels_are_distinct(self) -> Ranking:
         for kind, labels in (("model", self.models), ("data set", self.datasets)):
-            seen = [x.label for x in labels]
-            if twice := next((x for x in seen if seen.count(x) > 1), None):
-                raise ValueError(f"two entries are the {kind} {twice!r}: give each a label of its own")
+            (most, times), *_ = Counter(x.label for x in labels).most_common(1)
+            if times > 1:
+                raise ValueError(f"two entries are the {kind} {quoted(most)}: give each a label of its own")
+        return self
+
+    @model_validator(mode="after")
+    def _can_be_trained(self) -> Ranking:
+        _refuse_too_many(len(self.datasets) * len(self.models) * len(self.seeds), "trainings")
+        if self.ablation:
+            steps = self.ablation
+            _refuse_too_many(len(steps.datasets) * len(steps.steps) * len(steps.seeds), "trainings of the ablation")
         return self
 
     @model_validator(mode="after")
     def _ablation_has_its_datasets(self) -> Ranking:
         labels = [dataset.label for dataset in self.datasets]
         if self.ablation and (unknown := [name for name in self.ablation.datasets if name not in labels]):
-            raise ValueError(f"the ablation's data set {unknown[0]!r} is none of the ranking's: {', '.join(labels)}")
+            known = brief(", ".join(labels), 100)
+            raise ValueError(f"the ablation's data set {quoted(unknown[0])} is none of the ranking's: {known}")
         return self
 
     @property
@@ -250,14 +291,19 @@ class Ranking(Section):
         return self.model_copy(update=changed)
 
 
+def _refuse_too_many(number: int, what: str) -> None:
+    if number > MOST_TRAININGS:
+        raise ValueError(f"the lists ask for {number:,} {what}, more than {MOST_TRAININGS:,}: shorten them")
+
+
 class Execution(Section):
     backend: Literal["loky", "dask"] = "loky"
     """Processes of this machine, or the workers of a Dask cluster."""
     scheduler: str | None = None
     """The address of the cluster's scheduler, such as ``tcp://host:8786``; `dask` only."""
-    workers: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
+    workers: Literal["auto"] | Processes = "auto"
     """`loky` only: trainings side by side; auto: as many as the machine has cores for."""
-    threads_per_worker: int = Field(1, ge=1)
+    threads_per_worker: Processes = 1
     keras_backend: Literal["tensorflow", "jax", "torch"] = "tensorflow"
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
@@ -278,9 +324,18 @@ class Execution(Section):
 class StudyParams(Section):
     """One study: `reports/<name>.html` and `reports/<name>/`."""
 
-    name: str = Field("quickstart", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
-    seed: int = Field(0, ge=0)
+    name: str = "quickstart"
+    seed: Seed = 0
     data: Data = Data()
     grid: Grid = Grid()
     ranking: Ranking = Ranking()
     execution: Execution = Execution()
+
+    @field_validator("name")
+    @classmethod
+    def _is_a_file_name(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", name):
+            raise ValueError("must be at most 100 letters, digits, hyphens and underscores, as it names files")
+        if re.fullmatch(r"con|prn|aux|nul|(com|lpt)[0-9]", name.lower()):
+            raise ValueError("is a name that Windows keeps for itself, take another")
+        return name
