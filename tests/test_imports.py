@@ -10,7 +10,7 @@ SOURCE = Path(studylib.__file__).parent
 FLOORS = [
     {"errors", "paths"},
     {"params"},
-    {"progress", "execution"},
+    {"progress", "execution", "machine"},
     {"data"},
     {"evaluation"},
     {"models"},

@@ -14,20 +14,23 @@ from studylib.data.datasets import load
 from studylib.data.sessions import apply_filters, checksum
 from studylib.data.splits import Split, leave_one_out, split_as_given, split_by_time, with_candidates
 from studylib.errors import StudyError
-from studylib.evaluation.ranking import Ranks, rank_cases
+from studylib.evaluation.ranking import Ranks, popularity, rank_cases
 from studylib.execution import WorkerDied, configure
 from studylib.kept import Result, Store, complete, key
 from studylib.models import build, files, implementation
 from studylib.params.files import tuned
 from studylib.params.models import ModelParams
 from studylib.params.study import Execution, Ranking, RankingDataset
-from studylib.paths import slug, write
+from studylib.paths import slug, times_of, write
 
 KEYS = ["dataset", "model", "seed", "protocol"]
 METRICS = ["hr@5", "hr@10", "ndcg@5", "ndcg@10", "mrr", "recall@20", "mrr@20"]
-COLUMNS = [*KEYS, "exclude_visited", *METRICS, "coverage@10", "cases", "parameters", "train_seconds", "epochs"]
+COLUMNS = [*KEYS, "exclude_visited", *METRICS, "coverage@10", "cases", "parameters", "epochs"]
 """The columns of ``ranking.csv``. ``protocol`` is ``full`` (the whole catalogue), ``sampled-<n>`` (among n negatives) or
 `SHUFFLED`."""
+
+TIMES = ["train_seconds", "processor"]
+"""The columns of ``ranking_times.csv``, after data set, model and seed. Not the same from run to run."""
 
 SHUFFLED = "shuffled"
 """The whole catalogue after prefixes whose events are in random order: what a model loses by it is its order sensitivity."""
@@ -47,7 +50,7 @@ class Comparison:
     """The results of the ranking evaluation.
 
     Attributes:
-        table: one row per data set, model, seed and protocol: `COLUMNS`.
+        table: one row per data set, model, seed and protocol: `COLUMNS`, `TIMES` and `LISTED`.
         ranks: the `Ranks` behind each row, by (dataset, model, seed, protocol).
         splits: the split of each data set.
         models: the model file of each data set and model, where it is kept.
@@ -112,14 +115,12 @@ def _died(training: Training, trainings: list[Training], death: WorkerDied) -> d
 def _is_ranks(result: Result) -> bool:
     """Whether a result is the ranks of a training, whichever it is: its facts and arrays, of their types."""
 
-    def of_protocol(protocol: str, counts: dict[str, int]) -> bool:
-        above, tied, top = (result.arrays[f"{protocol} {array}"] for array in ARRAYS)
-        numbered = (
-            all(array.dtype.kind == "i" for array in (above, tied, top))
-            and above.ndim == tied.ndim == top.ndim - 1 == 1
-        )
-        counted = counts.keys() == COUNTS and all(type(count) is int for count in counts.values())
-        if not (numbered and counted and len(above) == len(tied) == len(top) and counts["listed"] < 2**31):
+    def of_protocol(protocol: str, counts: dict[str, Any]) -> bool:
+        above, tied = (result.arrays[f"{protocol} {array}"] for array in ARRAYS)
+        numbered = all(array.dtype.kind == "i" and array.ndim == 1 for array in (above, tied))
+        counted = all(type(counts[count]) is int for count in COUNTS)
+        measured = all(type(counts[measure]) is float for measure in LISTED)
+        if not (numbered and counted and measured and len(above) == len(tied) and counts["listed"] < 2**31):
             return False
         return bool(((above >= 0) & (tied >= 0) & (above.astype(np.int64) + tied < counts["listed"])).all())
 
@@ -128,8 +129,11 @@ def _is_ranks(result: Result) -> bool:
     return counted and all(of_protocol(protocol, counts) for protocol, counts in facts["protocols"].items())
 
 
-COUNTS = {"listed", "not_numbers"}
-"""Of the `Ranks` of each protocol, as they are kept: these numbers, and `ARRAYS`."""
+ARRAYS = ("above", "tied")
+COUNTS = ("listed", "not_numbers")
+LISTED = ["top_share", "percentile", "coverage@10"]
+"""Of the `Ranks` of each protocol, `ARRAYS` and `COUNTS` are kept, and of the items in their lists what `popularity` and the
+coverage (the share of the catalogue that is in any list, from 0 to 1) say: the lists would be ten times as large."""
 
 
 def _read(store: Store, names: dict[Training, str], splits: dict[str, Split], ranking: Ranking) -> Comparison:
@@ -138,9 +142,9 @@ def _read(store: Store, names: dict[Training, str], splits: dict[str, Split], ra
         result = store.load(name)
         facts = dict(result.facts)
         split = splits[training.dataset]
-        for protocol, counts in facts.pop("protocols").items():
+        for protocol, of_lists in facts.pop("protocols").items():
             arrays: dict[str, Any] = {array: result.arrays[f"{protocol} {array}"] for array in ARRAYS}
-            ranks = Ranks(**arrays, **counts)
+            ranks = Ranks(**arrays, top=None, **{count: of_lists[count] for count in COUNTS})
             ranks_of[training.dataset, training.model, training.seed, protocol] = ranks
             rows.append(
                 {
@@ -150,18 +154,17 @@ def _read(store: Store, names: dict[Training, str], splits: dict[str, Split], ra
                     "protocol": protocol,
                     "exclude_visited": excludes_visited(ranking, split),
                     **{metric: ranks.metric(metric, ranking.ties).mean() for metric in METRICS},
-                    "coverage@10": ranks.coverage(split.train.n_items),
                     "cases": len(ranks),
+                    **{measure: of_lists[measure] for measure in LISTED},
+                    "train_seconds": result.made.get("train_seconds", np.nan),
+                    "processor": result.made.get("processor"),
                     **facts,
                 }
             )
-    table = pd.DataFrame(rows)[COLUMNS].sort_values(KEYS, ignore_index=True)
+    columns = list(dict.fromkeys([*COLUMNS, *TIMES, *LISTED]))
+    table = pd.DataFrame(rows)[columns].sort_values(KEYS, ignore_index=True)
     of_first = {(t.dataset, t.model): store.model(name) for t, name in names.items() if t.seed == ranking.seeds[0]}
     return Comparison(table, ranks_of, splits, {labels: file for labels, file in of_first.items() if file.exists()})
-
-
-ARRAYS = ("above", "tied", "top")
-"""Of the `Ranks` of each protocol, as they are kept."""
 
 
 def _train(
@@ -186,13 +189,27 @@ def _train(
     ranks[SHUFFLED] = rank_cases(model, shuffled, ranking.history, ranking.exclude_visited)["full"]
     facts = {
         "parameters": model.parameters,
-        "train_seconds": round(model.train_seconds, 3),
         "epochs": model.epochs,
-        "protocols": {name: {"listed": r.listed, "not_numbers": r.not_numbers} for name, r in ranks.items()},
+        "protocols": {name: of_lists(r, split) for name, r in ranks.items()},
     }
     arrays = {f"{name} {array}": getattr(r, array) for name, r in ranks.items() for array in ARRAYS}
     is_kept = training.seed == ranking.seeds[0] and files.is_whole(model)
-    return {training: Result(facts, arrays, files.to_bytes(model) if is_kept else None)}
+    made = {"train_seconds": round(model.train_seconds, 3)}
+    return {training: Result(facts, arrays, files.to_bytes(model) if is_kept else None, made)}
+
+
+def of_lists(ranks: Ranks, split: Split) -> dict[str, Any]:
+    """What is kept of the lists of one protocol: `COUNTS` and `LISTED`."""
+    items = ranks.listed_items()
+    top_share, percentile = popularity(items, events_of_items(split))
+    coverage = len(np.unique(items)) / split.train.n_items
+    counts = {count: getattr(ranks, count) for count in COUNTS}
+    return counts | dict(zip(LISTED, (top_share, percentile, coverage), strict=True))
+
+
+def events_of_items(split: Split) -> np.ndarray:
+    """int (n_items,): how many events each item has in training."""
+    return np.bincount(split.learnt.items, minlength=split.train.n_items)
 
 
 def _name(
@@ -216,5 +233,8 @@ def _name(
 
 
 def to_csv(table: pd.DataFrame, path: Path) -> None:
-    """Write ``ranking.csv``: `COLUMNS`, measures with six digits."""
-    write(path, table.to_csv(index=False, float_format="%.6g"))
+    """Write ``ranking.csv``: `COLUMNS`, measures with six digits; and beside it ``ranking_times.csv``."""
+    write(path, table[COLUMNS].to_csv(index=False, float_format="%.6g"))
+    once = [key for key in KEYS if key != "protocol"]
+    times = table.drop_duplicates(once)[[*once, *TIMES]]
+    write(times_of(path), times.to_csv(index=False, float_format="%.6g"))

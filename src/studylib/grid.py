@@ -25,16 +25,18 @@ from studylib.models.base import Recommender
 from studylib.models.baselines import Markov, Popularity
 from studylib.models.keras_rnn import KerasRNN
 from studylib.params.study import Data, Execution, Grid, Optimizer
-from studylib.paths import write
+from studylib.paths import times_of, write
 
 KEYS = ["architecture", "activation", "optimizer", "batch_size", "epochs", "seed"]
 RANKING_METRICS = ["hr@5", "hr@10", "ndcg@5", "ndcg@10", "mrr"]
 VALIDATION_METRICS = ["accuracy", "ndcg@10"]
 CLASS_METRICS = ["accuracy", "precision", "recall", "f1", "micro_precision", "micro_recall", "micro_f1"]
 COLUMNS = [
-    *KEYS, *CLASS_METRICS, *RANKING_METRICS, "loss", "status", "reason", "parameters", "train_seconds",
+    *KEYS, *CLASS_METRICS, *RANKING_METRICS, "loss", "status", "reason", "parameters",
 ]  # fmt: skip
 """The columns of ``grid.csv``."""
+TIMES = ["train_seconds", "processor"]
+"""The columns of ``grid_times.csv``, after `KEYS`: how long a cell took, and on what. Not the same from run to run."""
 CELL_ARRAYS = ["above", "tied", "top", "validation_above", "validation_tied"]
 
 
@@ -78,7 +80,7 @@ def read_grid(log: Sessions, data: Data, grid: Grid, execution: Execution, folde
     """The kept cells of a grid; nothing is trained.
 
     Returns:
-        One row per cell in the order of `KEYS`: `COLUMNS`, and with them ``validation_accuracy``, ``validation_ndcg@10``,
+        One row per cell in the order of `KEYS`: `COLUMNS`, `TIMES`, and with them ``validation_accuracy``, ``validation_ndcg@10``,
         ``curve`` (the loss after each epoch), ``above`` and ``tied`` (the ranks of the test cases), ``top`` (the item
         predicted for each), the same two of the validation cases, and ``split`` (which test cases).
 
@@ -87,7 +89,8 @@ def read_grid(log: Sessions, data: Data, grid: Grid, execution: Execution, folde
     """
     store = cell_store(folder)
     kept = [store.load(name) for name in _names(split_by_seed(log, data, grid), data, grid, execution).values()]
-    rows = [{**result.facts, **result.arrays} for result in kept]
+    unknown = {"train_seconds": np.nan, "processor": None}
+    rows = [{**unknown, **result.made, **result.facts, **result.arrays} for result in kept]
     return pd.DataFrame(rows).sort_values(KEYS, ignore_index=True)
 
 
@@ -231,11 +234,10 @@ def train_cells(training: Training, epochs: list[int], split: Split, data: Data,
                 "status": status,
                 "reason": reason,
                 "parameters": model.parameters,
-                "train_seconds": round(seconds, 3),
                 "curve": [point["loss"] for point in model.curve],
             }
             arrays |= {"validation_above": validation.above, "validation_tied": validation.tied}
-            cells.append(Result(facts, arrays))
+            cells.append(Result(facts, arrays, made={"train_seconds": round(seconds, 3)}))
     except Exception as error:
         done = {cell.facts["epochs"] for cell in cells}
         reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
@@ -246,7 +248,7 @@ def train_cells(training: Training, epochs: list[int], split: Split, data: Data,
 def failed_cell(training: Training, epochs: int, split: Split, reason: str) -> Result:
     """The row of a cell without a trained network: every measure is NaN."""
     validation = [f"validation_{name}" for name in VALIDATION_METRICS]
-    unknown = [*CLASS_METRICS, *RANKING_METRICS, *validation, "loss", "parameters", "train_seconds"]
+    unknown = [*CLASS_METRICS, *RANKING_METRICS, *validation, "loss", "parameters"]
     about = {**asdict(training), "epochs": epochs, "split": split.checksum}
     facts = {**about, **dict.fromkeys(unknown, float("nan")), "status": FAILED, "reason": reason, "curve": []}
     none = np.zeros(0, np.int32)
@@ -310,5 +312,6 @@ def baselines(log: Sessions, data: Data, grid: Grid) -> pd.DataFrame:
 
 
 def to_csv(cells: pd.DataFrame, path: Path) -> None:
-    """Write ``grid.csv``: `COLUMNS`, measures with six digits."""
+    """Write ``grid.csv``: `COLUMNS`, measures with six digits; and beside it ``grid_times.csv``: `KEYS` and `TIMES`."""
     write(path, cells[COLUMNS].to_csv(index=False, float_format="%.6g"))
+    write(times_of(path), cells[[*KEYS, *TIMES]].to_csv(index=False, float_format="%.6g"))

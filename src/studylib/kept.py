@@ -2,7 +2,8 @@
 
 A result is a JSON file of facts and, where it has arrays, an ``.npz`` beside it, under a name that ends in a checksum of all that
 determines its numbers. The arrays are written first and the JSON, which has the checksums of both, last: a result exists once
-its JSON does. Only `complete` trains; reading never does.
+its JSON does. Equal results give equal bytes; what differs from run to run (seconds, machine) is in a ``.made.json`` of its own.
+Only `complete` trains; reading never does.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ import math
 import warnings
 import zipfile
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
+from studylib import machine
 from studylib.data.sessions import checksum
 from studylib.errors import StudyError
 from studylib.execution import WorkerDied, fan_out
@@ -42,11 +44,14 @@ class Result:
         facts: values that JSON can represent, NaN included.
         arrays: by name.
         model: the content of a model file, kept in the folder ``models`` beside the results, or None.
+        made: how it was made, which no number depends on: ``train_seconds``, and with it `studylib.machine.facts`. Empty where
+            it is not known.
     """
 
     facts: dict[str, Any]
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     model: bytes | None = None
+    made: dict[str, Any] = field(default_factory=dict)
 
 
 def key(determinants: dict[str, Any], length: int = 20) -> str:
@@ -101,10 +106,11 @@ class Store:
             write(self.model(name), result.model)
         sums = {}
         if result.arrays:
-            content = io.BytesIO()
-            np.savez_compressed(content, **result.arrays)  # type: ignore[arg-type]
-            write(self._arrays(name), content.getvalue())
-            sums["arrays"] = checksum(content.getvalue())
+            content = _npz(result.arrays)
+            write(self._arrays(name), content)
+            sums["arrays"] = checksum(content)
+        if result.made:
+            write(self._made(name), json.dumps(result.made) + "\n")
         sums["facts"] = checksum(json.dumps(result.facts).encode())
         write(self._facts(name), json.dumps({"checksums": sums, **result.facts}) + "\n")
 
@@ -114,6 +120,9 @@ class Store:
 
     def _facts(self, name: str) -> Path:
         return self.folder / f"{name}.json"
+
+    def _made(self, name: str) -> Path:
+        return self.folder / f"{name}.made.json"
 
     def _arrays(self, name: str) -> Path:
         return self.folder / f"{name}.npz"
@@ -130,14 +139,14 @@ class Store:
         if not isinstance(sums, dict) or sums.get("facts") != checksum(json.dumps(facts).encode()):
             raise ValueError("its checksum differs")
         if "arrays" not in sums:
-            return self._checked(Result(facts))
+            return self._checked(Result(facts, made=_made(self._made(name))))
         try:
             content = self._arrays(name).read_bytes()
         except FileNotFoundError:
             raise ValueError("its arrays are missing") from None
         if checksum(content) != sums["arrays"]:
             raise ValueError("the checksum of its arrays differs")
-        return self._checked(Result(facts, _arrays(content)))
+        return self._checked(Result(facts, _arrays(content), made=_made(self._made(name))))
 
     def _checked(self, result: Result) -> Result:
         try:
@@ -163,6 +172,27 @@ def _facts(path: Path) -> Any:
         return json.loads(content)
     except RecursionError:
         raise ValueError("it is too deep") from None
+
+
+def _made(path: Path) -> dict[str, Any]:
+    """How a result was made; a file that is missing or damaged is no loss of a number, and is as one that says nothing."""
+    try:
+        made = _facts(path)
+    except (FileNotFoundError, ValueError):
+        return {}
+    return made if isinstance(made, dict) else {}
+
+
+def _npz(arrays: dict[str, np.ndarray]) -> bytes:
+    """The content of an ``.npz`` file, with LZMA (by a quarter smaller for ranks than what numpy writes itself)."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as file:
+        for name, array in arrays.items():
+            member = zipfile.ZipInfo(f"{name}.npy")  # of no date
+            member.compress_type = zipfile.ZIP_LZMA
+            with file.open(member, "w") as stream:
+                np.lib.format.write_array(stream, array, version=(1, 0), allow_pickle=False)
+    return content.getvalue()
 
 
 def _arrays(content: bytes) -> dict[str, np.ndarray]:
@@ -230,4 +260,6 @@ def complete(
 def _train(
     train: Callable[[Task, list[Wanted]], dict[Wanted, Result]], missing: dict[Task, list[Wanted]], task: Task
 ) -> dict[Wanted, Result]:
-    return train(task, missing[task])
+    results = train(task, missing[task])
+    about = machine.facts()
+    return {wanted: replace(result, made=result.made | about) for wanted, result in results.items()}

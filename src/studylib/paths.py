@@ -12,6 +12,11 @@ from pathlib import Path
 from studylib.errors import StudyError
 
 
+def times_of(table: Path) -> Path:
+    """Where the durations that belong to a table are: ``grid_times.csv`` beside ``grid.csv``."""
+    return table.with_stem(f"{table.stem}_times")
+
+
 def slug(label: str) -> str:
     """A label in a form that is safe in a file name: at most 100 characters, and at least one.
 

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import json
 import platform
-import subprocess
-from importlib.metadata import version
 from pathlib import Path
 
 import joblib
 
+from studylib import machine
 from studylib.data.datasets import source_files
 from studylib.data.sessions import Sessions, checksum
 from studylib.data.splits import Split
 from studylib.params.study import Log, RankingDataset, StudyParams
-from studylib.paths import project_root, write
+from studylib.paths import write
 
 LOG_OF_GRID = "log of the grid"
-
-PACKAGES = ["keras", "numpy", "pandas", "polars", "scipy", "tensorflow", "torch"]
 
 
 def provenance(params: StudyParams, data: dict[str, dict], durations: dict[str, float]) -> dict:
@@ -28,16 +25,19 @@ def provenance(params: StudyParams, data: dict[str, dict], durations: dict[str, 
         params: of the study.
         data: by data set, its source files and the checksums of its sessions and split.
         durations: seconds, by notebook.
+
+    What made a single result (`studylib.machine.facts`) stands beside it, in its ``.made.json``.
     """
     return {
         "study": params.name,
-        "commit": _commit(),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        "commit": machine.commit(),
+        "versions": {"python": platform.python_version(), **machine.packages()},
         "data": data,
         "seeds": {"study": params.seed, "grid": params.grid.seeds, "ranking": params.ranking.seeds},
         "machine": {
             "system": platform.system(),
-            "processor": _processor(),
+            "processor": machine.processor(),
+            "instructions": machine.instructions(),
             "cores": joblib.cpu_count(),
             "threads a worker": params.execution.threads_per_worker,
         },
@@ -76,24 +76,3 @@ def noted(folder: Path) -> dict[str, dict]:
     """What notebooks have noted of data sets so far."""
     path = folder / "data.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-
-
-def _commit() -> str:
-    def git(*arguments: str) -> str:
-        done = subprocess.run(["git", *arguments], cwd=project_root(), capture_output=True, text=True, check=True)
-        return done.stdout.strip()
-
-    try:
-        changed = git("status", "--porcelain", "--untracked-files=no", "--", "src", "notebooks", "params")
-        return git("rev-parse", "HEAD") + (" with uncommitted changes" if changed else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "not a git checkout"
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()

@@ -14,6 +14,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 import torch
+from scipy.stats import rankdata
 
 from studylib.data.sessions import Cases, Sessions
 from studylib.errors import StudyError
@@ -56,7 +57,8 @@ class Ranks:
     Attributes:
         above: int32 (n_cases,), items that score above the true one.
         tied: int32 (n_cases,), other items that score the same.
-        top: int32 (n_cases, 10), the items at the head of the list, best first; -1 where the list is shorter.
+        top: int32 (n_cases, 10), the items at the head of the list, best first; -1 where the list is shorter. None for ranks
+            that were kept: of their lists only what `listed_items` says is.
         listed: the length of each list: the catalogue's size, or the candidates and the true item.
         not_numbers: how many scores were not a number; they rank last.
         positives: int32 (n_cases, 2), how many items score above a threshold, and whether the true one does; None where
@@ -65,7 +67,7 @@ class Ranks:
 
     above: np.ndarray
     tied: np.ndarray
-    top: np.ndarray
+    top: np.ndarray | None
     listed: int
     not_numbers: int = 0
     positives: np.ndarray | None = None
@@ -87,21 +89,27 @@ class Ranks:
         cumulated = np.concatenate([[0.0], np.cumsum(gain)])
         return (cumulated[self.above + self.tied + 1] - cumulated[self.above]) / (self.tied + 1)
 
-    def coverage(self, n_items: int) -> float:
-        """The share of the catalogue of ``n_items`` that is among the first ten of at least one list, from 0 to 1."""
-        return len(np.unique(self.top[self.top >= 0])) / n_items
+    def listed_items(self) -> np.ndarray:
+        """int32: every item that is among the first ten of a list, as often as it is."""
+        assert self.top is not None, "these ranks were kept without their lists"
+        return self.top[self.top >= 0]
 
-    def save(self, path: Path) -> None:
-        """Write the arrays to an ``.npz`` file (the same bytes for the same ranks)."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(path, above=self.above, tied=self.tied, top=self.top, listed=self.listed, not_numbers=self.not_numbers)
 
-    @classmethod
-    def load(cls, path: Path) -> Ranks:
-        """Read what `save` wrote."""
-        with np.load(path) as arrays:
-            listed, not_numbers = int(arrays["listed"]), int(arrays["not_numbers"])
-            return cls(arrays["above"], arrays["tied"], arrays["top"], listed, not_numbers)
+def popularity(items: np.ndarray, events: np.ndarray) -> tuple[float, float]:
+    """How popular items are, against the whole catalogue.
+
+    Args:
+        items: int (n,), drawn, recommended or true items, as often as they occur.
+        events: int (n_items,), how many events each item of the catalogue has in training.
+
+    Returns:
+        The share of ``items`` that is among the 1 % of the catalogue with the most events; their mean popularity as the share of
+        the catalogue that has fewer events or as many (ties at their mean, so that an item drawn at random has 0.5).
+    """
+    percentile = (rankdata(events) - 0.5) / len(events)
+    hits = np.zeros(len(events), dtype=bool)
+    hits[np.argsort(-events, kind="stable")[: max(1, len(events) // 100)]] = True
+    return float(hits[items].mean()), float(percentile[items].mean())
 
 
 def rank_scores(

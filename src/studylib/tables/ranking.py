@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
-from studylib.comparison import METRICS, SHUFFLED, Comparison, excludes_visited
+from studylib.comparison import LISTED, METRICS, SHUFFLED, Comparison, events_of_items, excludes_visited
 from studylib.data import synthetic
 from studylib.data.splits import Split
+from studylib.evaluation.ranking import popularity
 from studylib.evaluation.statistics import bootstrap_means, holm, interval, paired_differences
 from studylib.params.files import tuned
 from studylib.params.study import Ranking, RankingDataset
@@ -291,27 +291,13 @@ def popularity_bias(comparison: Comparison, ranking: Ranking) -> pd.DataFrame:
         events or as many (ties at their mean, so that an item drawn at random has 0.5); the share of the catalogue that is in
         any list. The rows of the model ``targets`` are what the lists would be if all were right; they have no coverage.
     """
+    whole = comparison.table[comparison.table["protocol"] == "full"].set_index(["dataset", "model"])
     rows = []
     for dataset, split in comparison.splits.items():
-        events = np.bincount(split.learnt.items, minlength=split.train.n_items)
-        percentile = (rankdata(events) - 0.5) / len(events)
-        hits = np.zeros(len(events), dtype=bool)
-        hits[np.argsort(-events, kind="stable")[: max(1, len(events) // 100)]] = True
-        lists = {
-            model.label: np.concatenate([comparison.ranks[dataset, model.label, s, "full"].top for s in ranking.seeds])
-            for model in ranking.models
-        }
-        coverage = {
-            model.label: np.mean(
-                [comparison.ranks[dataset, model.label, s, "full"].coverage(split.train.n_items) for s in ranking.seeds]
-            )
-            for model in ranking.models
-        }
-        for label, items in (lists | {"targets": split.test.targets}).items():
-            items = items[items >= 0]
-            shares = hits[items].mean(), percentile[items].mean(), coverage.get(label, np.nan)
-            rows.append((dataset, label, *shares))
-    return pd.DataFrame(rows, columns=["dataset", "model", "top_share", "percentile", "coverage@10"])
+        means = whole.loc[dataset].groupby(level="model")[LISTED].mean()
+        rows += [(dataset, model.label, *means.loc[model.label]) for model in ranking.models]
+        rows.append((dataset, "targets", *popularity(split.test.targets, events_of_items(split)), np.nan))
+    return pd.DataFrame(rows, columns=["dataset", "model", *LISTED])
 
 
 def _judged(comparison: Comparison) -> list[tuple[str, str]]:
