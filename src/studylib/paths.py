@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import tempfile
@@ -12,8 +13,17 @@ from studylib.errors import StudyError
 
 
 def slug(label: str) -> str:
-    """A label in a form that is safe in a file name."""
-    return re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")
+    """A label in a form that is safe in a file name: at most 100 characters, and at least one.
+
+    Example:
+        >>> slug("GRU4Rec, as printed"), slug("$")
+        ('gru4rec-as-printed', '09fc96082d')
+    """
+    safe = re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")
+    if 0 < len(safe) <= 100:
+        return safe
+    digest = hashlib.sha256(label.encode(errors="surrogatepass")).hexdigest()[:10]
+    return f"{safe[:89]}-{digest}" if safe else digest
 
 
 def project_root() -> Path:
