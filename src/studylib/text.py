@@ -68,7 +68,7 @@ def listed(values: Iterable[object], separator: str = ", ") -> Markup:
         >>> listed(["<a>", words("**{x}**", x="b")])
         Markup('&lt;a&gt;, <strong>b</strong>')
     """
-    return Markup(separator).join(words("{value}", value=value) for value in values)
+    return Markup(escape(separator)).join(words("{value}", value=value) for value in values)
 
 
 class _Escaped(Formatter):
