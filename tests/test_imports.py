@@ -8,7 +8,7 @@ import studylib
 SOURCE = Path(studylib.__file__).parent
 
 FLOORS = [
-    {"errors", "paths"},
+    {"errors", "paths", "text"},
     {"params"},
     {"progress", "execution", "machine"},
     {"data"},

@@ -1,12 +1,17 @@
-"""How a notebook shows its tables."""
+"""How a notebook shows its sentences, tables and figures."""
 
+from xml.etree import ElementTree
+
+import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 
 from studylib import notebook
-from studylib.notebook import Study
+from studylib.notebook import NO_MATH, Study
 from studylib.params.study import StudyParams
+from studylib.text import visible
+from tests.nasty import NASTY
 
 
 @pytest.fixture
@@ -46,10 +51,32 @@ def test_rows_can_have_anchors_and_columns_can_link_to_figures(shown):
     assert texts(table)[2] == ["B", "–"]
 
 
-def test_a_table_without_rows_is_its_caption_and_nothing_to_say_is_not_shown(monkeypatch, tmp_path):
+def test_a_table_without_rows_is_its_caption(monkeypatch, tmp_path):
     outputs = []
     monkeypatch.setattr(notebook, "display", outputs.append)
+    Study(StudyParams(), tmp_path).table(pd.DataFrame(columns=["status", "cells"]), "Cells of {log}.", log="<a>")
+    assert [output.data for output in outputs] == [f'<p class="{NO_MATH}">Cells of &lt;a&gt;. <em>None.</em></p>']
+
+
+@pytest.mark.parametrize("text", NASTY.values(), ids=NASTY)
+def test_whatever_comes_from_data_is_text(monkeypatch, tmp_path, text):
+    """In a sentence, and in a table its caption, header, cells and addresses; in a figure its caption and alternative text."""
+    outputs = []
+    monkeypatch.setattr(notebook, "display", lambda output: outputs.append(BeautifulSoup(output.data, "html.parser")))
     study = Study(StudyParams(), tmp_path)
-    study.table(pd.DataFrame(columns=["status", "cells"]), "Cells that collapsed.")
-    study.say("")
-    assert [output.data for output in outputs] == ["Cells that collapsed. *None.*"]
+    study.say("On *{x}*:\n\n**{x}**", x=text)
+    frame = pd.DataFrame({text: [text], "claim": [text], "figure": [text]})
+    study.table(frame, "Of {x}.", anchors="claim", links={"figure"}, x=text)
+    study.show(plt.figure(), "name", "*Of* {x}.", alt=f"of {text}", x=text)
+    said, table, figure = outputs
+    seen = visible(text)
+    assert [p.get_text() for p in said.find_all("p")] == [f"On {seen}:", seen]
+    assert table.caption.get_text() == f"Of {seen}."
+    # Underscores of a column's name are spaces.
+    assert texts(table) == [[visible(text.replace("_", " ")), "claim", "figure"], [seen] * 3]
+    assert figure.figcaption.get_text() == f"Of {seen}." and figure.title.get_text() == visible(f"of {text}")
+    tags = {tag.name for output in (said, table) for tag in output.find_all(True)}
+    assert tags == {"p", "em", "strong", "table", "caption", "thead", "tbody", "tr", "th", "td", "a"}
+    assert [set(link.attrs) for link in table.find_all("a")] == [{"class", "href"}]
+    assert all(set(tag.attrs) <= {"id", "scope", "class"} for tag in table.find_all(["tr", "th", "td"]))
+    ElementTree.fromstring((tmp_path / "figures" / "name.svg").read_text(encoding="utf-8"))

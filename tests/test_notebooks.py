@@ -1,5 +1,7 @@
 """The notebooks as they are committed: without outputs, and alike in their beginning."""
 
+import ast
+
 import nbformat
 import pytest
 
@@ -20,6 +22,27 @@ def test_notebooks_are_committed_without_outputs_and_begin_alike(path):
         assert cell.id.startswith(path.name[:2] + "-")
         if cell.cell_type == "code":
             assert not cell.outputs and cell.execution_count is None
+
+
+TEMPLATES = {"say": 0, "words": 0, "table": 1, "show": 2}
+"""Which argument of a function is a template (`studylib.text.words`)."""
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_templates_are_words_of_our_own(path):
+    """What is put into an f-string is not escaped: a template is a literal, and data are its values."""
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type != "code":
+            continue
+        nodes = list(ast.walk(ast.parse(cell.source)))
+        named = {node.targets[0].id: node.value for node in nodes if isinstance(node, ast.Assign) and len(node.targets) == 1
+                 and isinstance(node.targets[0], ast.Name)}  # fmt: skip
+        for call in (node for node in nodes if isinstance(node, ast.Call)):
+            place = TEMPLATES.get(getattr(call.func, "attr", getattr(call.func, "id", None)))
+            if place is not None and len(call.args) > place:
+                template = call.args[place]
+                template = named.get(template.id) if isinstance(template, ast.Name) else template
+                assert isinstance(template, ast.Constant), ast.unparse(call)
 
 
 def test_notebooks_call_and_do_not_compute():

@@ -36,7 +36,7 @@ def run(
     """Execute the four notebooks in order and write reports/<name>.html."""
     from studylib.runner import run_study
 
-    typer.echo(run_study(load_params(params), only, reports, fresh))
+    typer.echo(run_study(load_params(params), only, reports, fresh, file=params))
 
 
 @app.command()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from html import escape
 
 import matplotlib
@@ -19,9 +20,10 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import LogFormatter, MaxNLocator, PercentFormatter
 
 from studylib.tables.grid import COLLAPSED
+from studylib.text import visible
 
 COLOURS = {
     "lstm": "#0072B2",
@@ -58,13 +60,20 @@ def _theme() -> None:
             "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.7, "axes.titlelocation": "left",
             "xtick.major.width": 0.7, "ytick.major.width": 0.7, "legend.frameon": False, "legend.fontsize": 9,
             "axes.facecolor": "none", "figure.facecolor": "none", "svg.fonttype": "none", "font.family": "sans-serif",
+            "text.parse_math": False,  # what stands between two dollars is text, in labels from data and in all others
         },
     )  # fmt: skip
 
 
+def _label(name: str) -> str:
+    """What params call a data set or a model, as long as a drawing has room for."""
+    return visible(name, 28)
+
+
 def to_svg(figure: Figure, name: str, alt: str) -> str:
     """The figure as SVG text: no date, ids that begin with ``name``, ink in the page's colour, ``alt`` for screen readers."""
-    with plt.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
+    with plt.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the reader's browser has the fonts
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", bbox_inches="tight", transparent=True, metadata={"Date": None})
     plt.close(figure)
@@ -83,7 +92,7 @@ def to_svg(figure: Figure, name: str, alt: str) -> str:
         f'<svg role="img" aria-labelledby="{name}-title" style="width:100%;max-width:{width * 4 / 3:.0f}px;height:auto"'
     )
     svg = svg.replace("<svg", opening, 1)
-    head = f'<title id="{name}-title">{escape(alt)}</title><style>{_ALONE}</style>'
+    head = f'<title id="{name}-title">{escape(visible(alt))}</title><style>{_ALONE}</style>'
     return svg.replace(">", f">{head}", 1).strip() + "\n"
 
 
@@ -104,7 +113,17 @@ def event_distributions(items: pd.DataFrame, sessions: pd.DataFrame) -> Figure:
         right.set_xscale("log")
     else:
         right.set_xlim(0, sessions["events"].max() + 1)
+    for axis in (axis for panel in (left, right) for axis in (panel.xaxis, panel.yaxis) if axis.get_scale() == "log"):
+        axis.set_major_formatter(_Plain())
+        axis.set_minor_formatter(_Plain())
     return figure
+
+
+class _Plain(LogFormatter):
+    """The ticks of a logarithmic axis as numbers: 1, 10, 1,000."""
+
+    def __call__(self, x, pos=None):
+        return f"{x:,.10g}" if super().__call__(x, pos) else ""
 
 
 def grid_by(cells: pd.DataFrame, factor: str | None = None, baselines: pd.DataFrame | None = None) -> Figure:
@@ -324,9 +343,10 @@ def ranking_dots(measured: pd.DataFrame, metric: str, ceilings: dict[str, float]
                 y = models.index(r["model"])
                 panel.plot([r["low"], r["high"]], [y, y], color=palette[r["model"]], linewidth=2)
                 panel.plot(r["mean"], y, "o", color=palette[r["model"]], markersize=6)
-            panel.set_yticks(range(len(models)), models)
+            panel.set_yticks(range(len(models)), map(_label, models))
             panel.set_ylim(len(models) - 0.5, -0.5)
-            panel.set(title=f"{dataset}, {_PROTOCOLS.get(protocol, protocol)}", xlabel=metric.upper())
+            title = [_label(dataset), _PROTOCOLS.get(protocol, protocol)]
+            panel.set(title=(", " if len(dataset) < 17 else ",\n").join(title), xlabel=metric.upper())
             panel.set_xlim(left=0)
             panel.xaxis.set_major_locator(MaxNLocator(5))
             panel.grid(axis="x", color=INK, alpha=0.12, linewidth=0.6)
@@ -362,11 +382,12 @@ def order_by_protocol(measured: pd.DataFrame, metric: str) -> Figure:
         for model in means.index:
             panel.plot(range(len(protocols)), places.loc[model, protocols], "o-", color=palette[model], linewidth=2)
             for x, (protocol, side) in enumerate(zip(protocols, ("right", "left"), strict=True)):
-                text = f"{model} {means.loc[model, protocol]:.3f}" if x == 0 else f"{means.loc[model, protocol]:.3f}"
+                text = f"{means.loc[model, protocol]:.3f}"
+                text = text if x else f"{_label(model)} {text}"
                 panel.annotate(text, (x, places.loc[model, protocol]), xytext=(14 * x - 7, 0), ha=side, va="center",
                                textcoords="offset points", fontsize=8)  # fmt: skip
         panel.set_xticks(range(len(protocols)), [_PROTOCOLS.get(p, p).replace(" ", "\n") for p in protocols])
-        panel.set(title=dataset, xlim=(-1.6, len(protocols) - 0.5), ylim=(len(models) + 0.5, 0.5), yticks=[])
+        panel.set(title=_label(dataset), xlim=(-1.6, len(protocols) - 0.5), ylim=(len(models) + 0.5, 0.5), yticks=[])
         panel.spines["left"].set_visible(False)
     return figure
 
@@ -389,9 +410,9 @@ def order_sensitivity(order: pd.DataFrame, metric: str) -> Figure:
             panel.plot([r.ordered, r.shuffled], [y, y], color=palette[r.model], linewidth=1.4)
             panel.plot(r.shuffled, y, "o", color=palette[r.model], markerfacecolor="none", markersize=6)
             panel.plot(r.ordered, y, "o", color=palette[r.model], markersize=6)
-        panel.set_yticks(range(len(models)), models)
+        panel.set_yticks(range(len(models)), map(_label, models))
         panel.set_ylim(len(models) - 0.5, -0.5)
-        panel.set(title=dataset, xlabel=metric.upper())
+        panel.set(title=_label(dataset), xlabel=metric.upper())
         panel.set_xlim(left=0)
         panel.xaxis.set_major_locator(MaxNLocator(4))
         panel.grid(axis="x", color=INK, alpha=0.12, linewidth=0.6)
@@ -422,7 +443,7 @@ def beside_paper(table: pd.DataFrame) -> Figure:
                 panel.plot([at, at], [r["low"], r["high"]], color=palette[model], linewidth=2)
                 panel.plot(at, r["mean"], "o", color=palette[model], markersize=5)
         panel.set_xticks(range(len(metrics)), [metric.upper() for metric in metrics])
-        panel.set(title=f"{paper} (here: {', '.join(dict.fromkeys(d for d, _ in here))})", ylim=(0, 1))
+        panel.set(title=f"{paper} (here: {', '.join(dict.fromkeys(_label(d) for d, _ in here))})", ylim=(0, 1))
         panel.grid(axis="y", color=INK, alpha=0.12, linewidth=0.6)
     return figure
 
@@ -556,10 +577,11 @@ def by_group(curves: pd.DataFrame, metric: str, column: str, meaning: str) -> Fi
         for model in models:
             line = rows[rows["model"] == model]
             x = [labels.index(v) for v in line[column]]
-            panel.plot(x, line["mean"], "o-", color=palette[model], markersize=4, linewidth=1.4, label=model)
+            panel.plot(x, line["mean"], "o-", color=palette[model], markersize=4, linewidth=1.4)
             panel.fill_between(x, line["low"], line["high"], color=palette[model], alpha=0.15, linewidth=0)
         panel.set_xticks(range(len(labels)), labels, rotation=40 if len(labels) > 6 else 0)
-        panel.set(title=dataset, xlabel=meaning, ylabel=metric.upper())
+        panel.set(title=_label(dataset), xlabel=meaning, ylabel=metric.upper())
         panel.set_ylim(bottom=0)
-    panels[0][-1].legend(loc="center left", bbox_to_anchor=(1.02, 0.5))
+    handles = [plt.Line2D([], [], color=palette[m], marker="o", markersize=4, linewidth=1.4) for m in models]
+    panels[0][-1].legend(handles, map(_label, models), loc="center left", bbox_to_anchor=(1.02, 0.5))
     return figure

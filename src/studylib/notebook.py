@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
 import pandas as pd
-from IPython.display import HTML, Markdown, display
+from IPython.display import HTML, display
+from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from studylib.errors import StudyError
@@ -20,15 +19,23 @@ from studylib.params.study import StudyParams
 from studylib.paths import reports_root, slug, write
 from studylib.provenance import note
 from studylib.tables.formats import fixed
+from studylib.text import words
+
+NO_MATH = "tex2jax_ignore mathjax_ignore"
+"""Classes of what MathJax passes over, its version 2 (nbconvert's pages) and 3 (JupyterLab): a dollar is a dollar."""
 
 
 @dataclass(frozen=True)
 class Study:
     """The parameters of a study, the folder of its results, and how a notebook shows things.
 
+    Captions and sentences are templates of `studylib.text.words`: what is our own is in the template, what comes from data or
+    params is a value, and so text whatever is in it.
+
     Example:
         >>> study = Study.begin(name="quickstart")  # doctest: +SKIP
         >>> study.show(figure, "best-cells", "What it says.", alt="What it shows.")  # doctest: +SKIP
+        >>> study.say("**{log}** has {n:,} sessions.", log=params.data.path, n=len(log))  # doctest: +SKIP
     """
 
     params: StudyParams
@@ -60,18 +67,23 @@ class Study:
         """Keep what is known of data sets, by name, for ``provenance.json`` (`studylib.provenance.note`)."""
         note(self.folder, facts)
 
-    def show(self, figure: Figure, name: str, caption: str, alt: str, live: str = "") -> None:
-        """Keep the figure as ``figures/<name>.svg`` and display it with its caption (Markdown's `*emphasis*` allowed).
+    def show(self, figure: Figure, name: str, caption: str, alt: str, live: str = "", **values: object) -> None:
+        """Keep the figure as ``figures/<name>.svg`` and display it with its caption.
 
         Args:
+            caption: a template, for ``values``.
+            alt: plain text.
             live: HTML that the script of the page shows in place of the drawing (`studylib.report.explorer.explorer`).
         """
         svg = to_svg(figure, name, alt)
         path = self.folder / "figures" / f"{name}.svg"
         write(path, svg)
-        words = re.sub(r"\*(.+?)\*", r"<em>\1</em>", escape(caption, quote=False))
-        html = f'<figure class="study-figure" id="fig-{name}">{svg}{live}<figcaption>{words}</figcaption></figure>'
-        display(HTML(html))
+        said = words(caption, **values)
+        display(
+            HTML(
+                f'<figure class="study-figure {NO_MATH}" id="fig-{name}">{svg}{live}<figcaption>{said}</figcaption></figure>'
+            )
+        )
 
     def table(
         self,
@@ -81,12 +93,14 @@ class Study:
         anchors: str | None = None,
         links: Collection[str] = (),
         unsearched: Collection[str] = (),
+        **values: object,
     ) -> None:
         """Display a table with its caption; fractions with ``digits`` digits, what is missing as a dash.
 
         Of a table without rows the caption alone is shown, with the word "none".
 
         Args:
+            caption: a template, for ``values``.
             anchors: a column by whose words the rows can be linked to: ``anchors="claim"`` gives the row of "GRU is best"
                 the address ``#claim-gru-is-best``.
             links: columns with names of figures (as given to `show`). On the page each is a link that reads "Figure 7"; the
@@ -98,22 +112,21 @@ class Study:
         """
 
         if frame.empty:
-            return self.say(f"{caption} *None.*")
+            return self.say(f"{caption} *None.*", **values)
 
-        def text(value: object) -> str:
+        def text(value: object) -> Markup:
             if pd.isna(value):
-                return "–"
-            return fixed(value, digits) if isinstance(value, float) else str(value)
+                return Markup("–")
+            return words("{value}", value=fixed(value, digits) if isinstance(value, float) else value)
 
         def cell(column: str, value: object) -> str:
-            words = escape(text(value), quote=False)
+            shown = text(value)
             if column in links and not pd.isna(value):
-                words = f'<a class="figure-link" href="#fig-{escape(str(value))}">{words}</a>'
-            return f'<th scope="row">{words}</th>' if column == anchors else f"<td>{words}</td>"
+                shown = Markup('<a class="figure-link" href="#fig-{}">{}</a>').format(value, shown)
+            return f'<th scope="row">{shown}</th>' if column == anchors else f"<td>{shown}</td>"
 
         header = "".join(
-            f"<th{' data-unsearched' * (name in unsearched)}>{escape(str(name).replace('_', ' '), quote=False)}</th>"
-            for name in frame
+            f"<th{' data-unsearched' * (name in unsearched)}>{text(str(name).replace('_', ' '))}</th>" for name in frame
         )
         rows = []
         for row in frame.to_dict("records"):
@@ -121,12 +134,12 @@ class Study:
             rows.append(f"<tr{address}>{''.join(cell(column, value) for column, value in row.items())}</tr>")
         display(
             HTML(
-                f'<table class="dataframe study-table"><caption>{escape(caption, quote=False)}</caption>\n'
+                f'<table class="dataframe study-table {NO_MATH}"><caption>{words(caption, **values)}</caption>\n'
                 f"<thead><tr>{header}</tr></thead>\n<tbody>\n{chr(10).join(rows)}\n</tbody></table>"
             )
         )
 
-    def say(self, text: str) -> None:
-        """Display Markdown: the answer in words, with computed values in them. Nothing to say is not shown."""
-        if text:
-            display(Markdown(text))
+    def say(self, template: str, **values: object) -> None:
+        """Display the answer in words (`studylib.text.words`), with computed values in them; a blank line parts paragraphs."""
+        paragraphs = words(template, **values).split("\n\n")
+        display(HTML("\n".join(f'<p class="{NO_MATH}">{paragraph}</p>' for paragraph in paragraphs)))

@@ -10,6 +10,7 @@ import logging
 import os
 import platform
 import re
+import shlex
 import shutil
 import sys
 import time
@@ -56,13 +57,22 @@ QUESTION = (
 )
 
 
-def run_study(params: StudyParams, only: str | None = None, reports: Path | None = None, fresh: bool = False) -> Path:
+def run_study(
+    params: StudyParams,
+    only: str | None = None,
+    reports: Path | None = None,
+    fresh: bool = False,
+    file: Path | None = None,
+) -> Path:
     """Execute the notebooks in order, or ``only`` one of them, and write the report of all that are executed.
 
     What an earlier run kept is not trained again, unless ``fresh``: then the cells (02), ranks and models (03) are
     removed first.
 
     Stops at the first notebook that fails; its partly executed copy stays in ``reports/<name>/notebooks/``.
+
+    Args:
+        file: where the params are from, for the page to name.
 
     Returns:
         The page that was written.
@@ -75,10 +85,10 @@ def run_study(params: StudyParams, only: str | None = None, reports: Path | None
     executed = folder / "notebooks"
     _refuse_what_cannot_run(params, only, executed)
     with _alone(folder):
-        return _run(params, only, root, fresh)
+        return _run(params, only, root, fresh, file)
 
 
-def _run(params: StudyParams, only: str | None, root: Path, fresh: bool) -> Path:
+def _run(params: StudyParams, only: str | None, root: Path, fresh: bool, file: Path | None) -> Path:
     folder = root / params.name
     executed = folder / "notebooks"
     executed.mkdir(exist_ok=True)
@@ -100,7 +110,16 @@ def _run(params: StudyParams, only: str | None, root: Path, fresh: bool) -> Path
     write(folder / "provenance.json", json.dumps(facts, indent=2) + "\n")
     pages = [executed / f"{name}.ipynb" for number, name in NOTEBOOKS.items() if _is_current(number, executed, params)]
     title = TITLE if params.name == "study" else f"{TITLE} ({params.name})"
-    return write_report(pages, root / f"{params.name}.html", title, QUESTION, facts)
+    return write_report(pages, root / f"{params.name}.html", title, QUESTION, facts, _command(file))
+
+
+def _command(file: Path | None) -> str | None:
+    """What runs a params file, in the project's folder where the file is in it."""
+    if file is None:
+        return None
+    with contextlib.suppress(ValueError):
+        file = file.resolve().relative_to(project_root())
+    return shlex.join(["studylib", "run", str(file)])
 
 
 @contextlib.contextmanager

@@ -13,7 +13,9 @@ from playwright.sync_api import expect
 from studylib.figures import to_svg
 from studylib.report.explorer import explorer
 from studylib.report.page import write_report
+from studylib.text import visible
 from tests.browser import CONTRASTS, links_into_nowhere, open_everything, too_wide, violations
+from tests.nasty import ATTRIBUTE, ENTITY, IMAGE, NASTY, NUL, SCRIPT, SCRIPT_LINK
 from tests.report.test_explorer import FLOOR, grid_cells
 
 PROVENANCE = {
@@ -74,7 +76,12 @@ def write(folder, **notebooks):
         paths.append(folder / f"{name}.ipynb")
         nbformat.write(new_notebook(cells=cells), paths[-1])
     return write_report(
-        paths, folder / "reports" / "demo.html", "Which recommender?", "Which, and how sure?", PROVENANCE
+        paths,
+        folder / "reports" / "demo.html",
+        "Which recommender?",
+        "Which, and how sure?",
+        PROVENANCE,
+        command="studylib run 'params/my demo.yaml'",
     )
 
 
@@ -310,7 +317,7 @@ def test_the_end_says_how_to_run_it_again(tmp_path):
     for words in (
         "make quickstart",
         "make study",
-        "studylib run params/demo.yaml",
+        "studylib run 'params/my demo.yaml'",
         "0, 1, 2",
         "3.15.0",
         "data checksums",
@@ -333,6 +340,30 @@ def test_the_page_asks_the_network_for_nothing(tmp_path):
     assert not any(re.search(r"@import|url\(\s*['\"]?http", style.get_text()) for style in page.select("style"))
     policy = page.select_one("meta[http-equiv='Content-Security-Policy']")["content"]
     assert policy.startswith("default-src 'none'") and "http" not in policy
+
+
+def test_html_in_markdown_is_text(tmp_path):
+    source = f"# A {IMAGE} heading\n\n{SCRIPT} and *{ATTRIBUTE}* {SCRIPT_LINK}\n\n{SCRIPT}\n\n- {ENTITY}"
+    page = read(tmp_path, **{"01_eda": [markdown(source)]})
+    prose = page.select_one(".prose")
+    assert {tag.name for tag in prose.find_all(True)} == {"h2", "p", "em", "ul", "li", "a"}
+    assert prose.h2.contents[0] == f"A {IMAGE} heading" and f"{SCRIPT} and " in prose.get_text()
+    assert [link["href"] for link in prose.find_all("a") if "javascript" in link["href"]] == []
+    assert not any(name.startswith("on") for tag in page.find_all(True) for name in tag.attrs)
+
+
+def test_what_made_the_page_is_text(tmp_path):
+    path = tmp_path / "page.html"
+    write_report([], path, SCRIPT, IMAGE, {text: [{text: [text, NUL]}] for text in NASTY.values()}, command=SCRIPT)
+    page = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+    assert not page.select("img, main a, footer a:not(.anchor)") and len(page.select("script")) == 1
+    shown = page.footer.get_text()
+    assert all(visible(text) in shown for text in NASTY.values())
+    assert (page.h1.get_text(), page.select_one(".question").get_text(), page.title.get_text()) == (
+        SCRIPT,
+        IMAGE,
+        SCRIPT,
+    )
 
 
 # How it behaves in a browser.
@@ -396,6 +427,31 @@ def realistic(folder):
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     return realistic(tmp_path_factory.mktemp("page")).as_uri()
+
+
+def test_the_browser_runs_the_scripts_of_the_page_and_no_other(browser, tmp_path):
+    """Where something is not escaped after all, the policy stops it: in the text, in attributes, from elsewhere, in frames."""
+    html = write(tmp_path, **{"01_eda": [markdown("# T"), code("c", shown(CLAIMS))]}).read_text(encoding="utf-8")
+    attacks = (
+        SCRIPT, "<script src='data:text/javascript,window.hacked=1'></script>", "<img src=x onerror='window.hacked = 2'>",
+        "<svg onload='window.hacked = 3'></svg>", "<iframe srcdoc='<script>parent.hacked = 4</script>'></iframe>",
+        "<a id='leave' href='javascript:window.hacked=5'>x</a>", "<style>body { display: none }</style>",
+        "<link rel='stylesheet' href='style.css'>", "<base href='https://example.org'>",
+        "<img src='https://example.org/a.png'>",
+    )  # fmt: skip
+    (tmp_path / "attacked.html").write_text(html.replace("</main>", "".join(attacks) + "</main>"), encoding="utf-8")
+    context, requests = browser.new_context(offline=True), []
+    page = context.new_page()
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto((tmp_path / "attacked.html").as_uri())
+    assert page.locator("main").is_visible()
+    page.locator("#leave").click()
+    assert page.get_by_role("button", name="theme").is_visible(), "the page's own script runs"
+    assert page.evaluate("window.hacked") is None
+    assert {url for url in requests if not url.startswith(("about:", "data:"))} == {
+        (tmp_path / "attacked.html").as_uri()
+    }
+    context.close()
 
 
 def test_contents_follow_the_reading(visit):

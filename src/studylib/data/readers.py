@@ -7,6 +7,7 @@ something is wrong; a second, slow pass over the file finds the line.
 from __future__ import annotations
 
 import csv
+import glob
 import gzip
 import json
 import zlib
@@ -172,7 +173,8 @@ def _read_jsonl(log: Log, path: Path) -> Sessions:
     _refuse_empty(path)
     schema = {str(field): pl.String for field in columns.values()}
     with _explained(path, lambda: _find_bad_json(path)):
-        objects = pl.scan_ndjson(path, schema=schema).collect(engine="streaming")
+        # The name of a file is no pattern; the other readers of polars can be told so.
+        objects = pl.scan_ndjson(glob.escape(str(path)), schema=schema).collect(engine="streaming")
     if not len(objects):
         raise StudyError(f"{path}: the file is empty; it needs one event a line.")
     absent = [field for field in schema if objects[field].null_count() == len(objects)]

@@ -64,6 +64,11 @@ class LogSummary:
     top_share: float
     single_event_items: int
 
+    @property
+    def single_event_share(self) -> float:
+        """The share of the items that occur once."""
+        return self.single_event_items / self.items
+
     def table(self) -> pd.DataFrame:
         """The summary for people: columns ``measure`` and ``value``, both text."""
         rows = {
@@ -79,7 +84,7 @@ class LogSummary:
             "most sessions with an item": str(self.most_sessions),
             "repeated items": f"{self.repeats:,} ({self.repeat_share:.1%} of the events)",
             "events of the most popular 1 % of the items": f"{self.top_share:.1%}",
-            "items that occur once": f"{self.single_event_items:,} ({self.single_event_items / self.items:.1%} of the items)",
+            "items that occur once": f"{self.single_event_items:,} ({self.single_event_share:.1%} of the items)",
         }
         return pd.DataFrame(rows.items(), columns=["measure", "value"])
 

@@ -19,6 +19,9 @@ from studylib.params.study import StudyParams
 from studylib.tables.formats import interval
 from studylib.tables.grid import baseline_measures, seconds_an_epoch
 
+LABELS = ["dataset", "model", "protocol", "metric", "higher", "lower"]
+"""Columns of text in the tables of the ranking: a label that reads as a number, or as `nan`, is a text as well."""
+
 
 @dataclass(frozen=True)
 class Results:
@@ -65,7 +68,7 @@ def read_results(params: StudyParams, folder: Path, path: Callable[[str, str], P
         return rows[rows["status"] != FAILED].reset_index(drop=True)
 
     def table(name: str) -> pd.DataFrame:
-        return pd.read_csv(path(f"{name}.csv", "03_ranking_evaluation"))
+        return pd.read_csv(path(f"{name}.csv", "03_ranking_evaluation"), converters=dict.fromkeys(LABELS, str))
 
     splits = [split_log(sessions, params.data, seed) for seed in params.grid.seeds]
     grid_cells = cells(params.grid)

@@ -33,6 +33,7 @@ from studylib.evaluation.classification import case_shares
 from studylib.evaluation.statistics import bootstrap_means
 from studylib.grid import KEYS
 from studylib.kept import FAILED
+from studylib.tables.formats import count
 from studylib.tables.grid import FACTORS, MARGIN, case_hits
 
 Parts = dict[str, Callable[[np.ndarray], np.ndarray]]
@@ -239,7 +240,7 @@ def _scenarios(cells: pd.DataFrame, mask: np.ndarray) -> pd.DataFrame:
 
 def _in_words(scenario: tuple) -> str:
     activation, optimizer, batch_size, epochs, seed = scenario
-    return f"{activation}, {optimizer}, batch size {batch_size}, {epochs} epochs, seed {seed}"
+    return f"{activation}, {optimizer}, batch size {batch_size}, {count(epochs, 'epoch')}, seed {seed}"
 
 
 def _share_won(scenarios: pd.DataFrame, architecture: str) -> Callable[[np.ndarray], np.ndarray]:

@@ -20,7 +20,9 @@ What a notebook may use, beside Markdown:
 
 from __future__ import annotations
 
+import base64
 import copy
+import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +39,7 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 
 from studylib.paths import write
+from studylib.text import visible
 
 ASSETS = Path(__file__).parent / "assets"
 OWN_IDS = ("main", "contents", "summary", "again")
@@ -57,18 +60,29 @@ class Chapter:
     cells: list[NotebookNode]
 
 
-def write_report(notebooks: list[Path], destination: Path, title: str, question: str, provenance: dict) -> Path:
+def write_report(
+    notebooks: list[Path],
+    destination: Path,
+    title: str,
+    question: str,
+    provenance: dict,
+    command: str | None = None,
+) -> Path:
     """Write executed notebooks as one self-contained HTML page.
+
+    The browser itself sees to it that nothing but the page's own script runs and that nothing is asked of the network: the
+    content security policy names script and style by their checksums.
 
     A notebook that stopped at an error is shown as far as it came, the error in a box and a notice at the head of the
     page. Standard error (progress bars, log lines with the time of day) is left out.
 
     Args:
         notebooks: the executed notebooks, in the order of the page.
-        destination: the page to write; its folder is made. ``reports/<name>.html`` says that ``params/<name>.yaml`` made it.
+        destination: the page to write; its folder is made.
         title: the one h1 of the page.
         question: what the page answers, below the title.
         provenance: what is needed to run it again, shown at the end in the given order; values may be dicts and lists.
+        command: what writes the page, for a reader to type.
 
     Returns:
         ``destination``.
@@ -93,16 +107,22 @@ def write_report(notebooks: list[Path], destination: Path, title: str, question:
     ]
     _add_anchors(page)
 
+    style = (ASSETS / "style.css").read_text(encoding="utf-8")
+    script = "".join((ASSETS / name).read_text(encoding="utf-8") for name in ("explorer.js", "script.js"))
     environment = Environment(
-        loader=PackageLoader("studylib.report", "assets"), autoescape=True, undefined=StrictUndefined
+        loader=PackageLoader("studylib.report", "assets"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=lambda value: visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
     )
     environment.filters["label"] = lambda key: str(key).replace("_", " ")
     html = environment.get_template("page.html.j2").render(
         title=title,
         question=question,
-        name=Path(destination).stem,
-        style=Markup((ASSETS / "style.css").read_text(encoding="utf-8")),
-        script=Markup("".join((ASSETS / name).read_text(encoding="utf-8") for name in ("explorer.js", "script.js"))),
+        command=command,
+        style=Markup(style),
+        script=Markup(script),
+        policy=Markup(_policy(script, style)),
         summary=Markup(page.select_one("#summary").decode_contents()),
         chapters=Markup("\n".join(str(section) for section in page.select("section.chapter"))),
         contents=contents,
@@ -112,6 +132,15 @@ def write_report(notebooks: list[Path], destination: Path, title: str, question:
     destination = Path(destination)
     write(destination, html)
     return destination
+
+
+def _policy(script: str, style: str) -> str:
+    """The content security policy: this script, this style, attributes of style (which drawings have), pictures in the page."""
+    script, style = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (script, style))
+    return (
+        f"default-src 'none'; script-src 'sha256-{script}'; style-src-elem 'sha256-{style}'; style-src-attr 'unsafe-inline'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
 
 
 # Cells: what is left out before rendering.
@@ -175,7 +204,7 @@ def _hoist(chapters: list[Chapter]) -> list[NotebookNode]:
 
 
 def _figure_id(output: NotebookNode) -> str | None:
-    found = re.match(r'<figure class="study-figure" id="([^"]+)"', output.get("data", {}).get("text/html", ""))
+    found = re.match(r'<figure class="study-figure[^"]*" id="([^"]+)"', output.get("data", {}).get("text/html", ""))
     return found and found[1]
 
 
@@ -192,8 +221,8 @@ class _CellExporter(HTMLExporter):
 
     @pass_context
     def markdown2html(self, context, source):
-        # Its name notwithstanding, with plain parsers a dollar is a dollar: the notebooks have no formulas.
-        renderer = IPythonRenderer(escape=False, exclude_anchor_links=True)
+        # Its name notwithstanding, with plain parsers a dollar is a dollar: the notebooks have no formulas. HTML is text as well.
+        renderer = IPythonRenderer(escape=True, exclude_anchor_links=True)
         return MarkdownWithMath(renderer, BlockParser(), InlineParser()).render(source)
 
 
@@ -212,10 +241,10 @@ def _rendered(chapters: list[Chapter], summary: list[NotebookNode]) -> str:
 
 
 def _drop_what_nobody_sees(page: BeautifulSoup) -> None:
-    """Comments and doctypes of inlined SVGs, their metadata (with a date), and the styles pandas adds to a frame."""
+    """Comments and doctypes of inlined SVGs, their metadata (with a date) and styles, and those that pandas adds to a frame."""
     for node in page.find_all(string=lambda text: isinstance(text, PreformattedString)):
         node.extract()
-    for element in page.select("svg metadata, style[scoped]"):
+    for element in page.select("svg metadata, style"):
         element.decompose()
 
 

@@ -18,6 +18,11 @@ def percent_interval(mean: float, low: float, high: float, digits: int = 1) -> s
     return f"{fixed(100 * mean, digits)}% [{fixed(100 * low, digits)}%, {fixed(100 * high, digits)}%]"
 
 
+def points(*shares: float, digits: int = 1) -> str:
+    """Shares between 0 and 1 as percentage points: ``1.2 points``; of two ``1.2 to 3.4 points``, unless both read the same."""
+    return f"{' to '.join(dict.fromkeys(fixed(100 * share, digits) for share in shares))} points"
+
+
 def p_value(p: float) -> str:
     """``0.012``, and ``< 0.001`` for what is smaller."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"

@@ -12,7 +12,7 @@ from studylib.data.summary import unseen_targets
 from studylib.evaluation.statistics import variance_shares
 from studylib.grid import KEYS
 from studylib.tables.factors import factor_differences, varying_factors
-from studylib.tables.formats import count
+from studylib.tables.formats import count, fixed, p_value, percent_interval, points
 from studylib.tables.grid import (
     COLLAPSED,
     cells_of,
@@ -47,6 +47,16 @@ class Predictability:
     most_frequent: float
     error: float
     unpaired: float
+
+    @property
+    def resolution(self) -> str:
+        """How finely the test cases can tell two models apart, in words: what an accuracy of that size has."""
+        if self.error == 0:
+            return "no standard error, for it is right in none of the test cases, or in all"
+        return (
+            f"a standard error of {points(self.error)} over the test cases, however often a network is trained; unless they are "
+            f"paired case by case, two such accuracies differ significantly (5 %) only from about {points(self.unpaired)} on"
+        )
 
 
 def predictability(split: Split) -> Predictability:
@@ -131,6 +141,18 @@ class Selection:
     selected: str
     accuracy: float
 
+    @property
+    def least(self) -> float:
+        """The NDCG@10 on validation that a setting within one standard error of the best has at least."""
+        return self.best - self.error
+
+    @property
+    def reached(self) -> str:
+        """The test accuracy of the settings within one standard error, in words."""
+        if f"{self.lowest:.1%}" == f"{self.highest:.1%}":
+            return f"an accuracy of {self.highest:.1%}"
+        return f"a median accuracy of {self.median:.1%}, from {self.lowest:.1%} to {self.highest:.1%},"
+
 
 def selection(cells: pd.DataFrame, baseline_accuracy: float) -> Selection:
     """See `Selection`."""
@@ -163,7 +185,8 @@ class Headline:
         error: the standard error of that accuracy over the test cases.
         gain, gain_low, gain_high, p: its accuracy less the baseline's, paired; ``p`` corrected (Holm).
         pairs, significant: how many pairs of architectures there are, and how many differ significantly (Holm, 5 %).
-        least, most: the smallest and the largest of the differences that are shown with a probability of 80 %.
+        least, most: the smallest and the largest of the differences that are shown with a probability of 80 %, 0 where those
+            compared are right in the same cases.
     """
 
     cases: int
@@ -179,6 +202,31 @@ class Headline:
     significant: int
     least: float
     most: float
+
+    @property
+    def reached(self) -> str:
+        """The accuracy with its interval, in words."""
+        return percent_interval(self.accuracy, self.low, self.high)
+
+    @property
+    def gained(self) -> str:
+        """The difference from the baseline, in words."""
+        mean, low, high = (
+            f"{float(fixed(100 * share, 1)):+.1f}" for share in (self.gain, self.gain_low, self.gain_high)
+        )
+        return f"{mean} points [{low}, {high}] (Holm-corrected p: {p_value(self.p)})"
+
+    @property
+    def significant_pairs(self) -> str:
+        """How many pairs of architectures differ significantly, in words."""
+        return f"{self.significant} of {count(self.pairs, 'pair')}" if self.pairs else "none, for there is only one"
+
+    @property
+    def detectable(self) -> str:
+        """The differences that are shown with a probability of 80 %, in words."""
+        if self.most == 0:
+            return "none to be seen, for all that are compared are right in the same cases"
+        return f"{points(self.least, self.most)} and more"
 
 
 def headline(
@@ -197,6 +245,7 @@ def headline(
     sign = 1 if gain["higher"] == name else -1
     low, high = sorted((sign * gain["low"], sign * gain["high"]))
     detectable = pd.concat([pairs["detectable"], above_baseline["detectable"]]).astype(float)
+    detectable = detectable[detectable > 0]  # two that are right in the same cases do not differ by anything
     return Headline(
         cases=cases,
         accuracy=selected["accuracy"],
@@ -209,8 +258,8 @@ def headline(
         p=gain["p"],
         pairs=len(pairs),
         significant=int((pairs["p"] < 0.05).sum()),
-        least=float(detectable.min()),
-        most=float(detectable.max()),
+        least=float(detectable.min()) if len(detectable) else 0.0,
+        most=float(detectable.max()) if len(detectable) else 0.0,
     )
 
 
@@ -315,6 +364,14 @@ class CellFinding:
     accuracy: float
     accuracy_place: int
     cells: int
+    epochs: int
+
+    @property
+    def losses(self) -> str:
+        """How the training loss changes, in words."""
+        if self.epochs == 1:
+            return f"is {self.last_loss:.2f} after 1 epoch"
+        return f"goes from {self.first_loss:.2f} to {self.last_loss:.2f}"
 
 
 def cell_finding(cells: pd.DataFrame, cell: pd.Series) -> CellFinding:
@@ -329,6 +386,7 @@ def cell_finding(cells: pd.DataFrame, cell: pd.Series) -> CellFinding:
         accuracy=cell["accuracy"],
         accuracy_place=1 + int((cells["accuracy"] > cell["accuracy"]).sum()),
         cells=len(cells),
+        epochs=len(cell["curve"]),
     )
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 from studylib.comparison import SHUFFLED, Comparison, excludes_visited
 from studylib.evaluation.claims import NOT_RUN
 from studylib.params.study import Ranking
+from studylib.tables.formats import count, interval
 from studylib.tables.ranking import reversed_pairs, split_in_time
 
 METRIC = "ndcg@10"
@@ -58,6 +59,16 @@ class BestModel:
     high: float
     better_than: int
     others: int
+
+    @property
+    def reached(self) -> str:
+        """The mean with its interval, in words."""
+        return interval(self.mean, self.low, self.high)
+
+    @property
+    def lead(self) -> str:
+        """How many others it is better than, in words."""
+        return f"better than {self.better_than} of {count(self.others, 'other')}" if self.others else "the only model"
 
 
 def best_models(measured: pd.DataFrame, differences: pd.DataFrame) -> list[BestModel]:
@@ -183,12 +194,13 @@ class LargestLoss:
 
 
 def largest_losses(order: pd.DataFrame) -> list[LargestLoss]:
-    """One for each data set.
+    """One for each data set on which a model loses what reads as 1 % or more.
 
     Args:
         order: of `studylib.tables.ranking.order_sensitivity`.
     """
     largest = order.loc[order.groupby("dataset", sort=False)["share"].idxmax()]
+    largest = largest[largest["share"] >= 0.005]
     return [LargestLoss(r.dataset, r.model, r.share, r.lost, r.low, r.high) for r in largest.itertuples()]
 
 
@@ -203,6 +215,11 @@ class BestOfGroup:
     mean: float
     low: float
     high: float
+
+    @property
+    def reached(self) -> str:
+        """The mean with its interval, in words."""
+        return interval(self.mean, self.low, self.high)
 
 
 def best_of_groups(curves: pd.DataFrame, column: str) -> list[BestOfGroup]:
@@ -252,7 +269,10 @@ def ablation_gains(measured: pd.DataFrame) -> list[AblationGain]:
 
 @dataclass(frozen=True)
 class HitShares:
-    """How much of the targets, and of what is recommended, is among the 1 % of the items with the most events."""
+    """How much of the targets, and of what is recommended, is among the 1 % of the items with the most events.
+
+    Where all of several models have the same share, ``every model`` has the highest and the lowest.
+    """
 
     dataset: str
     targets: float
@@ -260,6 +280,14 @@ class HitShares:
     highest_model: str
     lowest: float
     lowest_model: str
+
+    @property
+    def recommended(self) -> str:
+        """The highest and the lowest share of what is recommended, in words."""
+        if self.highest_model != self.lowest_model and f"{self.highest:.0%}" == f"{self.lowest:.0%}":
+            return f"{self.highest:.0%} with every model"
+        ends = {self.highest_model: self.highest, self.lowest_model: self.lowest}
+        return " and ".join(f"{share:.0%} with {model}" for model, share in ends.items())
 
 
 def hit_shares(bias: pd.DataFrame) -> list[HitShares]:
@@ -272,7 +300,10 @@ def hit_shares(bias: pd.DataFrame) -> list[HitShares]:
     for dataset, rows in bias.groupby("dataset", sort=False):
         share = rows.set_index("model")["top_share"]
         targets, share = share["targets"], share.drop("targets")
-        shares.append(HitShares(dataset, targets, share.max(), share.idxmax(), share.min(), share.idxmin()))
+        highest, lowest = share.idxmax(), share.idxmin()
+        if len(share) > 1 and share[highest] == share[lowest]:
+            highest = lowest = "every model"
+        shares.append(HitShares(dataset, targets, share.max(), highest, share.min(), lowest))
     return shares
 
 
@@ -321,6 +352,13 @@ class Verdicts:
     not_run: int
     both_ways: int
     differ: int
+
+    @property
+    def changed(self) -> str:
+        """What leaving collapsed cells out changes, in words."""
+        if not self.both_ways:
+            return "nothing, for no claim about means over cells was judged"
+        return f"{self.differ} of {count(self.both_ways, 'verdict')} on means over cells"
 
 
 def count_verdicts(claims: pd.DataFrame) -> Verdicts:

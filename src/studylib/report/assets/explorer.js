@@ -69,7 +69,7 @@
 
     const sentence = (cell) => {
       const settings = factors.filter(([, levels], n) => n < 3 || levels.length > 1)
-        .map(([name]) => (["batch size", "seed"].includes(name) ? `${name} ${level(name)}` : name === "epochs" ? `${level(name)} epochs` : level(name)));
+        .map(([name]) => (["batch size", "seed"].includes(name) ? `${name} ${level(name)}` : name === "epochs" ? `${level(name)} epoch${level(name) === 1 ? "" : "s"}` : level(name)));
       const [accuracy, low, high] = cell.accuracy;
       const trouble = cell.trouble ? ` Status: ${cell.trouble}.` : "";
       if (accuracy === null) return [settings.join(", "), `:${trouble}`];

@@ -1,0 +1,180 @@
+"""A study in which every id, label, path and name is markup or script: its page and its notebooks are safe to open.
+
+The notebooks are run in this process, one after the other: what a kernel of their own costs is import and nothing else.
+"""
+
+import re
+from pathlib import Path
+from urllib.parse import unquote
+from xml.etree import ElementTree
+
+import nbformat
+import pytest
+from bs4 import BeautifulSoup
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+from nbconvert import HTMLExporter
+from papermill.iorw import load_notebook_node
+from papermill.parameterize import parameterize_notebook
+
+from studylib import runner
+from studylib.params.files import load_params
+from studylib.paths import project_root
+from studylib.text import visible
+from tests.nasty import NASTY, write_nasty_study
+
+TAGS = {
+    "p",
+    "em",
+    "strong",
+    "table",
+    "caption",
+    "thead",
+    "tbody",
+    "tr",
+    "th",
+    "td",
+    "a",
+    "figure",
+    "figcaption",
+    "svg",
+    "div",
+}
+"""Of the notebooks' outputs; within drawings there are others."""
+
+
+def run_in_process(name, output, params):
+    """As `runner._execute`, without a kernel."""
+    notebook = load_notebook_node(str(project_root() / "notebooks" / f"{name}.ipynb"))
+    sections = params.model_dump(mode="json", exclude_unset=True) | {"name": params.name}
+    notebook = parameterize_notebook(notebook, sections)
+    shell = InteractiveShell()
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        with capture_output() as shown:
+            done = shell.run_cell(cell.source)
+        done.raise_error()
+        cell.outputs = [
+            nbformat.v4.new_output("display_data", dict(rich.data), metadata=dict(rich.metadata or {}))
+            for rich in shown.outputs
+        ]
+    nbformat.write(notebook, output)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """The params file and the folder of the reports."""
+    folder = tmp_path_factory.mktemp("nasty")
+    file = write_nasty_study(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runner, "_execute", run_in_process)
+        runner.run_study(load_params(file), reports=folder / "reports", file=file)
+    return file, folder / "reports"
+
+
+@pytest.fixture(scope="module")
+def notebooks(study):
+    return [nbformat.read(path, 4) for path in sorted((study[1] / "nasty" / "notebooks").glob("*.ipynb"))]
+
+
+@pytest.fixture(scope="module")
+def expected(study):
+    """By where they appear: the texts that a reader has to find."""
+    params = load_params(study[0])
+    labels = [dataset.label for dataset in params.ranking.datasets] + [model.label for model in params.ranking.models]
+    return [visible(text) for text in (*NASTY.values(), *labels, params.data.path)]
+
+
+@pytest.fixture(scope="module")
+def address(study):
+    return (study[1] / "nasty.html").as_uri()
+
+
+def test_the_page_is_safe_and_shows_every_id_as_it_is(visit, study, expected):
+    page = visit()  # which asserts that no request is made and the console is silent
+    page.get_by_role("button", name="Show all code").click()
+    page.get_by_role("button", name="theme").click()
+    page.locator(".provenance summary").click()
+    page.get_by_role("searchbox").first.fill("script")
+    for link in page.locator("main .prose").all()[:12]:
+        link.hover()
+    assert page.evaluate("window.hacked") is None
+    assert page.locator("a[href]:not([href^='#'])").count() == 0
+    assert page.locator("main img, main form, main iframe, main script:not([type='application/json'])").count() == 0
+    shown = page.locator("main").evaluate("main => main.textContent")
+    assert [text for text in expected if text not in shown] == []
+
+
+def test_every_sentence_shows_the_ids_as_they_are(study):
+    params, page = load_params(study[0]), BeautifulSoup((study[1] / "nasty.html").read_text("utf-8"), "html.parser")
+    said = [paragraph.get_text() for paragraph in page.select(".output.prose p")]
+    first, later = (visible(dataset.label) for dataset in params.ranking.datasets)
+    by_dataset = [text for text in said if text.startswith((f"On {first} ", f"On {first},", f"On {later} "))]
+    assert len(by_dataset) >= 5
+    assert any(text.startswith(f"The log {visible(params.data.path)} has 60 sessions") for text in said)
+    recommended = next(text for text in said if text.startswith("After "))
+    assert sum(visible(item) in recommended for item in NASTY.values()) == len(NASTY)
+    assert visible(params.ranking.models[-1].label) in recommended
+
+
+def test_the_notebooks_show_nothing_but_text_in_tags_of_their_own(notebooks):
+    outputs = [output for notebook in notebooks for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert len(outputs) > 40
+    for output in outputs:
+        assert set(output["data"]) == {"text/html", "text/plain"}, "Markdown would be read by others in other ways"
+        shown = BeautifulSoup(output["data"]["text/html"], "html.parser")
+        for top in shown.find_all(True, recursive=False):
+            assert {"tex2jax_ignore", "mathjax_ignore"} <= set(top["class"]), "a dollar would be a formula"
+        drawn = {id(tag) for tag in shown.select("svg *, script[type='application/json']")}
+        assert {tag.name for tag in shown.find_all(True) if id(tag) not in drawn} <= TAGS
+        assert {tag.name for tag in shown.select("svg *")} <= {
+            "title", "style", "defs", "g", "path", "text", "use", "clippath", "rect", "tspan", "metadata",
+        }  # fmt: skip
+        for tag in shown.find_all(True):
+            assert not any(name.startswith("on") for name in tag.attrs)
+            assert tag.get("href", "#").startswith("#") and tag.get("xlink:href", "#").startswith("#")
+
+
+def test_the_notebooks_are_safe_as_plain_nbconvert_shows_them(browser, notebooks, expected, tmp_path):
+    """Nbconvert's page brings scripts of its own, and asks for them: all that is asked for is what an empty notebook asks for."""
+
+    def opened(notebook):
+        (tmp_path / "opened.html").write_text(HTMLExporter().from_notebook_node(notebook)[0], encoding="utf-8")
+        requests, context = set(), browser.new_context(offline=True)
+        page = context.new_page()
+        page.on("request", lambda request: requests.add(request.url))
+        page.goto((tmp_path / "opened.html").as_uri(), wait_until="domcontentloaded")
+        links = page.locator("a[href]").evaluate_all("links => links.map(link => link.getAttribute('href'))")
+        found = page.evaluate("[window.hacked ?? null, document.body.textContent]")
+        context.close()
+        return requests, [unquote(link) for link in links], *found
+
+    allowed = opened(nbformat.v4.new_notebook())[0]
+    texts = []
+    for notebook in notebooks:
+        requests, links, hacked, text = opened(notebook)
+        assert hacked is None and requests <= allowed
+        assert [link for link in links if not re.match(r"#|0\d_\w+\.ipynb", link)] == []
+        texts.append(text)
+    assert [text for text in expected if not any(text in shown for shown in texts)] == []
+
+
+def test_figures_are_whole_and_their_labels_are_text(study):
+    drawings = sorted((study[1] / "nasty" / "figures").glob("*.svg"))
+    assert len(drawings) >= 12
+    texts = set()
+    for path in drawings:
+        tree = ElementTree.fromstring(path.read_text(encoding="utf-8"))
+        names = {element.tag.rpartition("}")[2] for element in tree.iter()}
+        assert not names & {"script", "a", "image", "foreignObject"}
+        texts |= {element.text for element in tree.iter() if element.tag.endswith("text")}
+    params = load_params(study[0])
+    for label in (item.label for item in (*params.ranking.models, *params.ranking.datasets)):
+        assert any(text and text.startswith(visible(label, 28)) for text in texts), label
+
+
+def test_the_page_names_the_params_file_that_made_it(study):
+    page = BeautifulSoup((study[1] / "nasty.html").read_text(encoding="utf-8"), "html.parser")
+    assert Path(study[0]).name.split("'")[0] in page.select_one(".commands").get_text()
+    assert "params/nasty.yaml" not in page.get_text()
