@@ -15,6 +15,7 @@ from studylib.data.sessions import Sessions
 from studylib.errors import StudyError
 from studylib.execution import fan_out
 from studylib.grid import run_grid
+from studylib.kept import TIMES
 from studylib.params.study import Data, Execution, Grid
 
 DATA = Data(dataset="live-streaming")
@@ -66,7 +67,7 @@ def test_a_grid_survives_the_death_of_a_worker(cluster, tmp_path):
     assert len(list(cells.glob("*.json"))) == 8
 
     here = run_grid(log(), DATA, GRID, Execution(workers=1), tmp_path / "here")
-    numbers = [column for column in table.columns if column != "train_seconds"]
+    numbers = [column for column in table.columns if column not in TIMES]
     assert table[numbers].to_json(orient="records") == here[numbers].to_json(orient="records")
 
 

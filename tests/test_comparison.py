@@ -8,12 +8,13 @@ import pandas as pd
 import pytest
 
 from studylib import comparison as comparisons, kept as keeping
-from studylib.comparison import COLUMNS, KEYS, METRICS, compare, excludes_visited, to_csv
+from studylib.comparison import COLUMNS, KEYS, LISTED, METRICS, compare, events_of_items, excludes_visited, to_csv
 from studylib.data.sessions import Cases, Sessions
 from studylib.data.splits import leave_one_out, with_candidates
 from studylib.errors import StudyError
-from studylib.evaluation.ranking import rank_cases
+from studylib.evaluation.ranking import popularity, rank_cases
 from studylib.execution import WorkerDied
+from studylib.kept import TIMES
 from studylib.models import files
 from studylib.models.baselines import Markov, Popularity
 from studylib.models.gru4rec import GRU4Rec
@@ -49,7 +50,7 @@ def trained(monkeypatch):
 
 def test_a_row_for_each_model_seed_and_protocol_with_all_columns(first, tmp_path):
     table = first[0].table
-    assert table.columns.tolist() == COLUMNS
+    assert table.columns.tolist() == [*COLUMNS, *(name for name in [*TIMES, *LISTED] if name not in COLUMNS)]
     assert not table.isna().any().any()
     expected = [
         ["synthetic", model, seed, protocol]
@@ -67,6 +68,8 @@ def test_a_row_for_each_model_seed_and_protocol_with_all_columns(first, tmp_path
     assert set(small["epochs"]) == {2} and (small["train_seconds"] > 0).all() and small["mrr"].nunique() == 6
     to_csv(table, tmp_path / "ranking.csv")
     assert pd.read_csv(tmp_path / "ranking.csv").columns.tolist() == COLUMNS
+    times = pd.read_csv(tmp_path / "ranking_times.csv")
+    assert times.columns.tolist() == ["dataset", "model", "seed", *TIMES] and len(times) == 6
 
 
 def test_rows_are_the_means_of_the_kept_ranks(first):
@@ -96,7 +99,10 @@ def test_the_models_of_the_first_seed_are_kept_and_give_the_kept_ranks(first):
         split = comparison.splits["synthetic"]
         assert model.trained_on == split.train.checksum
         ranks = rank_cases(model, split.test, 20)["full"]
-        np.testing.assert_array_equal(ranks.top, comparison.ranks["synthetic", label, 1, "full"].top)
+        np.testing.assert_array_equal(ranks.above, comparison.ranks["synthetic", label, 1, "full"].above)
+        row = comparison.table.set_index(KEYS).loc[("synthetic", label, 1, "full")]
+        assert row["coverage@10"] == len(np.unique(ranks.top[ranks.top >= 0])) / split.train.n_items
+        assert (row["top_share"], row["percentile"]) == popularity(ranks.listed_items(), events_of_items(split))
 
 
 def test_a_model_file_that_is_missing_trains_nothing(first, trained, tmp_path):
@@ -123,11 +129,11 @@ def test_what_is_kept_is_not_trained_again(first, trained, monkeypatch):
 def test_another_setting_trains_what_it_touches(first, trained, monkeypatch, tmp_path):
     facts = {
         "parameters": 1,
-        "train_seconds": 0.0,
         "epochs": 1,
-        "protocols": {"full": {"listed": 40, "not_numbers": 0}},
+        "first_list": [3],
+        "protocols": {"full": {"listed": 40, "not_numbers": 0} | dict.fromkeys(LISTED, 0.5)},
     }
-    ranks = {"full above": np.zeros(1, int), "full tied": np.zeros(1, int), "full top": np.zeros((1, 10), int)}
+    ranks = {"full above": np.zeros(1, int), "full tied": np.zeros(1, int)}
     monkeypatch.setattr(comparisons, "_train", lambda *arguments: {arguments[-2]: keeping.Result(facts, ranks)})
 
     def train(seed=0, execution=EXECUTION, **changed):
@@ -178,7 +184,7 @@ def test_validation_sessions_of_their_own_are_learnt_from_before_the_test(first,
 
 def test_any_number_of_workers_gives_the_same_table(first, tmp_path):
     two = compare(Ranking(**SMALL), Execution(workers=2), 0, tmp_path)
-    columns = [column for column in COLUMNS if column != "train_seconds"]
+    columns = [column for column in COLUMNS if column not in TIMES]
     pd.testing.assert_frame_equal(two.table[columns], first[0].table[columns], check_exact=True)
     for kept in ("ranks/*.npz", "models/*.safetensors"):
         here, there = ({p.name: p.read_bytes() for p in folder.glob(kept)} for folder in (tmp_path, first[1]))

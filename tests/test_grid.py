@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from studylib import grid as grids, kept as keeping
+from studylib import grid as grids, kept as keeping, machine
 from studylib.data.sessions import Cases, Sessions
 from studylib.errors import StudyError
 from studylib.evaluation.classification import macro_average
@@ -30,6 +30,7 @@ from studylib.grid import (
     to_csv,
     train_cells,
 )
+from studylib.kept import TIMES
 from studylib.params.study import Data, Execution, Grid
 from studylib.tables.grid import baseline_measures, seconds_an_epoch, time_ratio
 
@@ -74,7 +75,7 @@ def instant(monkeypatch):
 
 
 def comparable(cells):
-    return cells.drop(columns="train_seconds").to_json(orient="records")
+    return cells.drop(columns=TIMES).to_json(orient="records")
 
 
 def test_the_grid_of_the_paper_has_324_cells():
@@ -116,7 +117,7 @@ def test_a_row_for_each_cell_with_all_columns(log, kept, tmp_path):
     assert [curve[-1] for curve in cells["curve"]] == cells["loss"].tolist()
     assert cells["curve"][2][:1] == cells["curve"][0] != cells["curve"][1]  # one epoch is on the way to three
     for _, cell in cells.iterrows():
-        ranks = Ranks(np.array(cell["above"]), np.array(cell["tied"]), np.empty(0), 8)
+        ranks = Ranks(np.array(cell["above"]), np.array(cell["tied"]), None, 8)
         assert len(ranks) == 10
         for metric in ("accuracy", "hr@5", "mrr"):
             assert ranks.metric(metric).mean() == pytest.approx(cell[metric])
@@ -129,6 +130,9 @@ def test_a_row_for_each_cell_with_all_columns(log, kept, tmp_path):
     to_csv(cells, tmp_path / "grid.csv")
     written = pd.read_csv(tmp_path / "grid.csv")
     assert written.columns.tolist() == COLUMNS and len(written) == 4
+    times = pd.read_csv(tmp_path / "grid_times.csv")
+    assert times.columns.tolist() == [*KEYS, *TIMES] and (times["train_seconds"] > 0).all()
+    assert set(times["processor"]) == {machine.processor()}
 
 
 def test_any_number_of_workers_gives_the_same_cells(log, kept, tmp_path):

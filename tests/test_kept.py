@@ -7,7 +7,7 @@ import pytest
 
 from studylib import kept
 from studylib.errors import StudyError
-from studylib.kept import Result, Store, complete, key
+from studylib.kept import Result, Store, Work, complete, key
 from studylib.params.study import Execution
 
 RESULT = Result({"loss": float("nan"), "curve": [0.1, 2.5], "status": "ok"}, {"above": np.arange(5, dtype=np.int32)})
@@ -30,6 +30,18 @@ def test_what_is_kept_comes_back(store):
     for suffix in ("json", "npz"):
         assert (store.folder / f"a.{suffix}").read_bytes() == (store.folder / f"b.{suffix}").read_bytes()
     assert sorted(path.name for path in store.folder.iterdir()) == ["a.json", "a.npz", "b.json", "b.npz"]
+
+
+def test_how_a_result_was_made_changes_none_of_its_bytes_and_may_be_lost(store):
+    store.keep("a", RESULT)
+    store.keep("b", Result(RESULT.facts, RESULT.arrays, made={"train_seconds": 2.5, "processor": "one"}))
+    for suffix in ("json", "npz"):
+        assert (store.folder / f"a.{suffix}").read_bytes() == (store.folder / f"b.{suffix}").read_bytes()
+    assert store.load("b").times == {"train_seconds": 2.5, "processor": "one"}
+    assert np.isnan(store.load("a").times["train_seconds"]) and store.load("a").times["processor"] is None
+    for content in (b"", b"[1]", b"{", b"\xff"):
+        store.made("b").write_bytes(content)
+        assert store.has("b") and store.load("b").made == {}
 
 
 def test_the_model_is_kept_beside(store):
@@ -95,11 +107,14 @@ def test_only_what_is_missing_is_trained_and_a_training_may_give_several(store, 
         return {item: Result({"item": item}) for item in items}
 
     names = {(task, n): f"{task}{n}" for task in "ab" for n in (1, 2)}
+    work = Work(store, names, lambda item: item[0], train, None, "trainings")
     store.keep("a2", RESULT)
     for _ in range(2):
-        complete(store, names, lambda item: item[0], train, None, Execution(), "trainings")
+        complete(work, Execution())
     assert trained == [("a", [("a", 1)]), ("b", [("b", 1), ("b", 2)])]
     assert store.load("b2").facts == {"item": ["b", 2]} and store.load("a2").facts["status"] == "ok"
+    assert {wanted: result.facts.get("item") for wanted, result in work.kept().items()}[("b", 1)] == ["b", 1]
+    assert work.tasks() == {"a": [("a", 1), ("a", 2)], "b": [("b", 1), ("b", 2)]}
 
 
 def test_a_key_is_of_all_that_determines():

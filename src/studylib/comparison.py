@@ -16,7 +16,7 @@ from studylib.data.splits import Split, leave_one_out, split_as_given, split_by_
 from studylib.errors import StudyError
 from studylib.evaluation.ranking import Ranks, popularity, rank_cases
 from studylib.execution import WorkerDied, configure
-from studylib.kept import Result, Store, complete, key
+from studylib.kept import TIMES, Result, Store, Work, complete, key
 from studylib.models import build, files, implementation
 from studylib.params.files import tuned
 from studylib.params.models import ModelParams
@@ -28,9 +28,6 @@ METRICS = ["hr@5", "hr@10", "ndcg@5", "ndcg@10", "mrr", "recall@20", "mrr@20"]
 COLUMNS = [*KEYS, "exclude_visited", *METRICS, "coverage@10", "cases", "parameters", "epochs"]
 """The columns of ``ranking.csv``. ``protocol`` is ``full`` (the whole catalogue), ``sampled-<n>`` (among n negatives) or
 `SHUFFLED`."""
-
-TIMES = ["train_seconds", "processor"]
-"""The columns of ``ranking_times.csv``, after data set, model and seed. Not the same from run to run."""
 
 SHUFFLED = "shuffled"
 """The whole catalogue after prefixes whose events are in random order: what a model loses by it is its order sensitivity."""
@@ -53,13 +50,13 @@ class Comparison:
         table: one row per data set, model, seed and protocol: `COLUMNS`, `TIMES` and `LISTED`.
         ranks: the `Ranks` behind each row, by (dataset, model, seed, protocol).
         splits: the split of each data set.
-        models: the model file of each data set and model, where it is kept.
+        first_lists: the head of the list of the first test case, by data set and model: of the whole catalogue, the first seed.
     """
 
     table: pd.DataFrame
     ranks: dict[tuple[str, str, int, str], Ranks]
     splits: dict[str, Split]
-    models: dict[tuple[str, str], Path] = field(default_factory=dict)
+    first_lists: dict[tuple[str, str], list[int]] = field(default_factory=dict)
 
 
 def prepare(dataset: RankingDataset, ranking: Ranking, seed: int) -> Split:
@@ -91,14 +88,32 @@ def compare(ranking: Ranking, execution: Execution, seed: int, folder: Path) -> 
         seed: of the study: candidates, generated data and shuffled prefixes.
         folder: of the study: the ranks are kept in its ``ranks/``, the models in its ``models/``.
     """
-    splits = {dataset.label: prepare(dataset, ranking, seed) for dataset in ranking.datasets}
+    splits = split_datasets(ranking, seed)
+    work = trainings_of(splits, ranking, execution, seed, folder)
+    complete(work, execution)
+    return _read(work, splits, ranking)
+
+
+def split_datasets(ranking: Ranking, seed: int) -> dict[str, Split]:
+    """Every data set of a ranking, by its label (`prepare`)."""
+    return {dataset.label: prepare(dataset, ranking, seed) for dataset in ranking.datasets}
+
+
+def trainings_of(
+    splits: dict[str, Split], ranking: Ranking, execution: Execution, seed: int, folder: Path
+) -> Work[Training, Training]:
+    """The ranks of every training, and how they are made. ``splits``: of `split_datasets`; the others as in `compare`."""
     entries = {(dataset, model.label): tuned(model, dataset) for dataset in splits for model in ranking.models}
     trainings = [Training(dataset, label, s) for dataset, label in entries for s in ranking.seeds]
     names = {t: _name(t, splits[t.dataset], entries[t.dataset, t.model], ranking, execution, seed) for t in trainings}
-    store = Store(folder / "ranks", "03_ranking_evaluation", _is_ranks)
-    train = functools.partial(_train, splits, entries, ranking, execution, seed)
-    complete(store, names, _itself, train, _died, execution, "ranking, trainings")
-    return _read(store, names, splits, ranking)
+    return Work(
+        store=Store(folder / "ranks", "03_ranking_evaluation", _is_ranks),
+        names=names,
+        task=_itself,
+        train=functools.partial(_train, splits, entries, ranking, execution, seed),
+        died=_died,
+        description="ranking, trainings",
+    )
 
 
 def _itself(training: Training) -> Training:
@@ -126,6 +141,7 @@ def _is_ranks(result: Result) -> bool:
 
     facts = result.facts
     counted = type(facts["parameters"]) is int and type(facts["epochs"]) is int
+    counted = counted and all(type(item) is int for item in facts["first_list"])
     return counted and all(of_protocol(protocol, counts) for protocol, counts in facts["protocols"].items())
 
 
@@ -136,12 +152,12 @@ LISTED = ["top_share", "percentile", "coverage@10"]
 coverage (the share of the catalogue that is in any list, from 0 to 1) say: the lists would be ten times as large."""
 
 
-def _read(store: Store, names: dict[Training, str], splits: dict[str, Split], ranking: Ranking) -> Comparison:
-    rows, ranks_of = [], {}
-    for training, name in names.items():
-        result = store.load(name)
+def _read(work: Work[Training, Training], splits: dict[str, Split], ranking: Ranking) -> Comparison:
+    rows, ranks_of, first_lists = [], {}, {}
+    for training, result in work.kept().items():
         facts = dict(result.facts)
         split = splits[training.dataset]
+        first_lists.setdefault((training.dataset, training.model), facts.pop("first_list"))
         for protocol, of_lists in facts.pop("protocols").items():
             arrays: dict[str, Any] = {array: result.arrays[f"{protocol} {array}"] for array in ARRAYS}
             ranks = Ranks(**arrays, top=None, **{count: of_lists[count] for count in COUNTS})
@@ -156,15 +172,13 @@ def _read(store: Store, names: dict[Training, str], splits: dict[str, Split], ra
                     **{metric: ranks.metric(metric, ranking.ties).mean() for metric in METRICS},
                     "cases": len(ranks),
                     **{measure: of_lists[measure] for measure in LISTED},
-                    "train_seconds": result.made.get("train_seconds", np.nan),
-                    "processor": result.made.get("processor"),
+                    **result.times,
                     **facts,
                 }
             )
     columns = list(dict.fromkeys([*COLUMNS, *TIMES, *LISTED]))
     table = pd.DataFrame(rows)[columns].sort_values(KEYS, ignore_index=True)
-    of_first = {(t.dataset, t.model): store.model(name) for t, name in names.items() if t.seed == ranking.seeds[0]}
-    return Comparison(table, ranks_of, splits, {labels: file for labels, file in of_first.items() if file.exists()})
+    return Comparison(table, ranks_of, splits, first_lists)
 
 
 def _train(
@@ -190,6 +204,7 @@ def _train(
     facts = {
         "parameters": model.parameters,
         "epochs": model.epochs,
+        "first_list": first_list(ranks["full"]),
         "protocols": {name: of_lists(r, split) for name, r in ranks.items()},
     }
     arrays = {f"{name} {array}": getattr(r, array) for name, r in ranks.items() for array in ARRAYS}
@@ -205,6 +220,12 @@ def of_lists(ranks: Ranks, split: Split) -> dict[str, Any]:
     coverage = len(np.unique(items)) / split.train.n_items
     counts = {count: getattr(ranks, count) for count in COUNTS}
     return counts | dict(zip(LISTED, (top_share, percentile, coverage), strict=True))
+
+
+def first_list(ranks: Ranks) -> list[int]:
+    """The head of the list of the first case, best first."""
+    assert ranks.top is not None, "they were not kept yet"
+    return [item for item in ranks.top[:1].ravel().tolist() if item >= 0]
 
 
 def events_of_items(split: Split) -> np.ndarray:

@@ -20,7 +20,7 @@ from studylib.data.splits import Split, split_sessions
 from studylib.evaluation.classification import macro_average, micro_average
 from studylib.evaluation.ranking import rank_cases
 from studylib.execution import WorkerDied, configure
-from studylib.kept import FAILED, Result, Store, complete, key
+from studylib.kept import FAILED, TIMES, Result, Store, Work, complete, key
 from studylib.models.base import Recommender
 from studylib.models.baselines import Markov, Popularity
 from studylib.models.keras_rnn import KerasRNN
@@ -35,8 +35,6 @@ COLUMNS = [
     *KEYS, *CLASS_METRICS, *RANKING_METRICS, "loss", "status", "reason", "parameters",
 ]  # fmt: skip
 """The columns of ``grid.csv``."""
-TIMES = ["train_seconds", "processor"]
-"""The columns of ``grid_times.csv``, after `KEYS`: how long a cell took, and on what. Not the same from run to run."""
 CELL_ARRAYS = ["above", "tied", "top", "validation_above", "validation_tied"]
 
 
@@ -68,29 +66,38 @@ def run_grid(log: Sessions, data: Data, grid: Grid, execution: Execution, folder
     Returns:
         As `read_grid`.
     """
-    splits = split_by_seed(log, data, grid)
-    train = functools.partial(_train_task, splits, data, grid, execution)
-    died = functools.partial(_died, splits)
-    names = _names(splits, data, grid, execution)
-    complete(cell_store(folder), names, _training, train, died, execution, "grid, cells")
+    complete(cells_of(log, data, grid, execution, folder), execution)
     return read_grid(log, data, grid, execution, folder)
+
+
+def cells_of(
+    log: Sessions, data: Data, grid: Grid, execution: Execution, folder: Path
+) -> Work[tuple[Training, int], Training]:
+    """The cells of a grid, and how they are trained; a cell is a training and its number of epochs. As `run_grid`."""
+    splits = split_by_seed(log, data, grid)
+    return Work(
+        store=cell_store(folder),
+        names=_names(splits, data, grid, execution),
+        task=_training,
+        train=functools.partial(_train_task, splits, data, grid, execution),
+        died=functools.partial(_died, splits),
+        description="grid, cells",
+    )
 
 
 def read_grid(log: Sessions, data: Data, grid: Grid, execution: Execution, folder: Path) -> pd.DataFrame:
     """The kept cells of a grid; nothing is trained.
 
     Returns:
-        One row per cell in the order of `KEYS`: `COLUMNS`, `TIMES`, and with them ``validation_accuracy``, ``validation_ndcg@10``,
-        ``curve`` (the loss after each epoch), ``above`` and ``tied`` (the ranks of the test cases), ``top`` (the item
-        predicted for each), the same two of the validation cases, and ``split`` (which test cases).
+        One row per cell in the order of `KEYS`: `COLUMNS`, `TIMES`, and with them ``validation_accuracy``,
+        ``validation_ndcg@10``, ``curve`` (the loss after each epoch), ``above`` and ``tied`` (the ranks of the test cases),
+        ``top`` (the item predicted for each), the same two of the validation cases, and ``split`` (which test cases).
 
     Raises:
         StudyError: a cell is not kept yet, or its file is damaged.
     """
-    store = cell_store(folder)
-    kept = [store.load(name) for name in _names(split_by_seed(log, data, grid), data, grid, execution).values()]
-    unknown = {"train_seconds": np.nan, "processor": None}
-    rows = [{**unknown, **result.made, **result.facts, **result.arrays} for result in kept]
+    kept = cells_of(log, data, grid, execution, folder).kept().values()
+    rows = [{**result.facts, **result.arrays, **result.times} for result in kept]
     return pd.DataFrame(rows).sort_values(KEYS, ignore_index=True)
 
 
@@ -284,7 +291,7 @@ def judge(model: Recommender, cases: Cases) -> tuple[dict[str, float], dict[str,
         The measures by name; ``above``, ``tied`` and ``top``, each int32 (n_cases,).
     """
     ranks = rank_cases(model, cases, exclude_visited=False, threshold=0.5)["full"]
-    assert ranks.positives is not None, "they are counted where there is a threshold"
+    assert ranks.positives is not None and ranks.top is not None, "they are there, as there is a threshold"
     measures = {
         "accuracy": ranks.metric("accuracy").mean(),
         **macro_average(cases.targets, ranks.top[:, 0]),

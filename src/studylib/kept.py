@@ -2,8 +2,8 @@
 
 A result is a JSON file of facts and, where it has arrays, an ``.npz`` beside it, under a name that ends in a checksum of all that
 determines its numbers. The arrays are written first and the JSON, which has the checksums of both, last: a result exists once
-its JSON does. Equal results give equal bytes; what differs from run to run (seconds, machine) is in a ``.made.json`` of its own.
-Only `complete` trains; reading never does.
+its JSON does. Equal results give equal bytes: what differs from run to run (seconds, machine) is in a folder of its own,
+``made``. Only `complete` trains; reading never does.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import zipfile
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -36,6 +36,10 @@ FAILED = "failed"
 """The ``status`` of a result that is kept to be shown, and trained again by the next run."""
 
 
+TIMES = ["train_seconds", "processor"]
+"""The columns of a table of times (`studylib.paths.times_of`), after the keys of its results. Not the same from run to run."""
+
+
 @dataclass(frozen=True, eq=False)
 class Result:
     """What a training returns.
@@ -45,13 +49,19 @@ class Result:
         arrays: by name.
         model: the content of a model file, kept in the folder ``models`` beside the results, or None.
         made: how it was made, which no number depends on: ``train_seconds``, and with it `studylib.machine.facts`. Empty where
-            it is not known.
+            it is not known, and never a part of a table but for `times`.
     """
 
     facts: dict[str, Any]
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     model: bytes | None = None
     made: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def times(self) -> dict[str, Any]:
+        """`TIMES` of this result; a time that is not known is NaN."""
+        unknown = {"train_seconds": math.nan, "processor": None}
+        return {name: self.made.get(name, unknown[name]) for name in TIMES}
 
 
 def key(determinants: dict[str, Any], length: int = 20) -> str:
@@ -110,7 +120,7 @@ class Store:
             write(self._arrays(name), content)
             sums["arrays"] = checksum(content)
         if result.made:
-            write(self._made(name), json.dumps(result.made) + "\n")
+            write(self.made(name), json.dumps(result.made) + "\n")
         sums["facts"] = checksum(json.dumps(result.facts).encode())
         write(self._facts(name), json.dumps({"checksums": sums, **result.facts}) + "\n")
 
@@ -121,8 +131,9 @@ class Store:
     def _facts(self, name: str) -> Path:
         return self.folder / f"{name}.json"
 
-    def _made(self, name: str) -> Path:
-        return self.folder / f"{name}.made.json"
+    def made(self, name: str) -> Path:
+        """Where it is said how a result was made."""
+        return self.folder.parent / "made" / f"{name}.json"
 
     def _arrays(self, name: str) -> Path:
         return self.folder / f"{name}.npz"
@@ -139,14 +150,14 @@ class Store:
         if not isinstance(sums, dict) or sums.get("facts") != checksum(json.dumps(facts).encode()):
             raise ValueError("its checksum differs")
         if "arrays" not in sums:
-            return self._checked(Result(facts, made=_made(self._made(name))))
+            return self._checked(Result(facts, made=_made(self.made(name))))
         try:
             content = self._arrays(name).read_bytes()
         except FileNotFoundError:
             raise ValueError("its arrays are missing") from None
         if checksum(content) != sums["arrays"]:
             raise ValueError("the checksum of its arrays differs")
-        return self._checked(Result(facts, _arrays(content), made=_made(self._made(name))))
+        return self._checked(Result(facts, _arrays(content), made=_made(self.made(name))))
 
     def _checked(self, result: Result) -> Result:
         try:
@@ -214,43 +225,63 @@ def _arrays(content: bytes) -> dict[str, np.ndarray]:
         raise ValueError("its arrays cannot be read") from error
 
 
-def complete(
-    store: Store,
-    names: dict[Wanted, str],
-    task: Callable[[Wanted], Task],
-    train: Callable[[Task, list[Wanted]], dict[Wanted, Result]],
-    died: Callable[[Task, list[Wanted], WorkerDied], dict[Wanted, Result]],
-    execution: Execution,
-    description: str,
-) -> None:
-    """Train what is missing, side by side, and keep each result as it comes.
+@dataclass(frozen=True)
+class Work(Generic[Wanted, Task]):
+    """The results that are wanted, and how a training makes them.
 
-    Args:
-        store: where results are kept.
+    Attributes:
+        store: where they are kept.
         names: of all wanted results, by what each is of (a cell, or a training).
         task: the training that a result comes from; one training may make several.
         train: called in a worker with a task and the missing results of it, and returns them.
         died: returns the results of a task whose worker process died, or raises.
-        execution: where the trainings run.
         description: of the progress bar, in the plural.
+    """
+
+    store: Store
+    names: dict[Wanted, str]
+    task: Callable[[Wanted], Task]
+    train: Callable[[Task, list[Wanted]], dict[Wanted, Result]]
+    died: Callable[[Task, list[Wanted], WorkerDied], dict[Wanted, Result]]
+    description: str
+
+    def kept(self) -> dict[Wanted, Result]:
+        """All wanted results, as they were kept.
+
+        Raises:
+            StudyError: one of them does not exist, or is damaged.
+        """
+        return {wanted: self.store.load(name) for wanted, name in self.names.items()}
+
+    def tasks(self) -> dict[Task, list[Wanted]]:
+        """The trainings with the results of each."""
+        tasks: dict[Task, list[Wanted]] = {}
+        for wanted in self.names:
+            tasks.setdefault(self.task(wanted), []).append(wanted)
+        return tasks
+
+
+def complete(work: Work[Wanted, Task], execution: Execution) -> None:
+    """Train what is missing, side by side, and keep each result as it comes.
 
     Raises:
-        StudyError: as ``died`` raises it, or no cluster answers.
+        StudyError: as ``work.died`` raises it, or no cluster answers.
     """
+    store, names = work.store, work.names
     missing: dict[Task, list[Wanted]] = {}
     for wanted, name in names.items():
         if not store.has(name):
-            missing.setdefault(task(wanted), []).append(wanted)
+            missing.setdefault(work.task(wanted), []).append(wanted)
     failed = 0
-    with progress(description, len(names), done=len(names) - sum(map(len, missing.values()))) as bar:
+    with progress(work.description, len(names), done=len(names) - sum(map(len, missing.values()))) as bar:
 
         def show_running(running: int) -> None:
             bar.advance(0, f"trainings running: {running}, failed: {failed}")
 
         for training, outcome in fan_out(
-            functools.partial(_train, train, missing), list(missing), execution, show_running
+            functools.partial(_train, work.train, missing), list(missing), execution, show_running
         ):
-            results = died(training, missing[training], outcome) if isinstance(outcome, WorkerDied) else outcome
+            results = work.died(training, missing[training], outcome) if isinstance(outcome, WorkerDied) else outcome
             for wanted, result in results.items():
                 store.keep(names[wanted], result)
             failed += sum(result.facts.get("status") == FAILED for result in results.values())

@@ -26,7 +26,7 @@ def provenance(params: StudyParams, data: dict[str, dict], durations: dict[str, 
         data: by data set, its source files and the checksums of its sessions and split.
         durations: seconds, by notebook.
 
-    What made a single result (`studylib.machine.facts`) stands beside it, in its ``.made.json``.
+    What made a single result (`studylib.machine.facts`) stands in the folder ``made``.
     """
     return {
         "study": params.name,

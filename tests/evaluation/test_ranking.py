@@ -9,7 +9,7 @@ from sklearn.metrics import label_ranking_average_precision_score, ndcg_score, t
 
 from studylib.data.sessions import Cases, Sessions
 from studylib.errors import StudyError
-from studylib.evaluation.ranking import METRICS, TOP, Ranks, rank_cases, rank_scores, validation_ndcg
+from studylib.evaluation.ranking import METRICS, TOP, popularity, rank_cases, rank_scores, validation_ndcg
 
 
 def gain(name, position):
@@ -124,7 +124,7 @@ def test_heads_of_lists_and_coverage():
     assert ranks.top.tolist() == [[1, 2, 0] + [-1] * 7, [0, 2, 1] + [-1] * 7]
     listed = rank_scores(scores, np.array([0, 0]), items=np.array([[40, 7, 12], [40, 3, 7]], np.int32))
     assert listed.top.tolist() == [[7, 12, 40] + [-1] * 7, [40, 7, 3] + [-1] * 7]
-    assert listed.coverage(80) == 4 / 80
+    assert sorted(listed.listed_items()) == [3, 7, 7, 12, 40, 40]
     long = rank_scores(np.random.default_rng(0).random((2, 100)), np.array([0, 0]))
     assert long.top.shape == (2, TOP)
 
@@ -135,16 +135,11 @@ def test_scores_above_a_threshold_are_counted():
     assert ranks.positives.tolist() == [[2, 1], [1, 0], [0, 0]]
 
 
-def test_kept_ranks_are_the_same_ranks_and_the_same_bytes(tmp_path):
-    ranks = rank_scores(*random_scores(30, 20, levels=4))
-    ranks.save(tmp_path / "deep" / "a.npz")
-    again = Ranks.load(tmp_path / "deep" / "a.npz")
-    again.save(tmp_path / "b.npz")
-    assert (tmp_path / "deep" / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
-    for name in ("above", "tied", "top"):
-        assert getattr(again, name).dtype == getattr(ranks, name).dtype
-        np.testing.assert_array_equal(getattr(again, name), getattr(ranks, name))
-    assert (again.listed, again.not_numbers) == (20, 0)
+def test_popularity_by_hand():
+    events = np.array([5, 1, 1, 0])  # ranks 4, 2.5, 2.5 and 1 of four; one item is the most popular 1 %
+    assert popularity(np.array([0, 3]), events) == (0.5, ((4 - 0.5) / 4 + (1 - 0.5) / 4) / 2)
+    assert popularity(np.array([1, 1, 0, 2]), events) == (0.25, (3 * 2 / 4 + 3.5 / 4) / 4)
+    assert popularity(np.arange(4), events) == (0.25, 0.5), "the catalogue itself"
 
 
 N_ITEMS = 12

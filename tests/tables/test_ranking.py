@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from studylib.comparison import Comparison, compare
+from studylib.comparison import Comparison, compare, of_lists
 from studylib.data.sessions import Cases, Sessions
 from studylib.data.splits import Split
 from studylib.evaluation.ranking import Ranks
@@ -119,7 +119,7 @@ def made_up(positions, models, train=((0,), (1,)), targets=None):
     cases = Cases(every, visits + 1 + 2 * np.arange(n))
     split = Split("made up", every.select(np.arange(len(every.items)) < visits), cases.take([]), cases, "")
     ranks = {
-        ("shop", *key): Ranks(np.array(p) - 1, np.zeros(n, np.int32), np.full((n, 10), -1), 200)
+        ("shop", *key): Ranks(np.array(p) - 1, np.zeros(n, np.int32), None, 200)
         for key, p in positions.items()
     }
     seeds = sorted({key[1] for key in positions})
@@ -221,8 +221,10 @@ def test_the_popularity_bias_by_hand():
     # Of 200 items two are the most visited 1 %: 7 and 8; then 9 with one visit; 197 were never visited.
     train = [[7, 7, 7, 8], [8, 9]]
     every, ranking = made_up({("markov", 0, "full"): [1, 1]}, ["markov"], train, np.array([7, 9]))
-    every.ranks["shop", "markov", 0, "full"].top[:, :2] = [[7, 9], [8, 0]]
-    markov, true = popularity_bias(every, ranking).to_dict("records")
+    top = np.array([[7, 9] + [-1] * 8, [8, 0] + [-1] * 8], np.int32)
+    lists = of_lists(replace(every.ranks["shop", "markov", 0, "full"], top=top), every.splits["shop"])
+    row = {"dataset": "shop", "model": "markov", "seed": 0, "protocol": "full", **lists}
+    markov, true = popularity_bias(replace(every, table=pd.DataFrame([row])), ranking).to_dict("records")
     never, nine, eight, seven = 98.5 / 200, 197.5 / 200, 198.5 / 200, 199.5 / 200
     assert markov["top_share"] == 2 / 4 and markov["percentile"] == pytest.approx((seven + nine + eight + never) / 4)
     assert markov["coverage@10"] == 4 / 200 and np.isnan(true["coverage@10"])

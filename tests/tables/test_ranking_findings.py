@@ -143,10 +143,12 @@ def test_the_share_of_hits():
 
 def test_the_first_case():
     split = leave_one_out(Sessions.from_lists([["a", "b", "c"], ["b", "a", "d"]]))
-    comparison = Comparison(pd.DataFrame(), {}, {"synthetic": split}, {("synthetic", "markov"): "kept"})
+    comparison = Comparison(
+        pd.DataFrame(), {}, {"synthetic": split}, {("synthetic", "markov"): [3, 0], ("synthetic", "popularity"): []}
+    )
     ranking = Ranking(models=["popularity", "markov"], history=1, exclude_visited=True)
-    assert first_case(comparison, ranking) == FirstCase(["b"], "c", "markov", ["kept"], True)
-    assert first_case(comparison, Ranking(models=["popularity"])).files == []
+    assert first_case(comparison, ranking) == FirstCase(["b"], "c", "markov", ["d", "a"])
+    assert first_case(comparison, Ranking(models=["popularity"])).recommended == []
 
 
 def test_verdicts_and_how_many_differ_without_collapsed_cells():

@@ -16,6 +16,7 @@ from studylib.kept import FAILED
 from studylib.papers.shrimal_patil import ranking_claims
 from studylib.papers.toledo_rezende import grid_claims, time_claims
 from studylib.params.study import StudyParams
+from studylib.paths import times_of, write
 from studylib.tables.formats import interval
 from studylib.tables.grid import baseline_measures, seconds_an_epoch
 
@@ -98,6 +99,12 @@ def claims_about_time(results: Results) -> pd.DataFrame:
     """Those about durations, which are not the same from run to run: as in ``claims_times.csv``, the columns of `claims`."""
     rows = time_claims(seconds_an_epoch(results.cells))
     return pd.DataFrame(rows, columns=[*COLUMNS, *WITHOUT_COLLAPSED])
+
+
+def to_csv(claims: pd.DataFrame, about_time: pd.DataFrame, path: Path) -> None:
+    """Write ``claims.csv``, and beside it ``claims_times.csv``."""
+    write(path, claims.to_csv(index=False, float_format="%.6g"))
+    write(times_of(path), about_time.to_csv(index=False, float_format="%.6g"))
 
 
 def shown_claims(claims: pd.DataFrame) -> pd.DataFrame:

@@ -7,11 +7,10 @@ name says otherwise the measure is NDCG@10 against the whole catalogue, and *bet
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
-from studylib.comparison import SHUFFLED, Comparison, excludes_visited
+from studylib.comparison import SHUFFLED, Comparison
 from studylib.evaluation.claims import NOT_RUN
 from studylib.params.study import Ranking
 from studylib.tables.formats import count, interval
@@ -309,21 +308,19 @@ def hit_shares(bias: pd.DataFrame) -> list[HitShares]:
 
 @dataclass(frozen=True)
 class FirstCase:
-    """The first test case of a data set, to ask a model for recommendations.
+    """The first test case of a data set, and the list of a model for it.
 
     Attributes:
         prefix: its items, as the source calls them.
         target: the true next one.
         model: the label of the last model.
-        files: its model file, or nothing where it is not kept.
-        exclude_visited: whether the items of the prefix are left out.
+        recommended: the head of its list, best first.
     """
 
     prefix: list
     target: object
     model: str
-    files: list[Path]
-    exclude_visited: bool
+    recommended: list
 
 
 def first_case(comparison: Comparison, ranking: Ranking) -> FirstCase:
@@ -336,8 +333,7 @@ def first_case(comparison: Comparison, ranking: Ranking) -> FirstCase:
         vocabulary[case.prefixes(ranking.history).items].tolist(),
         vocabulary[case.targets].tolist()[0],
         model,
-        [path for labels, path in comparison.models.items() if labels == (dataset, model)],
-        excludes_visited(ranking, split),
+        vocabulary[comparison.first_lists[dataset, model]].tolist(),
     )
 
 
