@@ -106,7 +106,8 @@ def test_the_models_of_the_first_seed_are_kept_and_give_the_kept_ranks(first):
 
 
 def test_a_model_file_that_is_missing_trains_nothing(first, trained, tmp_path):
-    shutil.copytree(first[1] / "ranks", tmp_path / "ranks")
+    for folder in ("ranks", "made"):
+        shutil.copytree(first[1] / folder, tmp_path / folder)
     again = compare(Ranking(**SMALL), EXECUTION, 0, tmp_path)
     pd.testing.assert_frame_equal(again.table, first[0].table)
     assert trained == [] and not (tmp_path / "models").exists()

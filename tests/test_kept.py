@@ -107,7 +107,7 @@ def test_only_what_is_missing_is_trained_and_a_training_may_give_several(store, 
         return {item: Result({"item": item}) for item in items}
 
     names = {(task, n): f"{task}{n}" for task in "ab" for n in (1, 2)}
-    work = Work(store, names, lambda item: item[0], train, None, "trainings")
+    work = Work(store, names, lambda item: item[0], train, None, "trainings", dict)
     store.keep("a2", RESULT)
     for _ in range(2):
         complete(work, Execution())

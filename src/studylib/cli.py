@@ -58,6 +58,25 @@ def tune(
 
 
 @app.command()
+def verify(
+    folder: Annotated[Path, typer.Argument(help="Of a study that was run.", metavar="reports/NAME")],
+    minutes: Annotated[float, typer.Option(min=0, help="Of training, about.")] = 5,
+    every: Annotated[bool, typer.Option("--all", help="Train everything again.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed draws another sample.")] = 0,
+) -> None:
+    """Derive all tables of a study from what it kept, train a drawn sample of it again, and say what comes out."""
+    from studylib.verify import verify
+
+    outcomes = []
+    for outcome in verify(folder, float("inf") if every else minutes, seed):
+        outcomes.append(outcome)
+        typer.echo(f"{outcome.what:70}  {outcome.outcome}{outcome.by}")
+    missed = sum(not outcome.holds for outcome in outcomes)
+    typer.echo(f"{len(outcomes) - missed:,} of {len(outcomes):,} come out again.")
+    raise typer.Exit(min(missed, 1))
+
+
+@app.command()
 def recommend(
     model: Annotated[
         Path, typer.Argument(help="A model file, such as those in reports/<name>/models/.", metavar="MODEL")

@@ -113,6 +113,11 @@ def trainings_of(
         train=functools.partial(_train, splits, entries, ranking, execution, seed),
         died=_died,
         description="ranking, trainings",
+        measures=lambda result: {
+            f"{protocol} {metric}": ranks.metric(metric, ranking.ties).mean()
+            for protocol, ranks in _ranks(result).items()
+            for metric in METRICS
+        },
     )
 
 
@@ -153,14 +158,14 @@ coverage (the share of the catalogue that is in any list, from 0 to 1) say: the 
 
 
 def _read(work: Work[Training, Training], splits: dict[str, Split], ranking: Ranking) -> Comparison:
-    rows, ranks_of, first_lists = [], {}, {}
+    rows, ranks_of = [], {}
+    first_lists: dict[tuple[str, str], list[int]] = {}
     for training, result in work.kept().items():
         facts = dict(result.facts)
         split = splits[training.dataset]
         first_lists.setdefault((training.dataset, training.model), facts.pop("first_list"))
-        for protocol, of_lists in facts.pop("protocols").items():
-            arrays: dict[str, Any] = {array: result.arrays[f"{protocol} {array}"] for array in ARRAYS}
-            ranks = Ranks(**arrays, top=None, **{count: of_lists[count] for count in COUNTS})
+        of_lists = facts.pop("protocols")
+        for protocol, ranks in _ranks(result).items():
             ranks_of[training.dataset, training.model, training.seed, protocol] = ranks
             rows.append(
                 {
@@ -171,7 +176,7 @@ def _read(work: Work[Training, Training], splits: dict[str, Split], ranking: Ran
                     "exclude_visited": excludes_visited(ranking, split),
                     **{metric: ranks.metric(metric, ranking.ties).mean() for metric in METRICS},
                     "cases": len(ranks),
-                    **{measure: of_lists[measure] for measure in LISTED},
+                    **{measure: of_lists[protocol][measure] for measure in LISTED},
                     **result.times,
                     **facts,
                 }
@@ -179,6 +184,15 @@ def _read(work: Work[Training, Training], splits: dict[str, Split], ranking: Ran
     columns = list(dict.fromkeys([*COLUMNS, *TIMES, *LISTED]))
     table = pd.DataFrame(rows)[columns].sort_values(KEYS, ignore_index=True)
     return Comparison(table, ranks_of, splits, first_lists)
+
+
+def _ranks(result: Result) -> dict[str, Ranks]:
+    """The kept ranks of a training, by protocol."""
+    ranks = {}
+    for protocol, of_lists in result.facts["protocols"].items():
+        arrays: dict[str, Any] = {array: result.arrays[f"{protocol} {array}"] for array in ARRAYS}
+        ranks[protocol] = Ranks(**arrays, top=None, **{count: of_lists[count] for count in COUNTS})
+    return ranks
 
 
 def _train(

@@ -104,18 +104,23 @@ def _call(function: Callable, task: Hashable) -> Any:
     return function(task)
 
 
+def workers(execution: Execution) -> int:
+    """How many trainings run at once on this machine."""
+    if execution.workers != "auto":
+        return execution.workers
+    return max(1, joblib.cpu_count() // execution.threads_per_worker)
+
+
 def _on_this_machine(
     function: Callable, tasks: list, execution: Execution, running: Callable[[int], None]
 ) -> Iterator[tuple[Hashable, Any]]:
-    workers = max(1, joblib.cpu_count() // execution.threads_per_worker)
-    if execution.workers != "auto":
-        workers = execution.workers
+    at_once = workers(execution)
     deaths: Counter[Hashable] = Counter()
     left = dict.fromkeys(tasks)
     while left:
         suspects = [task for task in left if deaths[task] >= 2]
         batch = suspects[:1] or list(left)
-        n_jobs = min(workers, len(batch)) if not suspects else 1
+        n_jobs = min(at_once, len(batch)) if not suspects else 1
         started: list[Hashable] = []
         running(n_jobs)
         try:

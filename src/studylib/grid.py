@@ -82,7 +82,12 @@ def cells_of(
         train=functools.partial(_train_task, splits, data, grid, execution),
         died=functools.partial(_died, splits),
         description="grid, cells",
+        measures=_measures,
     )
+
+
+def _measures(cell: Result) -> dict[str, float]:
+    return {name: cell.facts[name] for name in [*CLASS_METRICS, *RANKING_METRICS, "loss"]}
 
 
 def read_grid(log: Sessions, data: Data, grid: Grid, execution: Execution, folder: Path) -> pd.DataFrame:

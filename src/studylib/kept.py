@@ -236,6 +236,7 @@ class Work(Generic[Wanted, Task]):
         train: called in a worker with a task and the missing results of it, and returns them.
         died: returns the results of a task whose worker process died, or raises.
         description: of the progress bar, in the plural.
+        measures: the published measures of a result, by name.
     """
 
     store: Store
@@ -244,6 +245,7 @@ class Work(Generic[Wanted, Task]):
     train: Callable[[Task, list[Wanted]], dict[Wanted, Result]]
     died: Callable[[Task, list[Wanted], WorkerDied], dict[Wanted, Result]]
     description: str
+    measures: Callable[[Result], dict[str, float]]
 
     def kept(self) -> dict[Wanted, Result]:
         """All wanted results, as they were kept.

@@ -30,6 +30,7 @@ def provenance(params: StudyParams, data: dict[str, dict], durations: dict[str, 
     """
     return {
         "study": params.name,
+        "params": params.model_dump(mode="json"),
         "commit": machine.commit(),
         "versions": {"python": platform.python_version(), **machine.packages()},
         "data": data,

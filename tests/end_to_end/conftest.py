@@ -12,7 +12,8 @@ from filelock import FileLock
 
 from studylib.paths import project_root
 
-COMMAND = [str(Path(sys.executable).parent / "studylib"), "run"]
+STUDYLIB = str(Path(sys.executable).parent / "studylib")
+COMMAND = [STUDYLIB, "run"]
 
 
 @dataclass
@@ -31,8 +32,13 @@ def environment(**variables) -> dict[str, str]:
 
 def studylib(*arguments, cwd: Path | None = None) -> Done:
     """Run `studylib run` as a user does."""
+    return command("run", *arguments, cwd=cwd)
+
+
+def command(*arguments, cwd: Path | None = None) -> Done:
+    """Run `studylib` as a user does."""
     done = subprocess.run(
-        [*COMMAND, *map(str, arguments)],
+        [STUDYLIB, *map(str, arguments)],
         cwd=cwd or project_root(),
         env=environment(),
         capture_output=True,

@@ -1,11 +1,9 @@
-"""The quickstart as a newcomer runs it: what it writes, that it writes it again, and the notebooks by themselves."""
+"""The quickstart as a newcomer runs it: what it writes, that all of it comes out again, and a notebook by itself."""
 
 import json
 import subprocess
 import sys
-from pathlib import Path
 
-import nbclient
 import nbformat
 import pandas as pd
 
@@ -14,11 +12,10 @@ from studylib.evaluation import claims
 from studylib.params.files import load_params
 from studylib.paths import project_root
 from studylib.runner import what_to_train
-from tests.end_to_end.conftest import environment
+from tests.end_to_end.conftest import command, environment
 
 PAPERMILL = [sys.executable, "-m", "papermill"]
 PARAMS = project_root() / "params" / "quickstart.yaml"
-NOTEBOOKS = sorted((project_root() / "notebooks").glob("*.ipynb"))
 
 
 def test_it_ends_well_and_names_the_page(quickstart):
@@ -60,43 +57,37 @@ def test_the_executed_notebooks_have_text_tables_and_figures_and_no_errors(quick
         assert any("<figure" in data.get("text/html", "") for data in shown), path.name
 
 
-def test_a_second_run_trains_nothing_and_writes_the_same_from_anywhere(quickstart, tmp_path, monkeypatch):
-    """The second run: each notebook by itself, with its defaults, in a folder that is not the project's; one of them by
-    papermill with a params file, which warns of nothing.
-    """
+def test_everything_comes_out_again(quickstart):
+    """Tables, figures and page from what is kept, byte for byte; a training from nothing; and what is kept stays as it is."""
     folder = quickstart[0] / "quickstart"
-    before = _contents(folder)
-    kept = {
-        path: path.stat().st_mtime_ns for name in ("cells", "ranks", "models") for path in (folder / name).iterdir()
-    }
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+    done = command("verify", folder, "--minutes", "0.1")
+    assert done.code == 0, done.out + done.err
+    *lines, said = done.out.splitlines()
+    outcomes = dict(line.split("  ", 1) for line in lines)
+    assert said == f"{len(outcomes)} of {len(outcomes)} come out again."
+    published = [name for name, outcome in outcomes.items() if outcome.strip() == "the same bytes"]
+    expected = ["claims.csv", "grid.csv", "grid_times.csv", "quickstart.html", "ranking.csv", "figures/best-cells.svg"]
+    assert set(published) > set(expected)
+    assert [name for name in outcomes if name.startswith(("cells/", "ranks/"))], "nothing was trained again"
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_a_notebook_runs_by_itself_from_anywhere_and_trains_nothing_twice(quickstart, tmp_path):
+    """By papermill with a params file, of which it warns of nothing; and with its defaults, in a folder not the project's."""
+    folder = quickstart[0] / "quickstart"
+    kept = {path: path.stat().st_mtime_ns for name in ("cells", "ranks") for path in (folder / name).iterdir()}
     assert what_to_train(load_params(PARAMS), "02", folder).startswith("6 cells of the grid (6 kept)")
-    monkeypatch.setenv("STUDYLIB_REPORTS", str(quickstart[0]))
-    by_papermill, *by_themselves = NOTEBOOKS
-    done = subprocess.run(
-        [*PAPERMILL, by_papermill, tmp_path / "out.ipynb", "-f", PARAMS],
-        cwd=project_root(),
-        env=environment(STUDYLIB_REPORTS=str(quickstart[0])),
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 0 and "nknown parameter" not in done.stderr, done.stderr
-    for path in by_themselves:
-        notebook = nbformat.read(path, 4)
-        nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    notebook = project_root() / "notebooks" / "02_grid_training.ipynb"
+    for arguments in (["-f", PARAMS], []):
+        done = subprocess.run(
+            [*PAPERMILL, notebook, tmp_path / "out.ipynb", *arguments],
+            cwd=tmp_path,
+            env=environment(STUDYLIB_REPORTS=str(quickstart[0])),
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+        assert done.returncode == 0 and "nknown parameter" not in done.stderr, done.stderr
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
-    for name in ("cells", "ranks", "models"):
-        assert set((folder / name).iterdir()) <= set(kept)
-    assert _contents(folder) == before
-
-
-def _contents(folder: Path) -> dict[str, bytes]:
-    """Tables and figures, without durations and what is drawn from them."""
-    files = [*folder.glob("*.csv"), *folder.glob("figures/*.svg")]
-    files = [file for file in files if file.name != "training-times.svg"]
-    return {
-        file.name: file.read_bytes()
-        if file.suffix == ".svg"
-        else pd.read_csv(file).drop(columns="train_seconds", errors="ignore").to_csv().encode()
-        for file in files
-    }
+    assert set((folder / "cells").iterdir()) <= set(kept)

@@ -118,10 +118,7 @@ def made_up(positions, models, train=((0,), (1,)), targets=None):
     visits = sum(map(len, train))
     cases = Cases(every, visits + 1 + 2 * np.arange(n))
     split = Split("made up", every.select(np.arange(len(every.items)) < visits), cases.take([]), cases, "")
-    ranks = {
-        ("shop", *key): Ranks(np.array(p) - 1, np.zeros(n, np.int32), None, 200)
-        for key, p in positions.items()
-    }
+    ranks = {("shop", *key): Ranks(np.array(p) - 1, np.zeros(n, np.int32), None, 200) for key, p in positions.items()}
     seeds = sorted({key[1] for key in positions})
     ranking = Ranking(datasets=[{"dataset": "synthetic", "name": "shop"}], models=models, seeds=seeds)
     return Comparison(pd.DataFrame(), ranks, {"shop": split}), ranking

@@ -1,0 +1,188 @@
+"""Whether what a study published comes out again: tables, figures and page from what is kept, and a sample of its trainings.
+
+Tables, figures and page are derived by the notebooks, in a folder of their own. The sample is drawn, and trained anew.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from studylib import comparison, grid
+from studylib.data import datasets
+from studylib.errors import StudyError
+from studylib.execution import workers
+from studylib.kept import Work, complete
+from studylib.params.files import study_params
+from studylib.params.study import StudyParams
+from studylib.runner import run_study
+
+TOLERANCE = 1e-6
+"""Two values of a measure are the same where they differ by no more. Published measures have six digits."""
+
+KEPT = ("cells", "ranks", "made")
+"""The folders that a study's tables are derived from."""
+
+SAME, NEAR, OTHER = "the same bytes", f"the same within {TOLERANCE:g}", "differs"
+ABSENT, UNPUBLISHED = "does not come out", "was not published"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one published thing.
+
+    Attributes:
+        what: a file of the study, or a kept result with its settings.
+        outcome: `SAME`, `NEAR`, `OTHER`, `ABSENT` or `UNPUBLISHED`.
+        difference: the largest of any number in it; NaN where it has none, or not the same ones.
+    """
+
+    what: str
+    outcome: str
+    difference: float = float("nan")
+
+    @property
+    def by(self) -> str:
+        """By how much it differs, as the end of a line."""
+        return f", by {self.difference:.2g}" if self.difference > 0 else ""
+
+    @property
+    def holds(self) -> bool:
+        """Whether it came out again, within the tolerance."""
+        return self.outcome in (SAME, NEAR)
+
+
+def verify(folder: Path, minutes: float, seed: int = 0) -> Iterator[Outcome]:
+    """Derive what a study published, train a sample of it anew, and say of each thing what came of it.
+
+    Args:
+        folder: of the study, such as ``reports/study``.
+        minutes: of training on this machine, about, by the seconds that the trainings took; infinite for all of them.
+        seed: of the sample.
+
+    Raises:
+        StudyError: the folder is none of a study, or a kept result is missing or damaged.
+    """
+    folder = folder.resolve()
+    params = published_params(folder)
+    works = works_of(params, folder)
+    for work in works:
+        work.kept()  # a missing or damaged one is said before anything runs
+    with tempfile.TemporaryDirectory(prefix="verify-") as scratch:
+        yield from derived(params, folder, Path(scratch))
+        yield from trained_again(params, works, minutes, seed, Path(scratch) / "again")
+
+
+def published_params(folder: Path) -> StudyParams:
+    """The params of a study, as its provenance has them."""
+    try:
+        facts = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+        return study_params(facts["params"], source=str(folder / "provenance.json"))
+    except (OSError, ValueError, KeyError, TypeError):
+        raise StudyError(
+            f"{folder}: no provenance.json there that has the params of a study; give the folder of a study that ran."
+        ) from None
+
+
+def works_of(params: StudyParams, folder: Path) -> list[Work]:
+    """All that a study trains: the cells, those with the other settings of the optimizers, the ranking, the ablation."""
+    log = grid.filter_log(datasets.load(params.data, params.seed), params.data)
+    grids = [params.grid, *([grid.other_settings(params.grid)] if params.grid.compare_settings else [])]
+    rankings = [params.ranking, *([params.ranking.ablated] if params.ranking.ablation else [])]
+    splits = comparison.split_datasets(params.ranking, params.seed)
+    return [
+        *(grid.cells_of(log, params.data, part, params.execution, folder) for part in grids),
+        *(comparison.trainings_of(splits, part, params.execution, params.seed, folder) for part in rankings),
+    ]
+
+
+def derived(params: StudyParams, folder: Path, scratch: Path) -> Iterator[Outcome]:
+    """Run the notebooks on what is kept, and compare tables, figures and page with the published ones."""
+    (scratch / folder.name).mkdir()
+    for kept in KEPT:
+        if (folder / kept).exists():
+            (scratch / folder.name / kept).symlink_to(folder / kept)
+    page = run_study(params, reports=scratch)
+    tables = {path.relative_to(root) for root in (folder, page.with_suffix("")) for path in _files(root)}
+    for name in sorted(tables):
+        published, again = folder / name, page.with_suffix("") / name
+        if published.exists() and again.exists():
+            yield _compared(str(name), published.read_bytes(), again.read_bytes())
+        else:
+            yield Outcome(str(name), ABSENT if published.exists() else UNPUBLISHED)
+    published = folder.with_name(page.name)
+    if published.exists():
+        yield _compared(published.name, _chapters(published), _chapters(page))
+
+
+def _files(folder: Path) -> list[Path]:
+    return [*folder.glob("*.csv"), *folder.glob("figures/*.svg")]
+
+
+def _chapters(page: Path) -> bytes:
+    """A page without its last section: commit, machine and durations are those of the last run."""
+    return page.read_bytes().partition(b'<h2 id="again"')[0]
+
+
+def _compared(what: str, published: bytes, again: bytes) -> Outcome:
+    if published == again:
+        return Outcome(what, SAME, 0.0)
+    texts = [re.split(_NUMBER, content.decode()) for content in (published, again)]
+    if len(texts[0]) != len(texts[1]) or texts[0][::2] != texts[1][::2]:
+        return Outcome(what, OTHER)
+    values = [np.array(text[1::2], float) for text in texts]
+    return _outcome(what, float(np.abs(values[0] - values[1]).max(initial=0.0)))
+
+
+_NUMBER = r"(-?\b\d+(?:\.\d+)?(?:e[+-]?\d+)?\b)"
+
+
+def _outcome(what: str, difference: float) -> Outcome:
+    return Outcome(what, NEAR if difference <= TOLERANCE else OTHER, difference)
+
+
+def trained_again(
+    params: StudyParams, works: list[Work], minutes: float, seed: int, scratch: Path
+) -> Iterator[Outcome]:
+    """Train a drawn sample anew, in a folder of its own, and compare it with what is kept."""
+    for work, tasks in drawn(works, 60 * minutes * workers(params.execution), seed):
+        wanted = {w: name for w, name in work.names.items() if work.task(w) in tasks}
+        again = replace(work, names=wanted, store=replace(work.store, folder=scratch / work.store.folder.name))
+        complete(again, params.execution)
+        for name in wanted.values():
+            published, result = work.store.load(name), again.store.load(name)
+            yield compared(f"{work.store.folder.name}/{name}", work.measures(published), work.measures(result))
+
+
+def drawn(works: list[Work], seconds: float, seed: int) -> list[tuple[Work, set]]:
+    """Trainings in a drawn order, as many as take these seconds of one worker; of each work, which."""
+    costs = [
+        (number, task, max(work.store.load(work.names[w]).times["train_seconds"] for w in wanted))
+        for number, work in enumerate(works)
+        for task, wanted in work.tasks().items()
+    ]
+    known = [cost for *_, cost in costs if not np.isnan(cost)]
+    unknown = float(np.median(known)) if known else 60.0
+    left = seconds
+    tasks: dict[int, set] = {number: set() for number in range(len(works))}
+    for index in np.random.default_rng(seed).permutation(len(costs)):
+        number, task, cost = costs[index]
+        cost = unknown if np.isnan(cost) else cost
+        if cost <= left:
+            left -= cost
+            tasks[number].add(task)
+    return [(works[number], chosen) for number, chosen in tasks.items() if chosen]
+
+
+def compared(what: str, published: dict[str, float], again: dict[str, float]) -> Outcome:
+    """Two results by their measures; a measure that is no number in both is the same."""
+    values = np.array([[published[name], again[name]] for name in published], float)
+    if published.keys() != again.keys() or (np.isnan(values).sum(axis=1) == 1).any():
+        return Outcome(what, OTHER)
+    return _outcome(what, float(np.nanmax(np.abs(values[:, 0] - values[:, 1]), initial=0.0)))

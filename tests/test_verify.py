@@ -1,0 +1,72 @@
+"""What `studylib verify` says of a file, of a training, and which trainings it draws; the command itself is in `end_to_end`."""
+
+import json
+
+import pytest
+
+from studylib.errors import StudyError
+from studylib.kept import Result, Store, Work
+from studylib.verify import NEAR, OTHER, SAME, Outcome, _chapters, _compared, compared, drawn, published_params, verify
+
+
+@pytest.mark.parametrize(
+    ("again", "outcome", "difference"),
+    [
+        (b"gru,64,0.25,-1e-05\n", SAME, 0),
+        (b"gru,64,0.2500004,-1e-05\n", NEAR, 4e-7),
+        (b"gru,64,0.26,-1e-05\n", OTHER, 0.01),
+        (b"gru,64,0.25,1e-05\n", OTHER, 2e-5),
+        (b"lstm,64,0.25,-1e-05\n", OTHER, None),
+        (b"gru,64,0.25,\n", OTHER, None),
+        (b"", OTHER, None),
+    ],
+)
+def test_a_file_by_its_bytes_and_then_by_its_numbers(again, outcome, difference):
+    found = _compared("grid.csv", b"gru,64,0.25,-1e-05\n", again)
+    assert found.outcome == outcome and found.holds == (outcome in (SAME, NEAR))
+    assert found.difference == pytest.approx(float("nan") if difference is None else difference, nan_ok=True)
+
+
+def test_a_training_by_its_measures():
+    nan = float("nan")
+    assert compared("a", {"x": 0.5, "y": nan}, {"x": 0.5, "y": nan}) == Outcome("a", NEAR, 0.0)
+    assert compared("a", {"x": 0.5, "y": 1.0}, {"x": 0.5, "y": 1.1}).difference == pytest.approx(0.1)
+    for again in ({"x": nan, "y": 1.0}, {"x": 0.5, "z": 1.0}):
+        assert not compared("a", {"x": 0.5, "y": 1.0}, again).holds
+
+
+def test_a_sample_takes_about_as_long_as_asked(tmp_path):
+    store = Store(tmp_path / "cells", "02_grid_training")
+    names = {(task, n): f"{task}{n}" for task in range(20) for n in (1, 2)}
+    for (_, n), name in names.items():
+        store.keep(name, Result({}, made={"train_seconds": 5.0 * n}))
+    work = Work(store, names, lambda item: item[0], None, None, "cells", dict)
+    [(same, tasks)] = drawn([work, work], 30, seed=1)[:1]
+    assert same is work and sum(len(tasks) for _, tasks in drawn([work, work], 30, 1)) == 3
+    assert drawn([work], 30, 1) == drawn([work], 30, 1) != drawn([work], 30, 2)
+    assert drawn([work], float("inf"), 0) == [(work, set(range(20)))]
+    assert drawn([work], 9, 0) == []
+
+
+def test_the_last_section_of_a_page_is_of_the_last_run(tmp_path):
+    page = tmp_path / "study.html"
+    page.write_text('<h2>A</h2><p>0.5</p><h2 id="again">How</h2><p>12 s</p>')
+    assert _chapters(page) == b"<h2>A</h2><p>0.5</p>"
+
+
+@pytest.mark.parametrize(
+    "content", [None, "", "{}", "[]", json.dumps({"params": 3}), json.dumps({"params": {"seed": "x"}})]
+)
+def test_a_folder_that_is_none_of_a_study_is_one_sentence(tmp_path, content):
+    if content is not None:
+        (tmp_path / "provenance.json").write_text(content)
+    with pytest.raises(StudyError):
+        published_params(tmp_path)
+
+
+def test_nothing_runs_where_a_kept_result_is_missing(tmp_path, monkeypatch):
+    monkeypatch.setattr("studylib.verify.run_study", lambda *arguments, **named: pytest.fail("it runs"))
+    log = {"dataset": "synthetic", "synthetic": {"sessions": 60, "items": 20}}
+    (tmp_path / "provenance.json").write_text(json.dumps({"params": {"data": log, "ranking": {"datasets": [log]}}}))
+    with pytest.raises(StudyError, match="is not there yet: run notebook 02_grid_training"):
+        list(verify(tmp_path, minutes=1))
