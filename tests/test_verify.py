@@ -41,7 +41,7 @@ def test_a_sample_takes_about_as_long_as_asked(tmp_path):
     for (_, n), name in names.items():
         store.keep(name, Result({}, made={"train_seconds": 5.0 * n}))
     work = Work(store, names, lambda item: item[0], None, None, "cells", dict)
-    [(same, tasks)] = drawn([work, work], 30, seed=1)[:1]
+    [(same, _)] = drawn([work, work], 30, seed=1)[:1]
     assert same is work and sum(len(tasks) for _, tasks in drawn([work, work], 30, 1)) == 3
     assert drawn([work], 30, 1) == drawn([work], 30, 1) != drawn([work], 30, 2)
     assert drawn([work], float("inf"), 0) == [(work, set(range(20)))]

@@ -84,7 +84,7 @@ def published_params(folder: Path) -> StudyParams:
     try:
         facts = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
         return study_params(facts["params"], source=str(folder / "provenance.json"))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise StudyError(
             f"{folder}: no provenance.json there that has the params of a study; give the folder of a study that ran."
         ) from None
@@ -182,7 +182,9 @@ def drawn(works: list[Work], seconds: float, seed: int) -> list[tuple[Work, set]
 
 def compared(what: str, published: dict[str, float], again: dict[str, float]) -> Outcome:
     """Two results by their measures; a measure that is no number in both is the same."""
+    if published.keys() != again.keys():
+        return Outcome(what, OTHER)
     values = np.array([[published[name], again[name]] for name in published], float)
-    if published.keys() != again.keys() or (np.isnan(values).sum(axis=1) == 1).any():
+    if (np.isnan(values).sum(axis=1) == 1).any():
         return Outcome(what, OTHER)
     return _outcome(what, float(np.nanmax(np.abs(values[:, 0] - values[:, 1]), initial=0.0)))
