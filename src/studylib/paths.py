@@ -8,7 +8,7 @@ import re
 import tempfile
 from pathlib import Path
 
-from studylib.errors import StudyError
+from studylib.errors import StudyError, sentence
 
 
 def slug(label: str) -> str:
@@ -25,6 +25,26 @@ def project_root() -> Path:
 def reports_root() -> Path:
     """``reports/`` of the project, or the folder that `studylib run --reports` names (``$STUDYLIB_REPORTS``)."""
     return Path(os.environ.get("STUDYLIB_REPORTS") or project_root() / "reports").resolve()
+
+
+def located(path: str, name: str) -> Path:
+    """The absolute form of a path that a user gave: ``~`` is a home, a relative path starts at the project's root.
+
+    Args:
+        name: what the path is called where the user gave it, for messages.
+
+    Raises:
+        StudyError: no file can be there: the user of a ``~user`` does not exist, or the path is too long or has a NUL.
+    """
+    try:
+        full = project_root() / Path(path).expanduser()
+        os.stat(full)
+    except FileNotFoundError:
+        pass
+    except (RuntimeError, ValueError, OSError) as error:
+        reason = getattr(error, "strerror", None) or str(error).rstrip(".")
+        raise StudyError(sentence(path, f"is no path of a file ({reason}); check {name!r}.")) from None
+    return full
 
 
 def write(path: Path, content: str | bytes) -> None:

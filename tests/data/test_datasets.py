@@ -15,7 +15,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from studylib.data import datasets
 from studylib.data.datasets import REGISTRY, Dataset, Download, Form, load, source_files
 from studylib.data.readers import read
 from studylib.data.sessions import TEST, TRAIN, VALIDATION, Drop, Sessions, checksum
@@ -48,11 +47,11 @@ def put(path: Path, content: bytes) -> str:
 
 
 def test_the_data_folder_comes_before_the_cache_and_its_file_is_used_as_it_is(folders, monkeypatch):
-    name, log = "live-streaming/100thousanddata.csv", Log(dataset="live-streaming")
-    in_cache = put(folders / "cache" / name, b"1|2\n2|3\n")
+    name, log = "yelp/Yelp.txt", Log(dataset="yelp")
+    in_cache = put(folders / "cache" / name, b"u 1 2\nv 2 3\n")
     assert load(log).vocabulary.tolist() == [1, 2, 3]
     assert source_files(log) == {name: in_cache}
-    in_data = put(folders / "data" / name, b"7|8\n")
+    in_data = put(folders / "data" / name, b"u 7 8\n")
     monkeypatch.setenv("STUDYLIB_DATA", str(folders / "data"))
     assert load(log).vocabulary.tolist() == [7, 8]
     assert source_files(log) == {name: in_data}
@@ -70,7 +69,7 @@ def test_a_preferred_form_in_the_cache_comes_before_another_in_the_data_folder(f
 
 
 def test_a_relative_data_folder_starts_at_the_project(folders, monkeypatch):
-    monkeypatch.setattr(datasets, "project_root", lambda: folders)
+    monkeypatch.setattr("studylib.paths.project_root", lambda: folders)
     monkeypatch.setenv("STUDYLIB_DATA", "data")
     put(folders / "data/ml-1m/ratings.dat", b"2::10::5::3\n1::12::5::2\n1::11::5::1\n")
     sessions = load(Log(dataset="ml-1m"))
@@ -170,7 +169,7 @@ def test_a_file_is_downloaded_once_and_then_taken_from_the_cache(server, monkeyp
         first, second = load(log), load(log)
     assert first.vocabulary.tolist() == ["a", "b", "c"] and first.checksum == second.checksum
     assert asked == ["/log.csv"]
-    assert files_in(folders / "cache") == ["shop/log.csv"]
+    assert files_in(folders / "cache") == ["shop/log.csv", "shop/log.csv.sha256"]
     assert source_files(log) == {"shop/log.csv": hashlib.sha256(content).hexdigest()}
 
 
@@ -183,7 +182,7 @@ def test_the_wanted_file_of_an_archive_is_kept(server, monkeypatch, folders):
     with server({"/set.zip": archive.getvalue()}) as (address, _):
         log = register(monkeypatch, {"shop/log.csv": Download(f"{address}/set.zip", md5, member="set/log.csv")})
         assert load(log).vocabulary.tolist() == ["a", "b"]
-    assert files_in(folders / "cache") == ["shop/log.csv"]
+    assert files_in(folders / "cache") == ["shop/log.csv", "shop/log.csv.sha256"]
 
 
 @pytest.mark.parametrize(
@@ -241,7 +240,7 @@ def test_a_download_without_a_known_checksum_is_verified_by_its_events(server, m
         download = {"shop/log.csv": Download(f"{address}/log.csv", None)}
         log = register(monkeypatch, download, prepare=with_positions_as_times, contents=CONTENTS)
         assert load(log).times.tolist() == [0, 1, 2, 3]
-    assert files_in(folders / "cache") == ["shop/log.csv"]
+    assert files_in(folders / "cache") == ["shop/log.csv", "shop/log.csv.sha256"]
 
 
 @pytest.mark.parametrize("content", [b"a|b\nb|a\n", b"a||b\n", b"<html>moved</html>"])

@@ -9,28 +9,39 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import re
 import shutil
 import tempfile
+import threading
+import warnings
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import polars as pl
 import pooch
 import requests
+import urllib3
 
 from studylib.data import synthetic
-from studylib.data.readers import event_columns, log_path, read, read_table, rechorus_files
+from studylib.data.readers import concat, event_columns, explained, log_path, read, rechorus_files, to_sessions
 from studylib.data.sessions import TEST, TRAIN, VALIDATION, Drop, Given, Sessions, checksum
 from studylib.data.splits import leave_one_out, with_candidates
-from studylib.errors import StudyError, nearest
+from studylib.data.tables import read_table
+from studylib.errors import StudyError, brief, nearest, quoted, sentence
 from studylib.params.study import Log
-from studylib.paths import project_root
+from studylib.paths import located, write
 
 RETRIES = 2
 """How often a download that failed is tried again."""
+LARGEST = 1 << 30
+"""Bytes of a file that is downloaded or unpacked, at most."""
+PATIENCE = 1800.0
+"""Seconds after which a download that goes on is given up."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +107,8 @@ def load(log: Log, seed: int = 0) -> Sessions:
     if log.dataset == "synthetic":
         return synthetic.generate(log.synthetic, seed).sessions
     form, path = _find(log.dataset)
-    return form.prepare(form.log, path)
+    with explained(path):
+        return form.prepare(form.log, path)
 
 
 def check_name(name: str) -> None:
@@ -106,7 +118,7 @@ def check_name(name: str) -> None:
         StudyError: with the nearest name.
     """
     if name not in [*REGISTRY, "synthetic"]:
-        raise StudyError(f"There is no data set {name!r}{nearest(name, [*REGISTRY, 'synthetic'])}")
+        raise StudyError(f"There is no data set {quoted(name)}{nearest(name, [*REGISTRY, 'synthetic'])}")
 
 
 def source_files(log: Log) -> dict[str, str]:
@@ -132,33 +144,76 @@ def data_root() -> Path | None:
     value = os.environ.get("STUDYLIB_DATA")
     if not value:
         return None
-    folder = project_root() / Path(value).expanduser()
+    folder = located(value, "$STUDYLIB_DATA")
     if not folder.is_dir():
-        raise StudyError(f"$STUDYLIB_DATA is {folder}, which is not a folder; correct it, or unset it to download.")
+        raise StudyError(
+            f"$STUDYLIB_DATA is {brief(folder, 150)}, which is not a folder; correct it, or unset it to download."
+        )
     return folder
 
 
 def cache_root() -> Path:
     """Where downloads are kept: ``$STUDYLIB_CACHE``, or the user's cache folder."""
     value = os.environ.get("STUDYLIB_CACHE")
-    return project_root() / Path(value).expanduser() if value else Path(pooch.os_cache("studylib"))
+    return located(value, "$STUDYLIB_CACHE") if value else Path(pooch.os_cache("studylib"))
 
 
 def _find(name: str) -> tuple[Form, Path]:
-    """The form of a data set that is there, and its path; downloads it if none is."""
+    """The form of a data set that is there, and its path; downloads it if none is.
+
+    Files of ``$STUDYLIB_DATA`` are taken as they are. Those of the cache have to be what was downloaded.
+    """
     check_name(name)
     dataset = REGISTRY[name]
-    roots = [root for root in (data_root(), cache_root()) if root]
+    cache = cache_root()
+    roots = [root for root in (data_root(), cache) if root]
     for form in dataset.forms:
         for root in roots:
             path = root / form.path
-            if path.exists() and all((path / file).is_file() for file in form.files):
+            there = path.exists() and all((path / file).is_file() for file in form.files)
+            if there and (root != cache or _is_whole(form, cache)):
                 return form, path
     for form in dataset.forms:
         if form.downloads:
             _download(form, cache_root())
             return form, cache_root() / form.path
-    raise StudyError(f"{name}: not found in {' or '.join(map(str, roots))}; {dataset.source}")
+    where = " or ".join(map(str, roots))
+    raise StudyError(f"{name}: not found in {brief(where, 100)}; {dataset.source}")
+
+
+def _is_whole(form: Form, cache: Path) -> bool:
+    """Whether the files of a form in the cache are as they were downloaded. Those that are not are set aside."""
+    whole = True
+    for name in form.downloads:
+        file = cache / name
+        expected = _expected(file, form.downloads[name])
+        if expected is not None and expected != _sha256(file):
+            aside = file.with_name(f"{file.name}.damaged")
+            file.replace(aside)
+            warnings.warn(
+                sentence(file, f"is not as it was downloaded: set aside as {aside.name}, downloaded again."),
+                stacklevel=2,
+            )
+            whole = False
+    return whole
+
+
+def _expected(file: Path, download: Download) -> str | None:
+    """The SHA-256 of a file of the cache, where it is known: that of the download, or of the registry."""
+    try:
+        kept = _checksum_file(file).read_text(encoding="ascii")[:64]
+    except (OSError, ValueError):  # put there by hand, or by a version that kept no checksum
+        kept = ""
+    if re.fullmatch("[0-9a-f]{64}", kept):
+        return kept
+    if download.member is None and download.hash and download.hash.startswith("sha256:"):
+        return download.hash.removeprefix("sha256:")
+    return None
+
+
+def _checksum_file(file: Path) -> Path:
+    """Where the SHA-256 of a downloaded file is kept, in the form of `sha256sum`."""
+    return file.with_name(f"{file.name}.sha256")
 
 
 def _download(form: Form, cache: Path) -> None:
@@ -172,10 +227,13 @@ def _download(form: Form, cache: Path) -> None:
             if form.contents is not None:
                 _verify_contents(form, folder)
             for file in form.downloads:
-                (cache / file).parent.mkdir(parents=True, exist_ok=True)
+                write(_checksum_file(cache / file), f"{_sha256(folder / file)}  {Path(file).name}\n")
                 os.replace(folder / file, cache / file)
     except OSError as error:
-        raise StudyError(f"{cache}: the download cannot be kept here ({error}); set $STUDYLIB_CACHE.") from None
+        reason = error.strerror or error
+        raise StudyError(
+            sentence(cache, f"the download cannot be kept here ({reason}); make room, or set $STUDYLIB_CACHE.")
+        ) from None
 
 
 def _fetch(download: Download, folder: Path, name: str) -> None:
@@ -191,27 +249,87 @@ def _fetch(download: Download, folder: Path, name: str) -> None:
         retry_if_failed=RETRIES,
     )
     try:
-        store.fetch(packed.name, downloader=pooch.HTTPDownloader(progressbar=True, timeout=30))
+        _patiently(lambda: store.fetch(packed.name, downloader=_limited))
     except requests.HTTPError as error:
-        raise _failed(
-            f"the server answers {error.response.status_code} {error.response.reason}", download, name
-        ) from None
+        status = f"{error.response.status_code} {brief(error.response.reason, 40)}"
+        raise _failed(f"the server answers {status}", download, name) from None
     except requests.exceptions.ChunkedEncodingError:
         raise _failed("the connection broke off", download, name) from None
-    except requests.RequestException:
+    except (requests.RequestException, urllib3.exceptions.HTTPError):
         raise _failed("there is no connection to the server", download, name) from None
     except ValueError:  # pooch's, for a checksum that differs
-        raise _failed(f"the file there does not have the checksum {download.hash}", download, name) from None
+        raise _failed(f"the file there does not have the checksum {brief(download.hash, 16)}", download, name) from None
+    except _TooLarge:
+        raise _failed(f"the file there has more than {LARGEST:,} bytes", download, name) from None
+    except TimeoutError:
+        raise _failed(f"it was not done after {PATIENCE / 60:g} minutes", download, name) from None
     if download.member is not None:
-        with zipfile.ZipFile(packed) as archive, archive.open(download.member) as content, file.open("wb") as target:
-            shutil.copyfileobj(content, target)
+        try:
+            with (
+                zipfile.ZipFile(packed) as archive,
+                archive.open(download.member) as content,
+                file.open("wb") as target,
+            ):
+                shutil.copyfileobj(content, _Limited(target))
+        except (zipfile.BadZipFile, KeyError, EOFError, zlib.error, RuntimeError, _TooLarge):
+            raise _failed("the archive there is damaged", download, name) from None
+
+
+class _TooLarge(Exception):
+    """A file goes on after `LARGEST` bytes."""
+
+
+class _Limited:
+    """A file that takes `LARGEST` bytes."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file, self.left = file, LARGEST
+
+    def write(self, content: bytes) -> int:
+        self.left -= len(content)
+        if self.left < 0:
+            raise _TooLarge
+        return self.file.write(content)
+
+    def flush(self) -> None:
+        self.file.flush()
+
+
+def _limited(url: str, output_file: str, store: pooch.Pooch) -> None:
+    """Download as pooch does, whatever length the server names."""
+    with open(output_file, "wb") as file:
+        pooch.HTTPDownloader(progressbar=True, timeout=30)(url, _Limited(file), store)
+
+
+def _patiently(download: Callable[[], object]) -> None:
+    """Download in a thread of its own, which is left to itself after `PATIENCE`: a server that sends a byte now and then
+    holds it for ever.
+
+    Raises:
+        TimeoutError: it is still at it.
+    """
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            download()
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    if thread.is_alive():
+        raise TimeoutError
+    if errors:
+        raise errors[0]
 
 
 def _failed(what: str, download: Download, name: str) -> StudyError:
     of_archive = "" if download.member is None else f" ({download.member} of the archive)"
     return StudyError(
-        f"The download of {download.url} failed: {what}; try again later, or get the file by hand{of_archive}, put it "
-        f"at {name} in a folder of your choice and set $STUDYLIB_DATA to that folder."
+        f"The download of {brief(download.url, 64)} failed: {what}; try again later, or get it by hand{of_archive}, "
+        f"put it at {name} in a folder of your choice and set $STUDYLIB_DATA to it."
     )
 
 
@@ -224,7 +342,7 @@ def _verify_contents(form: Form, folder: Path) -> None:
     except StudyError:
         same = False
     if not same:
-        raise _failed("its events are not those of the data set that the study was made with", download, name)
+        raise _failed("its events are not those of the data set", download, name)
 
 
 def _grocery_from_reviews(log: Log, path: Path) -> Sessions:
@@ -262,7 +380,7 @@ def _rsc15(log: Log, folder: Path) -> Sessions:
     held_out = pl.col("session").is_in(tables["train_valid"]["session"].unique().implode())
     part = pl.when(held_out).then(VALIDATION).otherwise(TRAIN)
     train, test = tables["train_full"].with_columns(part=part), tables["test"].with_columns(part=TEST)
-    return Sessions.from_events(pl.concat([train, test]), drops)
+    return to_sessions(folder, concat([train, test]), drops)
 
 
 _RAW = "https://raw.githubusercontent.com"
@@ -340,9 +458,8 @@ REGISTRY: dict[str, Dataset] = {
     "yelp": Dataset(
         (Form(Log(reader="sequences", path="yelp/Yelp.txt", separator=" ", leading_user=True)),),
         source=(
-            "Yelp's terms do not allow handing it on: get data/Yelp.txt of the public repository salesforce/ICLRec, "
-            "put it at yelp/Yelp.txt in a folder of your choice and set $STUDYLIB_DATA to that folder; or read Yelp's "
-            "own yelp_academic_dataset_review.json with {reader: jsonl, user: user_id, item: business_id, time: date}."
+            "Yelp does not allow handing it on: put data/Yelp.txt of salesforce/ICLRec at yelp/Yelp.txt in a folder and "
+            "set $STUDYLIB_DATA to it, or read Yelp's yelp_academic_dataset_review.json with the reader jsonl."
         ),
     ),
     "rsc15-100k": Dataset(

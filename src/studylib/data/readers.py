@@ -6,57 +6,95 @@ something is wrong; a second, slow pass over the file finds the line.
 
 from __future__ import annotations
 
-import csv
-import gzip
+import ast
+import glob
 import json
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import dropwhile, islice
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from studylib.data.sessions import TEST, TRAIN, VALIDATION, Drop, Given, Sessions, encode
-from studylib.errors import StudyError
+from studylib.data import times
+from studylib.data.plain import ALWAYS_UNPACKED, MOST_UNPACKED, Text, plain
+from studylib.data.sessions import TEST, TRAIN, VALIDATION, Drop, Given, Sessions, codes
+from studylib.data.tables import (
+    check_separator,
+    counted,
+    events,
+    find_column,
+    listed,
+    read_table,
+    suggest_separator,
+)
+from studylib.errors import StudyError, brief, quoted, sentence
 from studylib.params.study import Log
-from studylib.paths import project_root
+from studylib.paths import located, project_root
 
 RECHORUS_FILES = {TRAIN: "train.csv", VALIDATION: "dev.csv", TEST: "test.csv"}
-
-_SEPARATORS = ["\t", "|", "::", ",", ";", " "]
-_STAND_IN = "\x1f"  # ASCII's "unit separator", for the separators of several characters, which no CSV parser takes
 
 
 def read(log: Log, path: Path | None = None) -> Sessions:
     """Read a log with its reader.
 
-    Rows without a user, an item or a time are left out and counted in `Sessions.drops`, as are blank lines.
+    Rows without a user, an item or a time are left out and counted in `Sessions.drops`, as are empty ids and blank lines.
 
     Args:
         log: the reader and its options. The filters are not applied (`sessions.apply_filters` does that).
         path: where the log is, if not at ``log.path``, which starts at the project's root if it is relative.
 
     Raises:
-        StudyError: the file is missing, empty, not UTF-8, has a line that does not parse or lacks a column. The message
-            names the file, the line and what to do.
+        StudyError: the file is missing, empty, damaged, not UTF-8, has a line that does not parse or lacks a column. The
+            message names the file, the line and what to do.
     """
     assert log.reader is not None, "a log without a reader is one of the registry (`datasets.load`)"
     path = Path(path) if path is not None else log_path(log)
-    if not path.exists():
-        raise StudyError(f"{path}: there is no such file; check 'path' (a relative one starts at {project_root()}).")
-    if path.is_dir() != (log.reader == "rechorus"):
-        needs, is_a = ("folder", "file") if log.reader == "rechorus" else ("file", "folder")
-        raise StudyError(f"{path}: the reader '{log.reader}' needs a {needs}, and this is a {is_a}.")
-    return _READERS[log.reader](log, path)
+    with explained(path):
+        if not path.exists():
+            start = project_root()
+            raise StudyError(
+                sentence(path, f"there is no such file; check 'path' (a relative one starts at {brief(start, 100)}).")
+            )
+        needs = "folder" if log.reader == "rechorus" else "file"
+        if not (path.is_dir() if needs == "folder" else path.is_file()):
+            is_a = "folder" if path.is_dir() else "file" if path.is_file() else "device"
+            raise StudyError(sentence(path, f"the reader '{log.reader}' needs a {needs}, and this is a {is_a}."))
+        return _READERS[log.reader](log, path)
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Whatever else goes wrong with a file is a sentence too."""
+    try:
+        yield
+    except OSError as error:
+        raise StudyError(sentence(path, f"cannot be read ({error.strerror or error}); check 'path'.")) from None
+    except MemoryError:
+        raise StudyError(sentence(path, "takes more memory than there is; read a part of it.")) from None
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise StudyError(
+            sentence(path, f"cannot be read ({_first_line(error)}); check it, or write it anew.")
+        ) from None
+
+
+def to_sessions(path: Path, table: pl.DataFrame, drops: tuple[Drop, ...]) -> Sessions:
+    """`Sessions.from_events`, whose errors name the file."""
+    try:
+        return Sessions.from_events(table, drops)
+    except ValueError as error:
+        raise StudyError(sentence(path, str(error))) from None
 
 
 def log_path(log: Log) -> Path:
     """The absolute form of ``log.path``: a relative path starts at the project's root."""
     assert log.path is not None, "a log with a reader has a path"
-    return project_root() / Path(log.path).expanduser()
+    return located(log.path, "path")
 
 
 def rechorus_files(folder: Path) -> dict[int, Path]:
@@ -71,7 +109,9 @@ def rechorus_files(folder: Path) -> dict[int, Path]:
         file = next((file for file in candidates if file.is_file()), None)
         if file is None:
             raise StudyError(
-                f"{folder}: has no {name} (or {name}.gz); a ReChorus folder needs train.csv, dev.csv and test.csv."
+                sentence(
+                    folder, f"has no {name} (or {name}.gz); a ReChorus folder needs train.csv, dev.csv and test.csv."
+                )
             )
         files[part] = file
     return files
@@ -80,40 +120,64 @@ def rechorus_files(folder: Path) -> dict[int, Path]:
 def _read_sequences(log: Log, path: Path) -> Sessions:
     """One line per session, ids in order; the default separator is ``|``. Sessions keep the order of the lines."""
     separator = log.separator or "|"
-    with _explained(path):
-        # White space at the end of a line is no part of an id; some editors begin a file with a byte order mark.
-        lines = pl.read_lines(path, glob=False)["line"].str.strip_chars_end(" \t\r").str.strip_chars_start("\ufeff")
-    blank = lines == ""
-    if blank.all():
-        raise StudyError(f"{path}: the file is empty; it needs one session a line.")
-    broken = lines.str.contains(separator * 2, literal=True)
-    broken |= lines.str.starts_with(separator) | lines.str.ends_with(separator)
-    if broken.any():
-        row = broken.arg_max()
-        raise _bad_line(path, row + 1, lines[row], f"has an empty id between two separators {_quoted(separator)}")
-    lines = lines.filter(~blank)
-    items = lines.str.split(separator)
-    if items.list.len().max() == 1:
-        _suggest_separator(path, separator, lines.head(1000).to_list())
+    check_separator(path, separator, "\0")
+    with plain(path) as text:
+        # White space at the end of a line is no part of an id.
+        lines = pl.read_lines(text.file, glob=False)["line"].str.strip_chars_end(" \t\r")
+        blank = lines == ""
+        if blank.all():
+            raise text.error("the file is empty; it needs one session a line.")
+        lines = lines.filter(~blank) if blank.any() else lines
+        items = lines.str.split(separator)
+        if items.list.len().max() == 1:
+            suggest_separator(text, separator)
     drops = [Drop("blank line", int(blank.sum()), 0)]
     if log.leading_user:
-        items = items.list.slice(1)
+        nameless = items.list.first() == ""
+        drops.append(Drop("line without a user", int(nameless.sum()), int(items.filter(nameless).list.len().sum())))
+        items = items.filter(~nameless).list.slice(1)
         alone = items.list.len() == 0
-        if alone.all():
-            raise StudyError(f"{path}: no line has an item after its user; check 'separator' and 'leading_user'.")
-        items = items.filter(~alone)
         drops.append(Drop("user without an item", int(alone.sum()), 0))
+        items = items.filter(~alone)
+        if not len(items):
+            raise StudyError(
+                sentence(path, "no line has an item after its user; check 'separator' and 'leading_user'.")
+            )
+    if _has_empty_id(lines, separator):
+        filled = items.list.eval(pl.element().filter(pl.element() != ""))
+        empty, gone = items.list.len().sum() - filled.list.len().sum(), filled.list.len() == 0
+        drops.append(Drop("empty id between two separators", int(gone.sum()), int(empty)))
+        items = filled.filter(~gone)
+        if not len(items):
+            raise StudyError(sentence(path, "no line has an id that is not empty; check 'separator'."))
     lengths = items.list.len().to_numpy()
     session = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
-    events = pl.DataFrame({"session": session, "item": items.explode(empty_as_null=False)})
-    return Sessions.from_events(events, _counted(drops))
+    table = pl.DataFrame({"session": session, "item": items.explode(empty_as_null=False)})
+    return to_sessions(path, table, counted(drops))
+
+
+def _has_empty_id(lines: pl.Series, separator: str) -> bool:
+    broken = lines.str.contains(separator * 2, literal=True)
+    return bool((broken | lines.str.starts_with(separator) | lines.str.ends_with(separator)).any())
 
 
 def _read_events(log: Log, path: Path) -> Sessions:
     """One line per event; the default separator is ``,``. Columns are named or numbered from 0."""
-    columns = event_columns(log)
-    table, drops = read_table(path, log.separator or ",", log.header, columns)
-    return Sessions.from_events(table, drops)
+    table, drops = read_table(path, log.separator or ",", log.header, event_columns(log))
+    return _of_several_items(path, log, to_sessions(path, table, drops))
+
+
+def _of_several_items(path: Path, log: Log, sessions: Sessions) -> Sessions:
+    """Refuse events that are all of one item: the column is not that of the items."""
+    if sessions.n_items == 1 and len(sessions.items) > 1:
+        raise StudyError(
+            sentence(
+                path,
+                f"all {len(sessions.items):,} events are of one item, {quoted(sessions.vocabulary[0].item(), 40)}; "
+                f"is {quoted(log.item, 40)} the right column for 'item'?",
+            )
+        )
+    return sessions
 
 
 def _read_rechorus(log: Log, folder: Path) -> Sessions:
@@ -130,10 +194,11 @@ def _read_rechorus(log: Log, folder: Path) -> Sessions:
         table, dropped = read_table(file, "\t", True, columns, optional={"candidates": "neg_items"})
         tables.append(table.with_columns(part=pl.lit(part, pl.UInt8)))
         drops += dropped
-    table = pl.concat(tables, how="diagonal")
-    table = table.with_columns(session=pl.Series(encode(table["session"])[0]))
-    table = table.sort("session", "time", maintain_order=True)
-    sessions = Sessions.from_events(table, _counted(drops))
+    table = concat(tables)
+    table = table.with_columns(session=pl.Series(codes(table["session"])))
+    order = ["session", "time", *(["exact"] if "exact" in table.columns else [])]
+    table = table.sort(order, maintain_order=True)
+    sessions = to_sessions(folder, table, counted(drops))
     candidates = {}
     for part, file in files.items():
         lists = table.filter(pl.col("part") == part)["candidates"] if "candidates" in table.columns else None
@@ -143,15 +208,33 @@ def _read_rechorus(log: Log, folder: Path) -> Sessions:
     return replace(sessions, given=Given(sessions.given.parts, candidates))
 
 
+def concat(tables: list[pl.DataFrame]) -> pl.DataFrame:
+    """The events of several files, one after the other; if a file has the column ``exact``, all events do."""
+    table = pl.concat(tables, how="diagonal")
+    if "exact" in table.columns:
+        whole = table["time"].cast(pl.Decimal(38, 18)).to_physical()
+        table = table.with_columns(pl.col("exact").fill_null(whole))
+    return table
+
+
+_PLAIN_ID = r"""(?:[^\s'"\\,\[\]]+|'[^\s'"\\,\[\]]+'|"[^\s'"\\,\[\]]+")"""
+
+
 def _candidates(lists: pl.Series, vocabulary: np.ndarray, file: Path) -> np.ndarray:
     """int32 (n, n_candidates): the lists, printed as Python prints them, as indices into the vocabulary."""
-    ids = lists.str.strip_chars("[] ").str.replace_all("['\" ]", "").str.split(",")
+    if lists.str.contains(rf"^\[{_PLAIN_ID}(?:, *{_PLAIN_ID})*\]$").fill_null(True).all():
+        ids = lists.str.strip_chars("[] ").str.replace_all("['\" ]", "").str.split(",")
+    else:
+        ids = pl.Series([_python_list(text, file) for text in lists], dtype=pl.List(pl.String))
     counts = ids.list.len()
     if counts.null_count() or counts.n_unique() > 1:
         fewest = 0 if counts.null_count() else counts.min()
         raise StudyError(
-            f"{file}: the lists in 'neg_items' have {fewest} to {counts.max()} items; "
-            "every row needs equally many, or leave the column out to have candidates drawn."
+            sentence(
+                file,
+                f"the lists in 'neg_items' have {fewest} to {counts.max()} items; "
+                "every row needs equally many, or leave the column out to have candidates drawn.",
+            )
         )
     ids = ids.explode(empty_as_null=False)
     known = pl.Series(vocabulary)
@@ -160,63 +243,171 @@ def _candidates(lists: pl.Series, vocabulary: np.ndarray, file: Path) -> np.ndar
     missing = (wanted.is_null() | (known.gather(index) != wanted)).fill_null(True)
     if missing.any():
         raise StudyError(
-            f"{file}: the item {ids[missing.arg_max()]!r} in 'neg_items' occurs in no row of the data; take the three "
-            "files of one and the same split, or leave the column out to have candidates drawn."
+            sentence(
+                file,
+                f"the item {quoted(ids[missing.arg_max()], 40)} in 'neg_items' occurs in no row of the data; take the three "
+                "files of one split, or leave the column out to have candidates drawn.",
+            )
         )
     return index.reshape(len(lists), counts[0])
+
+
+def _python_list(text: str | None, file: Path) -> list[str] | None:
+    """A list of ids as Python prints it."""
+    if text is None:
+        return None
+    try:
+        ids = ast.literal_eval(text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        ids = None
+    if not isinstance(ids, list) or not all(isinstance(item, str | int) for item in ids):
+        raise StudyError(
+            sentence(file, f"{quoted(text, 50)} in 'neg_items' is not a list of ids such as [1, 2]; mend it.")
+        )
+    return [str(item) for item in ids]
 
 
 def _read_jsonl(log: Log, path: Path) -> Sessions:
     """One JSON object per line. Only the three fields are kept, so that the texts of reviews cost no memory."""
     columns = event_columns(log)
-    _refuse_empty(path)
     schema = {str(field): pl.String for field in columns.values()}
-    with _explained(path, lambda: _find_bad_json(path)):
-        objects = pl.scan_ndjson(path, schema=schema).collect(engine="streaming")
-    if not len(objects):
-        raise StudyError(f"{path}: the file is empty; it needs one event a line.")
-    absent = [field for field in schema if objects[field].null_count() == len(objects)]
-    if absent:
-        first: dict = next((json.loads(text) for _, text in _lines(path) if text.strip()), {})
-        raise StudyError(
-            f"{path}: no line has a field {absent[0]!r}; the fields of the first line are {_listed(first)}."
-        )
-    table = objects.select(pl.col(str(field)).alias(role) for role, field in columns.items())
-    filled = (line for line in _lines(path) if line[1].strip())
-    table, drops = _events(path, table, lambda row: _bad_line(path, *next(islice(filled, row, None)), _NO_TIME))
-    return Sessions.from_events(table, drops)
-
-
-def _find_bad_json(path: Path) -> None:
-    for number, text in _lines(path):
+    with plain(path) as text:
         try:
-            value = json.loads(text) if text.strip() else {}
-        except json.JSONDecodeError as error:
-            raise _bad_line(path, number, text, f"is not a JSON object ({error.msg})") from None
-        if not isinstance(value, dict):
-            raise _bad_line(path, number, text, "is not a JSON object")
+            # The name of a file is no pattern; the other readers of polars can be told so.
+            objects = pl.scan_ndjson(glob.escape(str(text.file)), schema=schema).collect(engine="streaming")
+        except pl.exceptions.PolarsError:
+            for number, line in text.lines():
+                _json_object(text, number, line)
+            raise
+        if not len(objects):
+            raise text.error("the file is empty; it needs one event a line.")
+        _check_objects(text, list(schema), objects.select({str(columns[role]) for role in ("session", "item")}))
+        absent = [field for field in schema if objects[field].null_count() == len(objects)]
+        if absent:
+            first = next((dict(_json_object(text, *line)) for line in text.lines() if line[1].strip()), {})
+            raise text.error(
+                f"no line has a field {quoted(absent[0])}; the fields of the first line are {listed(first)}."
+            )
+        table = objects.select(pl.col(str(field)).alias(role) for role, field in columns.items())
+        table, drops = events(path, table, lambda row: text.bad_line(*_filled_line(text, row), times.NO_TIME))
+    return _of_several_items(path, log, to_sessions(path, table, drops))
+
+
+def _json_object(text: Text, number: int, line: str) -> list[tuple[str, Any]]:
+    """The fields of the object in a line, doubled ones too; of a blank line none."""
+    if not line.strip(" \t\r\n"):
+        return []
+    try:
+        pairs = json.loads(line, object_pairs_hook=_Pairs, parse_constant=_no_number, parse_int=str)
+    except RecursionError:
+        raise text.bad_line(number, line, "is nested too deeply") from None
+    except ValueError as error:
+        what = f"is not a JSON object ({error.msg})" if isinstance(error, json.JSONDecodeError) else f"has {error}"
+        raise text.bad_line(number, line, what) from None
+    if not isinstance(pairs, _Pairs):
+        raise text.bad_line(number, line, "is not a JSON object")
+    return pairs
+
+
+class _Pairs(list):
+    """The fields of a JSON object, in their order."""
+
+
+def _no_number(constant: str) -> None:
+    raise ValueError(f"{constant}, which is no number")
+
+
+def _check_objects(text: Text, fields: list[str], ids: pl.DataFrame) -> None:
+    """Refuse objects that have a field twice, or a list, an object or half a character for an id.
+
+    What might be one of these is found quickly, and looked at in its line.
+    """
+    line = pl.col("line")
+    twice = [line.str.count_matches(json.dumps(field, ensure_ascii=False), literal=True) > 1 for field in fields]
+    escaped = line.str.contains(r'\\[^"]*"\s*:')  # a name may be written with escapes
+    suspects = (
+        pl.scan_lines(text.file, glob=False).with_row_index("number", 1).filter(escaped | pl.any_horizontal(twice))
+    )
+    for number, suspect in suspects.collect(engine="streaming").iter_rows():
+        names = [name for name, _ in _json_object(text, number, suspect)]
+        for field in fields:
+            if names.count(field) > 1:
+                raise text.bad_line(number, suspect, f"has the field {quoted(field, 30)} twice")
+    for field in ids.columns:
+        column = pl.col(field)
+        odd = column.str.starts_with("[") | column.str.starts_with("{") | column.str.contains("\0", literal=True)
+        for row in ids.select(odd.arg_true()).to_series():
+            number, suspect = _filled_line(text, row)
+            value = dict(_json_object(text, number, suspect))[field]
+            if not isinstance(value, str) or "\0" in ids[field][row]:
+                is_a = "a NUL or half a character" if isinstance(value, str) else "a list or an object"
+                raise text.bad_line(number, suspect, f"has {is_a} for an id in {quoted(field, 30)}")
+
+
+def _filled_line(text: Text, row: int) -> tuple[int, str]:
+    """The line of an object, counted from 0."""
+    return next(islice((line for line in text.lines() if line[1].strip(" \t\r\n")), row, None))
+
+
+_IDS = (pl.String, pl.Categorical, pl.Enum, pl.Boolean, pl.Date, pl.Datetime, pl.Decimal, pl.Null)
+_TIMES = (pl.String, pl.Categorical, pl.Enum, pl.Date, pl.Datetime, pl.Decimal, pl.Null)
 
 
 def _read_parquet(log: Log, path: Path) -> Sessions:
     """A table of events with named columns."""
     columns = event_columns(log)
-    _refuse_empty(path)
+    if not path.stat().st_size:
+        raise StudyError(sentence(path, "the file is empty; it needs one event a row."))
     try:
-        names = pl.scan_parquet(path, glob=False).collect_schema().names()
-        picked = {role: names[_find_column(path, column, names)] for role, column in columns.items()}
-        table = (
-            pl.scan_parquet(path, glob=False)
-            .select(pl.col(name).alias(role) for role, name in picked.items())
-            .collect()
-        )
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise StudyError(f"{path}: cannot be read as a parquet file ({_first_line(error)}).") from None
+        scan = pl.scan_parquet(path, glob=False)
+        schema = scan.collect_schema()
+        names = schema.names()
+        picked = {role: names[find_column(path, column, names)] for role, column in columns.items()}
+        _check_types(path, picked, schema)
+        _check_size(path, list(picked.values()))
+        table = scan.select(pl.col(name).alias(role) for role, name in picked.items()).collect()
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, pa.ArrowException) as error:
+        raise StudyError(
+            sentence(path, f"cannot be read as a parquet file ({_first_line(error)}); write it anew.")
+        ) from None
+    named = [role for role, dtype in table.schema.items() if dtype in (pl.Categorical, pl.Enum, pl.Null)]
+    table = table.with_columns(pl.col(named).cast(pl.String))
 
     def bad_time(row: int) -> StudyError:
-        return StudyError(f"{path}: row {row + 1} {_NO_TIME}: {str(table['time'][row])!r}.")
+        return StudyError(sentence(path, f"row {row + 1} {times.NO_TIME}: {quoted(str(table['time'][row]), 40)}."))
 
-    events, drops = _events(path, table, bad_time)
-    return Sessions.from_events(events, drops)
+    rows, drops = events(path, table, bad_time)
+    return _of_several_items(path, log, to_sessions(path, rows, drops))
+
+
+def _check_types(path: Path, picked: dict[str, str], schema: pl.Schema) -> None:
+    for role, name in picked.items():
+        dtype = schema[name]
+        allowed = dtype in (_TIMES if role == "time" else _IDS) or dtype.is_numeric()
+        if not allowed:
+            wanted = "numbers, dates or text" if role == "time" else "text or numbers"
+            raise StudyError(
+                sentence(
+                    path,
+                    f"the column {quoted(name)} has the type {quoted(str(dtype), 30)[1:-1]}; write it as {wanted}.",
+                )
+            )
+
+
+def _check_size(path: Path, names: list[str]) -> None:
+    """Refuse a file whose columns are far larger than it is, which no log's are."""
+    with pq.ParquetFile(path) as file:
+        metadata = file.metadata
+        size = 16 * metadata.num_rows
+        for group in range(metadata.num_row_groups):
+            chunks = [metadata.row_group(group).column(column) for column in range(metadata.num_columns)]
+            size += sum(c.total_uncompressed_size for c in chunks if c.path_in_schema.split(".")[0] in names)
+    if size > MOST_UNPACKED * path.stat().st_size + ALWAYS_UNPACKED:
+        raise StudyError(
+            sentence(
+                path, f"unpacks to more than {MOST_UNPACKED} times its size, as no log does; check how it was written."
+            )
+        )
 
 
 _READERS = {
@@ -235,217 +426,11 @@ def event_columns(log: Log) -> dict[str, str | int]:
         StudyError: the log names no user or no item.
     """
     if log.user is None or log.item is None:
-        raise StudyError(f"{log.path}: the reader '{log.reader}' needs the columns 'user' and 'item'; name both.")
+        raise StudyError(
+            sentence(log.path, f"the reader '{log.reader}' needs the columns 'user' and 'item'; name both.")
+        )
     columns = {"session": log.user, "item": log.item}
     return columns if log.time is None else {**columns, "time": log.time}
-
-
-def read_table(
-    path: Path, separator: str, header: bool, columns: Mapping[str, str | int], optional: dict[str, str] | None = None
-) -> tuple[pl.DataFrame, tuple[Drop, ...]]:
-    """Read the columns of a table of separated text.
-
-    Args:
-        separator: one or more characters. Fields may be in double quotes.
-        columns: name or number (from 0) of the columns ``session``, ``item`` and, where wanted, ``time``.
-        optional: further columns that are read only where they are there.
-
-    Returns:
-        The events in the order of the file (ids as text, times Float64), and what was left out.
-
-    Raises:
-        StudyError: as `read`.
-    """
-    _refuse_empty(path)
-    with _explained(path):
-        source: Path | bytes = path
-        if len(separator.encode()) > 1:
-            with _open(path) as file:
-                source = file.read().replace(separator.encode(), _STAND_IN.encode())
-        mark = separator if source is path else _STAND_IN
-        table = pl.scan_csv(source, separator=mark, has_header=header, infer_schema=False, glob=False)
-        names = table.collect_schema().names()
-        if len(names) == 1:
-            _suggest_separator(path, separator, [text for _, text in islice(_lines(path), 100)])
-        picked = {role: names[_find_column(path, column, names, header)] for role, column in columns.items()}
-        time = columns.get("time")
-        if header and isinstance(time, int) and not _times(pl.Series([names[time]])).has_nulls():
-            raise StudyError(
-                f"{path}: the first line should be a header but looks like an event ({names[time]!r} is a time); set "
-                "'header: false', or name the columns."
-            )
-        picked |= {role: name for role, name in (optional or {}).items() if name in names}
-        line = pl.col("line")
-        # A quoted field may hold separators, so that a differing line is only a suspect.
-        suspect = (line.str.count_matches(mark, literal=True) != len(names) - 1) & (line.str.strip_chars() != "")
-        if pl.scan_lines(source, glob=False).select(suspect.any()).collect(engine="streaming").item():
-            _find_ragged(path, separator, len(names))
-        picked_columns = [pl.col(name).alias(role) for role, name in picked.items()]
-        rows = table.select(picked_columns).collect(engine="streaming")
-    if not len(rows):
-        raise StudyError(f"{path}: has a header but no events; if its only line is an event, set 'header: false'.")
-
-    def bad_time(row: int) -> StudyError:
-        records = dropwhile(lambda record: not record[1], _records(path, separator))  # as polars does
-        number, fields = next(islice(records, row + header, None))
-        what = _NO_TIME if number > 1 or header else f"{_NO_TIME} (if it is a header, set 'header: true')"
-        return _bad_line(path, number, separator.join(fields), what)
-
-    return _events(path, rows, bad_time)
-
-
-def _find_column(path: Path, column: str | int, names: list[str], header: bool = True) -> int:
-    """The position of a named or numbered column. RecBole's ``item_id:token`` may be called ``item_id``."""
-    if isinstance(column, int):
-        if 0 <= column < len(names):
-            return column
-        raise StudyError(f"{path}: there is no column {column}; columns are numbered from 0 to {len(names) - 1}.")
-    if not header:
-        raise StudyError(f"{path}: without a header the column {column!r} needs its number, counted from 0.")
-    for known in (names, [name.split(":")[0] for name in names]):
-        if column in known:
-            return known.index(column)
-    raise StudyError(f"{path}: there is no column {column!r}; the columns are {_listed(names)}.")
-
-
-_NO_TIME = "has a time that is neither a number nor a date such as 2014-04-07 or 2014-04-07T10:51:09Z"
-
-
-def _events(path: Path, table: pl.DataFrame, bad_time) -> tuple[pl.DataFrame, tuple[Drop, ...]]:
-    """Parse the times and leave out the rows that lack a user, an item or a time.
-
-    Args:
-        table: columns ``session``, ``item`` and perhaps ``time``, as they stand in the file.
-        bad_time: returns the error for the row (counted from 0) whose time does not parse.
-    """
-    if "time" in table.columns:
-        times = _times(table["time"])
-        bad = times.is_null() & table["time"].is_not_null()
-        if bad.any():
-            raise bad_time(bad.arg_max())
-        table = table.with_columns(time=times)
-    roles = [role for role in ("session", "item", "time") if role in table.columns]
-    empty = table.select(pl.all_horizontal(pl.col(roles).is_null())).to_series()
-    complete = table.select(pl.all_horizontal(pl.col(roles).is_not_null())).to_series()
-    kept = table if complete.all() else table.filter(complete)
-    if not len(kept):
-        raise StudyError(f"{path}: no row has a value in each of the columns; check 'user', 'item' and 'time'.")
-    lost = int((~complete & ~empty).sum())
-    gone = table["session"].drop_nulls().n_unique() - kept["session"].n_unique() if lost else 0
-    drops = [Drop("blank line", 0, int(empty.sum())), Drop("row without a user, an item or a time", gone, lost)]
-    return kept, _counted(drops)
-
-
-def _times(column: pl.Series) -> pl.Series:
-    """Float64: numbers as they are, dates as seconds since 1970 (UTC where they name no zone); null where neither."""
-    if column.dtype.is_temporal():
-        return column.cast(pl.Datetime("us")).dt.epoch("us") / 1e6
-    numbers = column.cast(pl.Float64, strict=False)
-    numbers = pl.select(pl.when(numbers.is_finite()).then(numbers)).to_series()
-    if column.dtype.is_numeric() or numbers.null_count() == column.null_count():
-        return numbers
-    iso = pl.select(pl.when(column.str.contains(r"^\d{4}-\d{2}-\d{2}")).then(column)).to_series()
-    if len(iso) - iso.null_count() <= len(numbers) - numbers.null_count():
-        return numbers
-    return iso.str.to_datetime(strict=False, time_unit="us").dt.epoch("us") / 1e6
-
-
-def _counted(drops: list[Drop]) -> tuple[Drop, ...]:
-    """One `Drop` per reason, without those that dropped nothing."""
-    reasons = dict.fromkeys(drop.reason for drop in drops)
-    same = {reason: [drop for drop in drops if drop.reason == reason] for reason in reasons}
-    summed = [Drop(reason, sum(d.sessions for d in ds), sum(d.events for d in ds)) for reason, ds in same.items()]
-    return tuple(drop for drop in summed if drop.sessions or drop.events)
-
-
-def _open(path: Path):
-    """The bytes of a file, unpacked if it is gzip by its first two bytes."""
-    file = path.open("rb")
-    packed = file.read(2) == b"\x1f\x8b"
-    file.seek(0)
-    return gzip.GzipFile(fileobj=file) if packed else file
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Number and text of every line, one by one.
-
-    Raises:
-        StudyError: a line is not UTF-8, or the gzip file is damaged.
-    """
-    number = 0
-    with _open(path) as file:
-        try:
-            for number, line in enumerate(file, 1):
-                yield number, line.decode("utf-8").rstrip("\r\n")
-        except UnicodeDecodeError as error:
-            byte = f"its byte {error.start + 1} is 0x{error.object[error.start]:02x}"
-            raise StudyError(
-                f"{path}: line {number} is not UTF-8 ({byte}); "
-                "save the file as UTF-8, for example with `iconv -f latin1 -t utf-8`."
-            ) from None
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise StudyError(f"{path}: the gzip file is damaged after line {number} ({error}); get it again.") from None
-
-
-def _records(path: Path, separator: str) -> Iterator[tuple[int, list[str]]]:
-    """The number of its last line and the fields of every record; a blank line is a record without fields."""
-    mark = separator if len(separator.encode()) == 1 else _STAND_IN
-    reader = csv.reader((text.replace(separator, mark) for _, text in _lines(path)), delimiter=mark)
-    for fields in reader:
-        yield reader.line_num, fields
-
-
-def _find_ragged(path: Path, separator: str, n_fields: int) -> None:
-    for number, fields in _records(path, separator):
-        if fields and len(fields) != n_fields:
-            expected = f"has {len(fields)} fields separated by {_quoted(separator)} where the first line has {n_fields}"
-            raise _bad_line(path, number, separator.join(fields), expected)
-
-
-@contextmanager
-def _explained(path: Path, find_bad_line=None) -> Iterator[None]:
-    """Turn what polars says about a file into a sentence that names the line."""
-    try:
-        yield
-    except (pl.exceptions.PolarsError, OSError, EOFError, zlib.error) as error:
-        for number, text in _lines(path):  # finds what is not UTF-8
-            if find_bad_line is None and text.count('"') % 2:
-                raise _bad_line(path, number, text, "has a quotation mark that is not closed") from None
-        if find_bad_line is not None:
-            find_bad_line()
-        raise StudyError(f"{path}: cannot be read ({_first_line(error)}).") from None
-
-
-def _refuse_empty(path: Path) -> None:
-    with _explained(path), _open(path) as file:
-        if not file.read(1):
-            raise StudyError(f"{path}: the file is empty; it needs one event a line.")
-
-
-def _suggest_separator(path: Path, separator: str, lines: list[str]) -> None:
-    """Refuse lines of one field in most of which there is another separator."""
-    for other in _SEPARATORS:
-        if other != separator and sum(other in line for line in lines) > len(lines) / 2:
-            raise StudyError(
-                f"{path}: everything is in one column, because the separator {_quoted(separator)} does not occur; "
-                f"{_quoted(other)} does, so try 'separator: {_quoted(other)}' (the first line is {_shown(lines[0])})."
-            )
-
-
-def _bad_line(path: Path, number: int, text: str, what: str) -> StudyError:
-    return StudyError(f"{path}: line {number} {what}: {_shown(text)}; mend or remove the line.")
-
-
-def _quoted(separator: str) -> str:
-    return json.dumps(separator, ensure_ascii=False)
-
-
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= 80 else text[:77] + "...")
-
-
-def _listed(names) -> str:
-    return ", ".join(repr(name) for name in names) or "none"
 
 
 def _first_line(error: BaseException) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
-from studylib.errors import StudyError
+from studylib.errors import StudyError, quoted
 from studylib.params.study import Log
 
 TRAIN, VALIDATION, TEST, CONTEXT = range(4)
@@ -68,15 +68,20 @@ class Sessions:
         """Build sessions from one row per event.
 
         Args:
-            events: columns ``session`` and ``item`` (ids), optionally ``time`` (numbers) and ``part`` (see `Given`).
+            events: columns ``session`` and ``item`` (ids), optionally ``time`` (numbers), ``exact`` (which orders events whose
+                times Float64 cannot tell apart; see `times.parse`) and ``part`` (see `Given`).
                 Sessions come in ascending order of their ids; within a session events are ordered by time, and events
                 of equal time, or without one, keep the order of the rows.
             drops: what the reader left out.
+
+        Raises:
+            ValueError: an item's id cannot be kept (see `encode`).
         """
         items, vocabulary = encode(events["item"])
-        session, _ = encode(events["session"])
+        session = codes(events["session"])
         times = events["time"].cast(pl.Float64).to_numpy() if "time" in events.columns else None
-        order = _event_order(session, times)
+        exact = events["exact"].rank("dense").to_numpy() if "exact" in events.columns else None
+        order = _event_order(session, times, exact)
         parts = events["part"].to_numpy().astype(np.uint8) if "part" in events.columns else None
         if order is not None:
             session, items = session[order], items[order]
@@ -185,6 +190,17 @@ def checksum(*arrays: np.ndarray | bytes) -> str:
     return digest.hexdigest()
 
 
+LONGEST_ID = 10_000
+"""Letters of an item's id, at most: the page shows ids."""
+LARGEST_VOCABULARY = 1 << 29
+"""Bytes of all ids of items, each in the width of the longest, at most: as NumPy keeps text."""
+
+
+def codes(ids: pl.Series) -> np.ndarray:
+    """int32 (n,): the distinct ids of a column numbered in ascending order (see `encode`)."""
+    return _numbered(ids)[0]
+
+
 def encode(ids: pl.Series) -> tuple[np.ndarray, np.ndarray]:
     """Number the distinct ids of a column in ascending order.
 
@@ -192,8 +208,34 @@ def encode(ids: pl.Series) -> tuple[np.ndarray, np.ndarray]:
 
     Returns:
         codes: int32 (n,), and the distinct ids: int64 or str (n_ids,).
+
+    Raises:
+        ValueError: an id is longer than `LONGEST_ID`, or has a NUL character, which NumPy drops at the end of a text; or all of
+            them take more memory than `LARGEST_VOCABULARY`. The message is a sentence for the user.
     """
-    if ids.dtype.is_integer() and ids.dtype != pl.UInt64:
+    numbers, names = _numbered(ids)
+    if isinstance(names, np.ndarray):
+        return numbers, names
+    lengths = names.str.len_chars()
+    longest = int(lengths.max())  # type: ignore[arg-type]
+    if longest > LONGEST_ID:
+        name = quoted(names[int(lengths.arg_max())], 30)  # type: ignore[arg-type]
+        raise ValueError(
+            f"an item's id has {longest:,} letters ({name}), and {LONGEST_ID:,} are the most; check the columns and the "
+            "separator, or shorten it."
+        )
+    if 4 * longest * len(names) > LARGEST_VOCABULARY:
+        raise ValueError(
+            f"the ids of {len(names):,} items, the longest of {longest:,} letters, take more than "
+            f"{LARGEST_VOCABULARY >> 20} MB; shorten the long ones, or number the items."
+        )
+    if (nul := names.str.contains("\0", literal=True)).any():
+        raise ValueError(f"an item's id has a NUL character: {quoted(names[int(nul.arg_max())])}; remove it.")  # type: ignore[arg-type]
+    return numbers, names.to_numpy().astype(str)
+
+
+def _numbered(ids: pl.Series) -> tuple[np.ndarray, np.ndarray | pl.Series]:
+    if ids.dtype.is_integer() and ids.dtype not in (pl.UInt64, pl.Int128, pl.UInt128):
         return _encode_integers(ids.to_numpy())
     ids = ids.cast(pl.String)
     numbers = ids.cast(pl.Int64, strict=False)
@@ -211,7 +253,7 @@ def encode(ids: pl.Series) -> tuple[np.ndarray, np.ndarray]:
     order = names.arg_sort().to_numpy()
     rank = np.empty(len(order), np.int32)
     rank[order] = np.arange(len(order), dtype=np.int32)
-    return rank[codes], names.gather(order).to_numpy().astype(str)
+    return rank[codes], names.gather(order)
 
 
 def _encode_integers(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -228,15 +270,15 @@ def _encode_integers(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return rank[ids], np.flatnonzero(seen).astype(np.int64) + low
 
 
-def _event_order(session: np.ndarray, times: np.ndarray | None) -> np.ndarray | None:
-    """The stable order by session, then time; None where the events have it already."""
+def _event_order(session: np.ndarray, times: np.ndarray | None, exact: np.ndarray | None) -> np.ndarray | None:
+    """The stable order by session, then time, exactly; None where the events have it already."""
     step = np.diff(session)
     ordered = step >= 0 if times is None else (step > 0) | ((step == 0) & (np.diff(times) >= 0))
-    if ordered.all():
+    if ordered.all() and exact is None:
         return None
     if times is None:
         return np.argsort(session, kind="stable")
-    return np.lexsort((times, session))
+    return np.lexsort((times, session) if exact is None else (exact, times, session))
 
 
 def apply_filters(sessions: Sessions, log: Log, max_length: int | None = None) -> Sessions:
