@@ -1,7 +1,7 @@
 """Log files as plain text: unpacked, in UTF-8 with line feeds, without what no reader should meet.
 
-Every reader of text begins here, so that a rule holds for all formats. A file that is plain already is read where it is; any other
-becomes a temporary one.
+Every reader of text begins here, so that a rule holds for all formats. A file that is plain already is read where it is; any
+other becomes a temporary one.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import glob
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -323,10 +324,14 @@ def _check_objects(text: Text, fields: list[str], ids: pl.DataFrame) -> None:
     What might be one of these is found quickly, and looked at in its line.
     """
     line = pl.col("line")
-    twice = [line.str.count_matches(json.dumps(field, ensure_ascii=False), literal=True) > 1 for field in fields]
-    escaped = line.str.contains(r'\\[^"]*"\s*:')  # a name may be written with escapes
-    suspects = (
-        pl.scan_lines(text.file, glob=False).with_row_index("number", 1).filter(escaped | pl.any_horizontal(twice))
+    named = [json.dumps(field, ensure_ascii=False) for field in fields]
+    twice = [line.str.replace(name, "", literal=True).str.contains(name, literal=True) for name in named]
+    # A name may be written with escapes, its letters as \u00.. where they are ASCII.
+    escape = r"\u00" if all(re.fullmatch("[ -~]+", name.strip('"')) and "/" not in name for name in named) else "\\"
+    escaped = line.str.contains(escape, literal=True)
+    lines = pl.scan_lines(text.file, glob=False).with_row_index("number", 1)
+    suspects = lines.filter(escaped | pl.any_horizontal(twice)).filter(
+        ~escaped | line.str.contains(r'\\[^"]*"\s*:') | pl.any_horizontal(twice)
     )
     for number, suspect in suspects.collect(engine="streaming").iter_rows():
         names = [name for name, _ in _json_object(text, number, suspect)]

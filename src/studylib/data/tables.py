@@ -1,8 +1,8 @@
 """Tables of events: separated text, and what all tables have in common.
 
 Most files are plain enough that polars and the `csv` module cannot but agree about them: each line is a record of as many fields
-as the first, and quotation marks enclose whole fields. They are read with polars. All others are read with `csv`, record by record:
-that finds the line which is wrong, or what the file says.
+as the first, and quotation marks enclose whole fields. They are read with polars. All others are read with `csv`, record by
+record: that finds the line which is wrong, or what the file says.
 """
 
 from __future__ import annotations
