@@ -97,7 +97,8 @@ def test_what_is_deep_or_claims_much_is_damaged(store):
 
 
 @pytest.mark.parametrize("change", [
-    {"curve": 3}, {"curve": ["x"]}, {"accuracy": "0.5"}, {"epochs": True}, {"status": None}, {"above": np.zeros((2, 2), np.int32)},
+    {"curve": 3}, {"curve": ["x"]}, {"accuracy": "0.5"}, {"epochs": True}, {"status": None},
+    {"above": np.zeros((2, 2), np.int32)},
     {"above": np.zeros(3)}, {"tied": np.zeros(9, np.int32)},
 ])  # fmt: skip
 def test_a_cell_of_other_types_is_damaged_also_with_the_right_checksum(tmp_path, change):
@@ -113,7 +114,8 @@ def test_a_cell_of_other_types_is_damaged_also_with_the_right_checksum(tmp_path,
 
 
 @pytest.mark.parametrize("change", [
-    {"protocols": 3}, {"protocols": {"full": 3}}, {"protocols": {"other": {}}}, {"epochs": "5"}, {"full top": np.zeros(2, np.int32)},
+    {"protocols": 3}, {"protocols": {"full": 3}}, {"protocols": {"other": {}}}, {"epochs": "5"},
+    {"full top": np.zeros(2, np.int32)},
     {"full above": np.full(2, -1, np.int32)}, {"full above": np.full(2, 9, np.int32)}, {"full tied": np.zeros(2)},
 ])  # fmt: skip
 def test_ranks_of_other_types_are_damaged_also_with_the_right_checksum(tmp_path, change):

@@ -162,7 +162,8 @@ def test_the_defaults_are_in_every_space():
             assert values._contains(values.to_internal_repr(getattr(defaults, key))), (model, key)
 
 
-@pytest.mark.parametrize("text", ["", "[1]", "hidden", "hidden: 0", "hidden: {", "hidden: null", "model: sasrec", "label: x", "hiden: 3",
+@pytest.mark.parametrize("text", ["", "[1]", "hidden", "hidden: 0", "hidden: {", "hidden: null", "model: sasrec", "label: x",
+                                  "hiden: 3",
                                   "l2: .nan", "{" * 9000, "hidden: &a [*a]", "1: 2"])  # fmt: skip
 def test_tuned_settings_that_are_damaged_are_refused_in_a_sentence(tmp_path, monkeypatch, text):
     monkeypatch.setattr(files, "project_root", lambda: tmp_path)

@@ -212,7 +212,8 @@ def wrong(draw):
         }
     else:
         key, broken = draw(st.sampled_from([
-            ("hidden", 0), ("hidden", 2**20), ("hidden", True), ("layers", 10**6), ("max_epochs", 0), ("max_epochs", 10**9), ("alpha", 11),
+            ("hidden", 0), ("hidden", 2**20), ("hidden", True), ("layers", 10**6), ("max_epochs", 0),
+            ("max_epochs", 10**9), ("alpha", 11),
             ("l2", math.nan), ("dropout_hidden", 1), ("negatives", -1), ("log_q", "perhaps"), ("tuned", ""), ("hiden", 3),
         ]))  # fmt: skip
         study["ranking.models"] = [{"model": "gru4rec", key: broken}]
@@ -228,13 +229,18 @@ def allowed(key, value):
 
 VALID_KEYS = (
     {"name", "seed", "data", "grid", "ranking", "execution", *NUMBERS, *LISTS, *OTHERS}
-    | {f"data.{key}" for key in "dataset reader path separator header leading_user user item time synthetic".split()}
-    | {"ranking.ablation", "execution.backend", "execution.scheduler"}
+    | {
+        f"data.{key}"
+        for key in ("dataset", "reader", "path", "separator", "header", "leading_user", "user", "item", "time")
+    }
+    | {"data.synthetic", "ranking.ablation", "execution.backend", "execution.scheduler"}
 )
 
 FRAGMENTS = [
-    "*a", "&a ", "<<: ", "!!int ", "!!python/object:os.system ", "- ", "? ", ": ", "[", "]", "{", "}", "'", '"', "|", ">", "#", "%YAML 1.1\n",
-    "---\n", "...\n", "\t", "\n", "  ", "\0", "\ufeff", "\u2028", "\x85", "null", "~", "true", "yes", ".inf", ".nan", "-1", "0x1F", "010", "1_0",
+    "*a", "&a ", "<<: ", "!!int ", "!!python/object:os.system ", "- ", "? ", ": ", "[", "]", "{", "}", "'", '"', "|",
+    ">", "#", "%YAML 1.1\n",
+    "---\n", "...\n", "\t", "\n", "  ", "\0", "\ufeff", "\u2028", "\x85", "null", "~", "true", "yes", ".inf", ".nan",
+    "-1", "0x1F", "010", "1_0",
     "1:30", "1e3", "9" * 400, "é", "店", "\u202e", "2020-13-45", "seed: 3\n", "\\ud800", "-" * 50, "=",
 ]  # fmt: skip
 
@@ -356,7 +362,8 @@ def agree_on_a_word(read, word: str) -> None:
 
 
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.booleans().map(lambda _: 10**5000) | st.binary(max_size=3) | st.dates(),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(max_size=3) | st.dates()
+    | st.booleans().map(lambda _: 10**5000),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text() | st.sampled_from(sorted(SETTINGS)), inner, max_size=3)
     | st.tuples(inner),
     max_leaves=8,
