@@ -48,6 +48,7 @@ IN_BOTH_PARTS = "test_collection.py"
 def pytest_addoption(parser):
     parser.addoption("--quick", action="store_true", help="no file of SECONDS: what `make check` runs")
     parser.addoption("--slow", action="store_true", help="only the files of SECONDS")
+    parser.addoption("--attack", action="store_true", help="only the files of tests/attack, which no other option runs")
 
 
 def pytest_ignore_collect(collection_path, config):
@@ -57,6 +58,8 @@ def pytest_ignore_collect(collection_path, config):
     file = collection_path.relative_to(TESTS).as_posix()
     if file == IN_BOTH_PARTS:
         return None
+    if config.option.attack != (TESTS / "attack" in collection_path.parents):
+        return True
     slow = file in SECONDS
     return True if (config.option.quick and slow) or (config.option.slow and not slow) else None
 

@@ -1,12 +1,18 @@
 """What is kept: whole or not there, checked when it is read, and never trained by reading."""
 
+import io
 import json
+import zipfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from studylib import kept
+from studylib.comparison import _is_ranks
+from studylib.data.sessions import checksum
 from studylib.errors import StudyError
+from studylib.grid import Training, cell_store, failed_cell
 from studylib.kept import Result, Store, Work, complete, key
 from studylib.params.study import Execution
 
@@ -77,6 +83,65 @@ def test_what_is_damaged_is_set_aside_with_a_word_and_made_again(store, suffix, 
 def test_what_is_no_result_is_damaged(store, content):
     store.keep("a", RESULT)
     (store.folder / "a.json").write_text(content)
+    with pytest.raises(StudyError, match="is damaged"):
+        store.load("a")
+
+
+def by_hand(store, facts, content):
+    """A result with the right checksums, whatever is in it."""
+    sums = {"arrays": checksum(content), "facts": checksum(json.dumps(facts).encode())}
+    store.folder.mkdir()
+    (store.folder / "a.npz").write_bytes(content)
+    (store.folder / "a.json").write_text(json.dumps({"checksums": sums, **facts}))
+
+
+def test_what_is_deep_or_claims_much_is_damaged(store):
+    header, file = io.BytesIO(), io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<i4", "fortran_order": False, "shape": (10**12,)})
+    with zipfile.ZipFile(file, "w") as zipped:
+        zipped.writestr("above.npy", header.getvalue())
+    by_hand(store, {}, file.getvalue())
+    for content in (None, "[" * 100_000, '{"a": ' * 50_000, f"[{'9' * 5000}]"):
+        if content:
+            (store.folder / "a.json").write_text(content)
+        with pytest.raises(StudyError, match="is damaged"):
+            store.load("a")
+
+
+@pytest.mark.parametrize("change", [
+    {"curve": 3}, {"curve": ["x"]}, {"accuracy": "0.5"}, {"epochs": True}, {"status": None},
+    {"above": np.zeros((2, 2), np.int32)},
+    {"above": np.zeros(3)}, {"tied": np.zeros(9, np.int32)},
+])  # fmt: skip
+def test_a_cell_of_other_types_is_damaged_also_with_the_right_checksum(tmp_path, change):
+    split = SimpleNamespace(checksum="x")
+    cell = failed_cell(Training("gru", "tanh", "sgd", 64, 0), 5, split, "out of memory")
+    store = cell_store(tmp_path)
+    store.keep("a", cell)
+    assert store.load("a").facts["reason"] == "out of memory"
+    arrays = {name: value for name, value in change.items() if isinstance(value, np.ndarray)}
+    store.keep("a", Result(cell.facts | {k: v for k, v in change.items() if k not in arrays}, cell.arrays | arrays))
+    with pytest.raises(StudyError, match="is damaged"):
+        store.load("a")
+
+
+@pytest.mark.parametrize("change", [
+    {"protocols": 3}, {"protocols": {"full": 3}}, {"protocols": {"other": {}}}, {"epochs": "5"},
+    {"full top": np.zeros(2, np.int32)},
+    {"full above": np.full(2, -1, np.int32)}, {"full above": np.full(2, 9, np.int32)}, {"full tied": np.zeros(2)},
+])  # fmt: skip
+def test_ranks_of_other_types_are_damaged_also_with_the_right_checksum(tmp_path, change):
+    facts = {"parameters": 3, "epochs": 2, "protocols": {"full": {"listed": 9, "not_numbers": 0}}}
+    arrays = {
+        "full above": np.zeros(2, np.int32),
+        "full tied": np.zeros(2, np.int32),
+        "full top": np.zeros((2, 10), np.int32),
+    }
+    store = Store(tmp_path / "ranks", "03_ranking_evaluation", _is_ranks)
+    store.keep("a", Result(facts, arrays))
+    assert store.load("a").facts == facts
+    changed = {name: value for name, value in change.items() if isinstance(value, np.ndarray)}
+    store.keep("a", Result(facts | {k: v for k, v in change.items() if k not in changed}, arrays | changed))
     with pytest.raises(StudyError, match="is damaged"):
         store.load("a")
 

@@ -160,3 +160,17 @@ def test_the_defaults_are_in_every_space():
         assert space.keys() <= defaults.settings.keys()
         for key, values in space.items():
             assert values._contains(values.to_internal_repr(getattr(defaults, key))), (model, key)
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "hidden", "hidden: 0", "hidden: {", "hidden: null", "model: sasrec", "label: x",
+                                  "hiden: 3",
+                                  "l2: .nan", "{" * 9000, "hidden: &a [*a]", "1: 2"])  # fmt: skip
+def test_tuned_settings_that_are_damaged_are_refused_in_a_sentence(tmp_path, monkeypatch, text):
+    monkeypatch.setattr(files, "project_root", lambda: tmp_path)
+    path = tmp_path / files.tuned_path("yelp", "gru4rec")
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    with pytest.raises(StudyError) as raised:
+        tuned(Gru4Rec(tuned="gru4rec"), "yelp")
+    said = str(raised.value)
+    assert said.startswith(f"{path}: ") and len(said) <= 300 and "\n" not in said and said[-1] in ".?"

@@ -185,6 +185,64 @@ def test_arrays_of_wrong_shapes_and_settings_of_other_models_are_refused(tmp_pat
         )
 
 
+@pytest.mark.parametrize("name", ["popularity", "markov", "gru4rec", "sasrec", "item-knn", "session-knn", "bpr-mf"])
+def test_values_that_no_model_learns_are_refused(tmp_path, name):
+    content = files.to_bytes(fitted(MODELS[name], LOGS["text"]))
+    learnt = safetensors.numpy.load(content)
+    spoilt = [lambda header, arrays: arrays.update(popularity=-arrays["popularity"])]
+    spoilt += [lambda header, arrays: arrays.update({"state.more": np.zeros(3)})]
+    for key in learnt:
+        if learnt[key].dtype.kind == "f":
+            spoilt += [lambda header, arrays, key=key: arrays.update({key: arrays[key] * np.nan})]
+        elif key != "vocabulary":
+            spoilt += [lambda header, arrays, key=key: arrays.update({key: arrays[key] - 100})]
+            spoilt += [lambda header, arrays, key=key: arrays.update({key: arrays[key] + 2**30})] * (
+                key != "popularity"
+            )
+    for change in spoilt:
+        refused(
+            tmp_path / "m", rewritten(content, change), "is not what this version of studylib reads; train it again"
+        )
+
+
+def test_counts_and_similarities_are_not_negative(tmp_path):
+    for name, key in (("markov", "state.counts"), ("item-knn", "state.data")):
+        content = files.to_bytes(fitted(MODELS[name], LOGS["text"]))
+        negative = rewritten(content, lambda header, arrays, key=key: arrays.update({key: -arrays[key]}))
+        refused(tmp_path / "m", negative, "is not what this version of studylib reads")
+
+
+@pytest.mark.parametrize(
+    "ids",
+    ["[" * 50_000, "{}", "7", '"abcd"', "[1, 2, 3, 4, 5]", '["a", "b", "c", "d", "d"]', '["e", "d", "c", "b", "a"]', "[]",
+     '["a", "b", "c", "d", "\\ud800"]'],
+)  # fmt: skip
+def test_ids_are_distinct_texts_in_order(tmp_path, content, ids):
+    text = np.frombuffer(ids.encode(), np.uint8)
+    refused(
+        tmp_path / "m", rewritten(content, lambda header, arrays: arrays.update(vocabulary=text)), "is not what this"
+    )
+
+
+def test_what_a_file_claims_takes_no_memory(tmp_path, content):
+    deep = safetensors.numpy.save({"w": np.zeros(3)}, {"studylib": "[" * 100_000})
+    refused(tmp_path / "m", deep, "is damaged, or no model file")
+    refused(tmp_path / "m", (10**18).to_bytes(8, "little") + b"{}", "is damaged, or no model file")
+    huge = {"model": "gru4rec", "hidden": 2**16, "embedding": 2**16, "layers": 100}
+    network = files.to_bytes(fitted(MODELS["gru4rec"], LOGS["text"]))
+    refused(tmp_path / "m", rewritten(network, lambda header, arrays: header.update(model=huge)), "is not what this")
+    ids = json.dumps([*map(str, range(10_000, 15_000)), "z" * 100_000]).encode()
+    long = {"vocabulary": np.frombuffer(ids, np.uint8), "popularity": np.ones(5001, np.int64)}
+    refused(tmp_path / "m", rewritten(content, lambda header, arrays: arrays.update(long)), "is not what this")
+
+
+def test_a_model_that_has_diverged_is_not_whole():
+    model = fitted(MODELS["bpr-mf"], LOGS["text"])
+    assert files.is_whole(model)
+    model.bias = model.bias * np.nan
+    assert not files.is_whole(model)
+
+
 def test_half_a_file_never_takes_the_place_of_a_whole_one(tmp_path, monkeypatch):
     model = fitted(MODELS["popularity"], LOGS["text"])
     files.save(model, tmp_path / "m")

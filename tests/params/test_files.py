@@ -1,12 +1,13 @@
 """Params files: the defaults, and the one sentence that each mistake gets."""
 
 import re
+import time
 
 import pytest
 
 from studylib.errors import StudyError
 from studylib.models import build
-from studylib.params.files import load_params, study_params
+from studylib.params.files import load_params, study_params, tuned_path
 from studylib.params.study import Ranking, StudyParams
 from studylib.paths import project_root
 
@@ -110,6 +111,23 @@ def test_an_unknown_value_is_named_with_what_there_is(message, text, said):
     ("text", "key", "given"),
     [
         ("seed: -1", "seed", "-1"),
+        ("seed: 4294967296", "seed", "4294967296"),
+        ("seed: true", "seed", "True"),
+        ("seed: 0x10", "seed", "'0x10'"),
+        ("name: nul", "name", "'nul'"),
+        ('name: ".."', "name", "'..'"),
+        ('name: ""', "name", "''"),
+        ("data: {split_seed: -1}", "data.split_seed", "-1"),
+        ("data: {reader: events, path: x, user: -1}", "data.user", "-1"),
+        ("data: {reader: events, path: ''}", "data.path", "''"),
+        ("grid: {units: 1000000}", "grid.units", "1000000"),
+        ("grid: {epochs: [true]}", "grid.epochs.0", "True"),
+        ("grid: {epochs: [100001]}", "grid.epochs.0", "100001"),
+        ("grid: {learning_rate: {adam: .inf}}", "grid.learning_rate.adam", "inf"),
+        ("grid: {learning_rate: {adam: .nan}}", "grid.learning_rate.adam", "nan"),
+        ("ranking: {models: [{model: markov, label: ' '}]}", "ranking.models.0.label", "' '"),
+        ("ranking: {models: [{model: item-knn, tuned: ''}]}", "ranking.models.0.tuned", "''"),
+        ("ranking: {models: [{model: gru4rec, l2: .inf}]}", "ranking.models.0.l2", "inf"),
         ("name: ../mine", "name", "'../mine'"),
         ("data: {min_length: 1}", "data.min_length", "1"),
         ("data: {min_length: two}", "data.min_length", "'two'"),
@@ -191,6 +209,61 @@ def test_what_is_no_params_file(message, tmp_path):
     (tmp_path / "latin.yaml").write_bytes("name: café".encode("latin-1"))
     with pytest.raises(StudyError, match=r"latin\.yaml: cannot be read as text .*[^.]\.$"):
         load_params(tmp_path / "latin.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[" * 90_000, "more than 20 levels lie in each other"),
+        (f"seed: [{'1,' * 30_000}]", "more than 20,000 keys and values"),
+        ("a: 1\n" * 30_000, "has more than 100,000 bytes"),
+        ("a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1]\n"
+         + "".join(f"{x}: &{x} [{f'*{y},' * 9}]\n" for x, y in ("ba", "cb", "dc", "ed", "fe")), "more than 20,000"),
+        ("data: &a {b: *a}", "an alias lies in what it stands for"),
+        ("grid: &a {units: 3}\ndata:\n  <<: *a", "params take no merge keys"),
+        ("seed: !!int abc", "params take no tags"),
+        (r'name: "\ud800"', "an escaped letter is half of a pair"),
+        ("name: a\0b", "special characters are not allowed"),
+        (f"seed: {'9' * 5000}", "seed: unable to parse"),
+        (f"'{'k' * 900}': 1", "unknown key 'kkk"),
+        ("gru4rec: 1", "unknown key 'gru4rec'"),
+        ("'[key]': 1", "unknown key '[key]'"),
+        (f"grid: {{seeds: {list(range(400))}, epochs: {list(range(1, 301))}}}", "the lists ask for 720,000 cells"),
+    ],
+)  # fmt: skip
+def test_a_small_file_that_would_take_long_is_refused(message, text, words):
+    started = time.process_time()
+    assert words in message(text)
+    assert time.process_time() - started < 5
+
+
+def test_words_are_what_yaml_1_2_says(load):
+    assert load("grid: {learning_rate: {sgd: 1e-3, adam: .5}}").grid.learning_rate == {"sgd": 0.001, "adam": 0.5}
+    columns = load("data: {reader: events, path: 2020-13-45, user: no, item: 010, time: 1:30}").data
+    assert (columns.path, columns.user, columns.item, columns.time) == ("2020-13-45", "no", "010", "1:30")
+    assert load("grid: {batch_sizes: &a [3, 4], epochs: *a}").grid.epochs == [3, 4]
+    assert load("name: null\nseed: ~").name == "mine"
+
+
+def test_a_name_that_is_null_in_a_notebook_is_refused():
+    with pytest.raises(StudyError, match="name: input should be a valid string"):
+        study_params({"name": None})
+
+
+def test_many_mistakes_are_counted():
+    with pytest.raises(StudyError) as raised:
+        study_params({f"k{i}": 1 for i in range(9000)}, source="x" * 5000)
+    said = str(raised.value)
+    assert len(said) <= 300 and re.search(r"8,99\d more mistakes", said)
+    with pytest.raises(StudyError, match="a number of more than 4,300 digits"):
+        study_params({"seed": 10**5000})
+
+
+def test_a_label_of_anything_names_files_within_their_folder():
+    labels = ["../../x", "/etc/x", "..", "店", "x" * 10_000, "a\nb", "$"]
+    paths = [tuned_path(label, label) for label in labels]
+    assert len(set(paths)) == len(labels)
+    assert all(path.parent == tuned_path("yelp", "x").parent and len(path.name) < 250 for path in paths)
 
 
 def test_a_tab_may_be_written_with_or_without_quotes(load):

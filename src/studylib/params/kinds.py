@@ -42,8 +42,8 @@ Batch = Annotated[int, NUMBER, Field(ge=1, le=2**20)]
 Epochs = Annotated[int, NUMBER, Field(ge=1, le=100_000)]
 Processes = Annotated[int, NUMBER, Field(ge=1, le=1024)]
 """Or threads."""
-Rate = Annotated[float, NUMBER, Field(gt=0, le=100, allow_inf_nan=False)]
-"""By which a step of training is multiplied."""
+Rate = Annotated[float, NUMBER, Field(gt=0, le=3e38)]
+"""By which a step of training is multiplied, as far as float32 has it."""
 Share = Annotated[float, NUMBER, Field(ge=0, le=1)]
 Fraction = Annotated[float, NUMBER, Field(ge=0, lt=1)]
 """A share that is not all."""
