@@ -11,7 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
@@ -194,10 +194,10 @@ def date(text: str) -> Decimal | None:
     if minute > 59 or second > 60 or hour > 24 or (hour == 24 and (minute or second or fraction)):
         return None
     try:
-        start = datetime.fromisoformat(day).replace(tzinfo=timezone.utc)
+        start = datetime.fromisoformat(day).replace(tzinfo=UTC)
     except ValueError:
         return None
-    seconds = (start - datetime(1970, 1, 1, tzinfo=timezone.utc)) // timedelta(seconds=1)
+    seconds = (start - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(seconds=1)
     if zone not in (None, "Z", "UTC"):
         digits = re.sub(r"\D", "", zone)
         offset = int(digits[:2]) * 3600 + int(digits[2:] or 0) * 60

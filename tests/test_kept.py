@@ -125,17 +125,19 @@ def test_a_cell_of_other_types_is_damaged_also_with_the_right_checksum(tmp_path,
         store.load("a")
 
 
+PROTOCOL = {"listed": 9, "not_numbers": 0, "top_share": 0.5, "percentile": 0.9, "coverage@10": 0.25}
+
+
 @pytest.mark.parametrize("change", [
     {"protocols": 3}, {"protocols": {"full": 3}}, {"protocols": {"other": {}}}, {"epochs": "5"},
-    {"full top": np.zeros(2, np.int32)},
+    {"first_list": ["x"]}, {"full tied": np.zeros(3, np.int32)},
     {"full above": np.full(2, -1, np.int32)}, {"full above": np.full(2, 9, np.int32)}, {"full tied": np.zeros(2)},
 ])  # fmt: skip
 def test_ranks_of_other_types_are_damaged_also_with_the_right_checksum(tmp_path, change):
-    facts = {"parameters": 3, "epochs": 2, "protocols": {"full": {"listed": 9, "not_numbers": 0}}}
+    facts = {"parameters": 3, "epochs": 2, "first_list": [1], "protocols": {"full": PROTOCOL}}
     arrays = {
         "full above": np.zeros(2, np.int32),
         "full tied": np.zeros(2, np.int32),
-        "full top": np.zeros((2, 10), np.int32),
     }
     store = Store(tmp_path / "ranks", "03_ranking_evaluation", _is_ranks)
     store.keep("a", Result(facts, arrays))
