@@ -26,7 +26,7 @@ from studylib.data.sessions import checksum
 from studylib.errors import StudyError
 from studylib.execution import WorkerDied, fan_out
 from studylib.params.study import Execution
-from studylib.paths import write
+from studylib.paths import read_json, write
 from studylib.progress import progress
 
 Wanted = TypeVar("Wanted", bound=Hashable)
@@ -132,7 +132,7 @@ class Store:
         return self.folder / f"{name}.json"
 
     def made(self, name: str) -> Path:
-        """Where it is said how a result was made."""
+        """Where it is said how a result was made. Without this file no number is lost."""
         return self.folder.parent / "made" / f"{name}.json"
 
     def _arrays(self, name: str) -> Path:
@@ -150,14 +150,14 @@ class Store:
         if not isinstance(sums, dict) or sums.get("facts") != checksum(json.dumps(facts).encode()):
             raise ValueError("its checksum differs")
         if "arrays" not in sums:
-            return self._checked(Result(facts, made=_made(self.made(name))))
+            return self._checked(Result(facts, made=read_json(self.made(name))))
         try:
             content = self._arrays(name).read_bytes()
         except FileNotFoundError:
             raise ValueError("its arrays are missing") from None
         if checksum(content) != sums["arrays"]:
             raise ValueError("the checksum of its arrays differs")
-        return self._checked(Result(facts, _arrays(content), made=_made(self.made(name))))
+        return self._checked(Result(facts, _arrays(content), made=read_json(self.made(name))))
 
     def _checked(self, result: Result) -> Result:
         try:
@@ -183,15 +183,6 @@ def _facts(path: Path) -> Any:
         return json.loads(content)
     except RecursionError:
         raise ValueError("it is too deep") from None
-
-
-def _made(path: Path) -> dict[str, Any]:
-    """How a result was made; a file that is missing or damaged is no loss of a number, and is as one that says nothing."""
-    try:
-        made = _facts(path)
-    except (FileNotFoundError, ValueError):
-        return {}
-    return made if isinstance(made, dict) else {}
 
 
 def _npz(arrays: dict[str, np.ndarray]) -> bytes:

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import re
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from studylib.errors import StudyError, sentence
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file that is written anew with every run; empty where there is none, or it is damaged."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def times_of(table: Path) -> Path:

@@ -13,7 +13,7 @@ from studylib.data.datasets import source_files
 from studylib.data.sessions import Sessions, checksum
 from studylib.data.splits import Split
 from studylib.params.study import Log, RankingDataset, StudyParams
-from studylib.paths import write
+from studylib.paths import read_json, write
 
 LOG_OF_GRID = "log of the grid"
 
@@ -46,6 +46,12 @@ def provenance(params: StudyParams, data: dict[str, dict], durations: dict[str, 
     }
 
 
+def shown(facts: dict) -> dict:
+    """What a page shows of a provenance: without the params and most of the packages, which are many."""
+    versions = {name: facts["versions"][name] for name in ("python", *machine.NUMERICAL) if name in facts["versions"]}
+    return {name: versions if name == "versions" else value for name, value in facts.items() if name != "params"}
+
+
 def log_facts(log: Log, sessions: Sessions, splits: dict[int, Split]) -> dict:
     """What is known of the log of the grid: its files, and the checksums of its sessions and of the split of each seed."""
     return {
@@ -75,5 +81,4 @@ def note(folder: Path, facts: dict[str, dict]) -> None:
 
 def noted(folder: Path) -> dict[str, dict]:
     """What notebooks have noted of data sets so far."""
-    path = folder / "data.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return read_json(folder / "data.json")

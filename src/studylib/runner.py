@@ -22,12 +22,12 @@ import filelock
 import papermill
 from papermill.exceptions import PapermillExecutionError
 
-from studylib import provenance
+from studylib import outputs, provenance
 from studylib.data import datasets
 from studylib.errors import StudyError, nearest
 from studylib.grid import count_cells, filter_log
 from studylib.params.study import StudyParams
-from studylib.paths import project_root, reports_root, unwritable, write
+from studylib.paths import project_root, read_json, reports_root, unwritable, write
 from studylib.progress import environment, progress_of_kernel, stderr_to
 from studylib.report.page import write_report
 from studylib.tables.formats import count
@@ -104,13 +104,15 @@ def _run(params: StudyParams, only: str | None, root: Path, fresh: bool, file: P
             (executed / f"{name}.json").unlink(missing_ok=True)
             _execute(name, executed / f"{name}.ipynb", params)
             check_results(number, params, folder, started)
-            write(executed / f"{name}.json", json.dumps(_sections(number, params)))
+            write(executed / f"{name}.json", json.dumps(_state(number, executed, params)))
             durations[name] = round(time.time() - started, 1)
     facts = provenance.provenance(params, _data_facts(params, folder), durations)
     write(folder / "provenance.json", json.dumps(facts, indent=2) + "\n")
     pages = [executed / f"{name}.ipynb" for number, name in NOTEBOOKS.items() if _is_current(number, executed, params)]
     title = TITLE if params.name == "study" else f"{TITLE} ({params.name})"
-    return write_report(pages, root / f"{params.name}.html", title, QUESTION, facts, _command(file))
+    page = write_report(pages, root / f"{params.name}.html", title, QUESTION, provenance.shown(facts), _command(file))
+    outputs.describe(folder, page)
+    return page
 
 
 def _command(file: Path | None) -> str | None:
@@ -135,7 +137,7 @@ def _alone(folder: Path) -> Iterator[None]:
         lock = filelock.FileLock(folder / ".lock")
         lock.acquire(timeout=0)
     except filelock.Timeout:
-        who = json.loads(holder.read_text(encoding="utf-8")) if holder.exists() else {}
+        who = read_json(holder)
         raise StudyError(
             f"{folder}: process {who.get('process', 'unknown')} on {who.get('machine', 'this machine')} has been running this "
             f"study since {who.get('since', 'a moment ago')}; wait for it, or stop it."
@@ -186,22 +188,26 @@ def _refuse_what_cannot_run(params: StudyParams, only: str | None, executed: Pat
     for earlier in ("02", "03") if only == "04" else ():
         name = NOTEBOOKS[earlier]
         if (executed / f"{name}.json").exists() and not _is_current(earlier, executed, params):
-            raise StudyError(f"The params have changed since notebook {name} was run: run that one first.")
+            raise StudyError(f"The params or a table have changed since notebook {name} was run: run that one first.")
 
 
 def _sections(number: str, params: StudyParams) -> dict:
     return params.model_dump(mode="json", include=SECTIONS[number])
 
 
+def _state(number: str, executed: Path, params: StudyParams) -> dict:
+    """What an executed notebook belongs to: its sections of the params, and its tables by their checksums."""
+    return {"params": _sections(number, params), "tables": outputs.checksums(number, executed.parent)}
+
+
 def _is_current(number: str, executed: Path, params: StudyParams) -> bool:
-    """Whether the executed notebook was made with these params: the page shows no others."""
-    path = executed / f"{NOTEBOOKS[number]}.json"
-    return path.exists() and json.loads(path.read_text(encoding="utf-8")) == _sections(number, params)
+    """Whether the executed notebook was made with these params and its tables are those it wrote: the page shows no others."""
+    return read_json(executed / f"{NOTEBOOKS[number]}.json") == _state(number, executed, params)
 
 
 def _read_durations(folder: Path) -> dict[str, float]:
-    path = folder / "provenance.json"
-    return json.loads(path.read_text(encoding="utf-8"))["durations in seconds"] if path.exists() else {}
+    durations = read_json(folder / "provenance.json").get("durations in seconds")
+    return durations if isinstance(durations, dict) else {}
 
 
 def _data_facts(params: StudyParams, folder: Path) -> dict:
