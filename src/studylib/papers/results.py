@@ -16,7 +16,7 @@ from studylib.kept import FAILED
 from studylib.papers.shrimal_patil import ranking_claims
 from studylib.papers.toledo_rezende import grid_claims, time_claims
 from studylib.params.study import StudyParams
-from studylib.paths import times_of, write
+from studylib.paths import times_of, write_table
 from studylib.tables.formats import interval
 from studylib.tables.grid import baseline_measures, seconds_an_epoch
 
@@ -103,8 +103,8 @@ def claims_about_time(results: Results) -> pd.DataFrame:
 
 def to_csv(claims: pd.DataFrame, about_time: pd.DataFrame, path: Path) -> None:
     """Write ``claims.csv``, and beside it ``claims_times.csv``."""
-    write(path, claims.to_csv(index=False, float_format="%.6g"))
-    write(times_of(path), about_time.to_csv(index=False, float_format="%.6g"))
+    write_table(path, claims)
+    write_table(times_of(path), about_time)
 
 
 def shown_claims(claims: pd.DataFrame) -> pd.DataFrame:
