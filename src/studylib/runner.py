@@ -232,7 +232,9 @@ def _execute(name: str, output: Path, params: StudyParams) -> None:
             )
         except PapermillExecutionError as error:
             raise StudyError(_failure(name, output, error)) from None
-        except DeadKernelError:
+        except RuntimeError as error:
+            if not isinstance(error, DeadKernelError) and "Kernel died" not in str(error):
+                raise
             raise StudyError(
                 f"The kernel of notebook {name} was killed; it may need more memory than there is. What is finished is kept: "
                 "run the same command again."
