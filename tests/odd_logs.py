@@ -366,12 +366,12 @@ SPECIAL = st.sampled_from(
 @st.composite
 def mutated(draw_, content: bytes) -> bytes:
     """A file, perhaps with a few bytes changed, other line ends, in another encoding, cut or packed."""
-    for _ in range(draw_(st.sampled_from([0, 0, 0, 1, 1, 2, 3]))):
+    for _ in range(draw_(st.sampled_from([0, 0, 0, 0, 0, 1, 1, 2, 3]))):
         at = draw_(st.integers(0, len(content)))
         content = content[:at] + draw_(SPECIAL) + content[at + draw_(st.integers(0, 2)) :]
     how = draw_(
         st.sampled_from(
-            [*["as is"] * 8, "crlf", "cr", "cr crlf", "bom", "utf-16", "latin-1", "cut", "gzip", "members", "damaged"]
+            [*["as is"] * 12, "crlf", "cr", "cr crlf", "bom", "utf-16", "latin-1", "cut", "gzip", "members", "damaged"]
         )
     )
     if how in ("crlf", "cr", "cr crlf"):
@@ -399,20 +399,26 @@ def mutated(draw_, content: bytes) -> bytes:
 def sequences(draw_) -> Case:
     separator = draw_(st.sampled_from(["|", "|", ",", "\t", " ", "::"]))
     leading_user = draw_(st.booleans())
-    lines = draw_(st.lists(st.lists(PLAIN_IDS | IDS, min_size=1, max_size=5), max_size=6))
+    lines = draw_(st.lists(st.lists(PLAIN_IDS | PLAIN_IDS | IDS, min_size=1, max_size=5), max_size=6))
     content = draw_(mutated("\n".join(separator.join(line) for line in lines).encode()))
     options = {"reader": "sequences", "separator": separator, "leading_user": leading_user}
     return Case(options, {"log": content}, right_sequences(content, separator, leading_user))
 
 
 @st.composite
-def rows(draw_, ids=PLAIN_IDS | IDS) -> list[list[str]]:
+def rows(draw_, ids=PLAIN_IDS | PLAIN_IDS | IDS) -> list[list[str]]:
     kind = draw_(
         st.sampled_from([NUMBERS, NUMBERS, DATES, DATES, NUMBERS | DATES, NUMBERS | NO_TIMES, DATES | NO_TIMES])
     )
     plain = draw_(st.booleans())
     ids = PLAIN_IDS if plain else ids
-    return draw_(st.lists(st.tuples(ids, ids, kind | st.just("") if not plain else kind).map(list), max_size=7))
+    return draw_(
+        st.lists(
+            st.tuples(ids, ids, kind | st.just("") if not plain else kind).map(list),
+            min_size=draw_(st.sampled_from([0, 2, 2, 3])),
+            max_size=7,
+        )
+    )
 
 
 @st.composite
@@ -426,7 +432,7 @@ def events(draw_) -> Case:
     if draw_(st.integers(0, 3)) == 0:
         del columns["time"]
     names = draw_(
-        st.sampled_from([["u", "i", "t"]] * 6 + [["u", "i", "i"], ["1", "1", "1"], ["u", "x", "t"], ["a", "b", "c"]])
+        st.sampled_from([["u", "i", "t"]] * 12 + [["u", "i", "i"], ["1", "1", "1"], ["u", "x", "t"], ["a", "b", "c"]])
     )
     table = [names] * header + draw_(rows())
     out = io.StringIO()
@@ -463,8 +469,8 @@ def jsonl(draw_) -> Case:
     odd = draw_(st.booleans())
     lines = []
     kind = draw_(st.sampled_from([st.integers(0, 50), NUMBERS, DATES, JSON_TIMES]))
-    for _ in range(draw_(st.integers(0, 6))):
-        value = VALUES if odd else PLAIN_IDS | st.integers(0, 20)
+    for _ in range(draw_(st.sampled_from([0, 1, 2, 3, 4, 4, 5, 6]))):
+        value = st.one_of(PLAIN_IDS, PLAIN_IDS, VALUES) if odd else PLAIN_IDS | st.integers(0, 20)
         row = {"u": draw_(value), "i": draw_(value), "t": draw_(kind)}
         if odd and draw_(st.integers(0, 5)) == 0:
             row["text"] = draw_(st.sampled_from(['"u": 1', 'say "u":', "\\", "a\nb", [[[]]], {"u": 2}]))
@@ -510,22 +516,23 @@ SORTS = [
     (pa.timestamp("us", tz="UTC"), st.integers(0, 5000)),
     (pa.date32(), st.integers(0, 50)),
     (pa.decimal128(30, 9), st.integers(0, 5).map(Decimal)),
-    *ARRAYS[6:],
 ]
+ODD_SORTS = ARRAYS[6:]
 
 
 @st.composite
 def parquet(draw_) -> Case:
-    n = draw_(st.integers(0, 6))
+    n = draw_(st.sampled_from([0, 1, 3, 4, 5, 6, 7]))
     common = ARRAYS[:5]
     types = {
-        "u": draw_(st.sampled_from(common * 3 + ARRAYS)),
-        "i": draw_(st.sampled_from(common * 3 + ARRAYS)),
-        "t": draw_(st.sampled_from(SORTS)),
+        "u": draw_(st.sampled_from(common * 12 + ARRAYS)),
+        "i": draw_(st.sampled_from(common * 12 + ARRAYS)),
+        "t": draw_(st.sampled_from(SORTS * 4 + ODD_SORTS)),
     }
     table = {}
+    full = draw_(st.booleans())
     for name, (dtype, values) in types.items():
-        table[name] = pa.array([draw_(values | st.none() if draw_(st.booleans()) else values) for _ in range(n)], dtype)
+        table[name] = pa.array([draw_(values if full else values | st.none()) for _ in range(n)], dtype)
     out = io.BytesIO()
     pq.write_table(pa.table(table), out)
     content = out.getvalue()
