@@ -11,16 +11,12 @@ from xml.etree import ElementTree
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
-from IPython.core.interactiveshell import InteractiveShell
-from IPython.utils.capture import capture_output
 from nbconvert import HTMLExporter
-from papermill.iorw import load_notebook_node
-from papermill.parameterize import parameterize_notebook
 
 from studylib import runner
 from studylib.params.files import load_params
-from studylib.paths import project_root
 from studylib.text import visible
+from tests.end_to_end.conftest import run_in_process
 from tests.nasty import NASTY, write_nasty_study
 
 TAGS = {
@@ -41,25 +37,6 @@ TAGS = {
     "div",
 }
 """Of the notebooks' outputs; within drawings there are others."""
-
-
-def run_in_process(name, output, params):
-    """As `runner._execute`, without a kernel."""
-    notebook = load_notebook_node(str(project_root() / "notebooks" / f"{name}.ipynb"))
-    sections = params.model_dump(mode="json", exclude_unset=True) | {"name": params.name}
-    notebook = parameterize_notebook(notebook, sections)
-    shell = InteractiveShell()
-    for cell in notebook.cells:
-        if cell.cell_type != "code":
-            continue
-        with capture_output() as shown:
-            done = shell.run_cell(cell.source)
-        done.raise_error()
-        cell.outputs = [
-            nbformat.v4.new_output("display_data", dict(rich.data), metadata=dict(rich.metadata or {}))
-            for rich in shown.outputs
-        ]
-    nbformat.write(notebook, output)
 
 
 @pytest.fixture(scope="module")
