@@ -47,12 +47,15 @@ IN_BOTH_PARTS = "test_collection.py"
 def pytest_addoption(parser):
     parser.addoption("--quick", action="store_true", help="no file of SECONDS: what `make check` runs")
     parser.addoption("--slow", action="store_true", help="only the files of SECONDS")
+    parser.addoption("--attack", action="store_true", help="only the files of tests/attack, which no other option runs")
 
 
 def pytest_ignore_collect(collection_path, config):
     """A file of the other part is not even imported."""
     if collection_path.suffix != ".py" or not collection_path.name.startswith("test_"):
         return None
+    if config.option.attack != (TESTS / "attack" in collection_path.parents):
+        return True
     file = collection_path.relative_to(TESTS).as_posix()
     if file == IN_BOTH_PARTS:
         return None
