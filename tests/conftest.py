@@ -54,6 +54,8 @@ def pytest_ignore_collect(collection_path, config):
     """A file of the other part is not even imported."""
     if collection_path.suffix != ".py" or not collection_path.name.startswith("test_"):
         return None
+    if config.option.attack != (TESTS / "attack" in collection_path.parents):
+        return True
     file = collection_path.relative_to(TESTS).as_posix()
     if file == IN_BOTH_PARTS:
         return None

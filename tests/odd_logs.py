@@ -136,7 +136,7 @@ def text_of(content: bytes) -> str:
 
 
 def reading(rows: list[tuple], may_refuse: bool = False) -> Reading | None:
-    """Events as (user, item, exact time): None for what is missing."""
+    """Events as (user, item), with an exact time where the log has times: None for what is missing."""
     kept = [row for row in rows if None not in row]
     if not kept:
         return None
@@ -147,11 +147,13 @@ def reading(rows: list[tuple], may_refuse: bool = False) -> Reading | None:
     sessions: dict[str, list] = defaultdict(list)
     for row in kept:
         sessions[row[0]].append(row)
-    ordered = [sorted(sessions[user], key=lambda row: row[2]) for user in in_order(sessions)]
-    left_out = sum(
-        None in row and any(value is not None for value in row[: len(row) - row[-1:].count(0)]) for row in rows
-    )
+    ordered = [sorted(sessions[user], key=lambda row: row[2:]) for user in in_order(sessions)]
+    left_out = sum(None in row and any(value is not None for value in row) for row in rows)
     return Reading([[row[1] for row in events] for events in ordered], left_out, may_refuse)
+
+
+def in_rows(*columns: list | None) -> list[tuple]:
+    return list(zip(*(column for column in columns if column is not None), strict=True))
 
 
 def in_order(ids) -> list[str]:
@@ -223,17 +225,14 @@ def right_events(content: bytes, separator: str, header: bool, columns: dict[str
         if header and any(isinstance(column, int) for column in columns.values()):
             for role, position in positions.items():
                 name = names[position]
-                if (
-                    (number(name) or date(name))
-                    if role == "time"
-                    else (re.fullmatch(r"-?\d+", name) or name in picked[role])
-                ):
+                is_time = role == "time" and (number(name) or date(name))
+                if is_time or (role != "time" and (re.fullmatch(r"-?\d+", name) or name in picked[role])):
                     raise Wrong  # an event, not a header
-        may_refuse |= not header  # its first line may look like one
-        times = times_of(picked["time"]) if "time" in picked else [0] * len(rows)
+        may_refuse |= not header and "time" not in columns  # its first line may look like one
+        times = times_of(picked["time"]) if "time" in picked else None
     except Wrong:
         return None
-    return reading(list(zip(picked["user"], picked["item"], times, strict=True)), may_refuse)
+    return reading(in_rows(picked["user"], picked["item"], times), may_refuse)
 
 
 def table_of(text: str, separator: str, header: bool) -> tuple[list[str], list[list[str]], bool]:
@@ -299,10 +298,10 @@ def right_jsonl(content: bytes, columns: dict[str, str]) -> Reading | None:
         if not rows:
             raise Wrong
         picked = {role: [row.get(name) for row in rows] for role, name in columns.items()}
-        times = times_of(picked["time"]) if "time" in picked else [0] * len(rows)
+        times = times_of(picked["time"]) if "time" in picked else None
     except (Wrong, ValueError, RecursionError):
         return None
-    return reading(list(zip(picked["user"], picked["item"], times, strict=True)))
+    return reading(in_rows(picked["user"], picked["item"], times))
 
 
 def json_row(line: str, fields: list[str]) -> dict[str, str | None]:
@@ -339,9 +338,9 @@ def json_row(line: str, fields: list[str]) -> dict[str, str | None]:
 # odd files
 
 IDS = st.sampled_from(
-    ["a", "b", "c", "a", "b", "1", "2", "3", "007", "7", "-0", "+7", "1.0", "1e3", "", "", " ", " a", "é", "店", "x" * 300, '"', 'say "hi"', '5" tv',
-     "a,b", "a\tb", "two\nlines", "two\r\nlines", "\x1f", "\u202e", "\u2028", "null", "NaN", "9223372036854775807", "9223372036854775808",
-     "<script>", "$x$", "a|b", "a::b", "[1]", "{", "\x0b", "\ufeff", "x" * 10_001]
+    ["a", "b", "c", "a", "b", "1", "2", "3", "007", "7", "-0", "+7", "1.0", "1e3", "", "", " ", " a", "é", "店", "x" * 300,
+     '"', 'say "hi"', '5" tv', "a,b", "a\tb", "two\nlines", "two\r\nlines", "\x1f", "\u202e", "\u2028", "null", "NaN",
+     "9223372036854775807", "9223372036854775808", "<script>", "$x$", "a|b", "a::b", "[1]", "{", "\x0b", "\ufeff", "x" * 10_001]
 )  # fmt: skip
 PLAIN_IDS = st.sampled_from(["a", "b", "c", "d", "e"]) | st.integers(0, 30).map(str)
 NUMBERS = st.integers(0, 2000).map(str) | st.sampled_from(
@@ -581,7 +580,7 @@ def right_parquet(table: pa.Table) -> Reading | None:
             return None
     else:
         return None
-    return reading(list(zip(picked["u"], picked["i"], times, strict=True)))
+    return reading(in_rows(picked["u"], picked["i"], times))
 
 
 @st.composite
@@ -613,7 +612,7 @@ def rechorus(draw_) -> Case:
     if not broken:
         events_ = [(user, item[0], when) for user, item, when in rows_]
         kept = [row for row in rows_ if None not in (row[0], row[1][0], row[2])]
-        right = reading(events_, may_refuse=True)
+        right = reading(events_)
         if right is not None:
             by_user: dict[str, list] = defaultdict(list)
             for row in kept:

@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from studylib.data import datasets
 from studylib.data.datasets import REGISTRY, Dataset, Download, Form, load, source_files
 from studylib.data.readers import read
 from studylib.data.sessions import TEST, TRAIN, VALIDATION, Drop, Sessions, checksum
