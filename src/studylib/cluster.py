@@ -1,58 +1,50 @@
 """Trainings on the workers of a Dask cluster: the study's end, and that of a worker.
 
-Workers need this package and a way to the scheduler and to each other; no shared disk, no data files. The prepared data is sent to
-the scheduler once, with the function, and workers take it from there or from each other. Results come back to the study's
+Workers need this package and a way to the scheduler and to each other; no shared disk, no data files. The prepared data is sent
+to the scheduler once, with the function, and workers take it from there or from each other. Results come back to the study's
 process, the only one that writes.
 
-What holds when a host is cut off, a worker killed or all of them gone:
+What holds when a host is cut off, a worker killed or all of them gone; the settings are Dask's own defaults, and a site that
+changes them has its reasons:
 
-- A lost worker is noticed at once where its process ends, and after `SILENCE` where its host no longer answers; a shorter cut is
-  bridged. Its training then begins again on another worker. What the lost one still computes is not taken, so a training has
+- A worker that ends is lost at once, and one whose host does not answer TCP's keep-alive for 30 seconds
+  (``distributed.comm.timeouts.tcp``; the system answers it, however busy the processes are). A shorter cut is bridged.
+- The training of a lost worker begins again on another one. What the lost one still computes is not taken: each training has
   one result.
-- A worker whose host answers but which gives no sign of life itself is started again by Dask after 5 minutes
-  (``distributed.scheduler.worker-ttl``, its default).
-- A Dask worker that was cut off ends. `serve` (``studylib worker``) starts another one in its place, which waits for the
-  scheduler as long as it takes.
-- With no worker left everything waits, data and tasks being with the scheduler, for workers to come
-  (``distributed.scheduler.no-workers-timeout``: none, its default).
-- A training at which four workers were lost is given up (``distributed.scheduler.allowed-failures``: 3, its default): it is
-  likelier to need too much memory than to be unlucky. Only trainings that were with the worker count, its present one and the next.
-- A scheduler that is lost and answers again within `SECONDS_TO_CONNECT`, be it a new one, gets all that is not finished once more.
+- A worker whose host answers but which itself gives no sign of life is started again after 5 minutes
+  (``distributed.scheduler.worker-ttl``).
+- A Dask worker that was cut off ends. `serve` (``studylib worker``) starts another in its place, which waits for the scheduler
+  as long as it takes (no ``--death-timeout``). It is used again as any worker that comes late.
+- With no worker left everything waits for one (``distributed.scheduler.no-workers-timeout``: none); tasks and data are with the
+  scheduler.
+- A training is given up when four workers were lost while they had it (``distributed.scheduler.allowed-failures``: 3): it is
+  likelier to need too much memory than to be unlucky. A worker has two, the one that it is at and the next
+  (``distributed.scheduler.worker-saturation``).
+- A scheduler that is lost and answers within `SECONDS_TO_CONNECT`, be it another one, is given once more what is not finished.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import pickle
 import queue
 import re
 import time
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any, NoReturn
 
-import cloudpickle
 import dask
 from distributed import CancelledError, Client, Future, KilledWorker, Nanny
+from distributed.protocol.pickle import dumps, loads
 
 from studylib.errors import StudyError, quoted
 from studylib.execution import WorkerDied
-
-SILENCE = "30s"
-"""After how long without an answer to TCP's keep-alive a host is lost. The system answers it, however busy the processes are.
-It is Dask's default, so that a scheduler needs no settings; both ends of a connection have to have it."""
 
 SECONDS_TO_CONNECT = 20
 """How long the scheduler of a cluster may take to answer."""
 
 SECONDS_BETWEEN_LOOKS = 1
 """How often the study asks the scheduler how many workers it has, at least."""
-
-SETTINGS = {
-    "distributed.comm.timeouts.tcp": SILENCE,
-    # The data are a part of the tasks, so that they are not lost with the workers: no warning that they are large.
-    "distributed.admin.large-graph-warning-threshold": "1 TiB",
-}
 
 
 class _SchedulerLost(Exception):
@@ -65,7 +57,7 @@ def run(
     """`studylib.execution.fan_out` on the cluster whose scheduler is at the address ``scheduler``."""
     left = list(tasks)
     while left:
-        with dask.config.set(SETTINGS), _connect(scheduler) as client:
+        with _connect(scheduler) as client:
             try:
                 for task, result in _run(client, function, list(left), running):
                     left.remove(task)
@@ -84,16 +76,17 @@ def _connect(scheduler: str) -> Client:
 def _run(
     client: Client, function: Callable, tasks: list, running: Callable[[int], None]
 ) -> Iterator[tuple[Hashable, Any]]:
+    workers, looked = _workers(client), time.monotonic()
     # Loading what every task needs is a task as well: what only workers hold, as after Client.scatter, is gone with them.
     # The scheduler sees bytes and numbers, and queues the numbers: a worker has the one it is at and the next.
-    shared = client.submit(pickle.loads, cloudpickle.dumps((function, tasks)), pure=False)
+    with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TiB"}):
+        shared = client.submit(loads, dumps((function, tasks)), pure=False)
     futures = client.map(_call, range(len(tasks)), shared=shared, pure=False)
     task_of = dict(zip(futures, tasks, strict=True))
     finished: queue.SimpleQueue[Future] = queue.SimpleQueue()
     for future in futures:
         future.add_done_callback(finished.put)
     del futures
-    workers, looked = _workers(client), time.monotonic()
     while task_of:
         running(min(workers, len(task_of)))
         try:
@@ -150,7 +143,7 @@ def serve(scheduler: str, say: Callable[[str], None]) -> NoReturn:
     while True:
         say(f"{scheduler}: waiting for the scheduler.")
         # No scheduler answers (Dask wraps this in a RuntimeError), or the process of the training did not start.
-        with contextlib.suppress(OSError, RuntimeError, TimeoutError), dask.config.set(SETTINGS):
+        with contextlib.suppress(OSError, RuntimeError, TimeoutError):
             asyncio.run(_work(scheduler))
         time.sleep(1)
 

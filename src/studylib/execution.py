@@ -12,7 +12,6 @@ from typing import Any
 import joblib
 from joblib.externals.loky.process_executor import ProcessPoolExecutor, TerminatedWorkerError
 
-from studylib.errors import StudyError
 from studylib.params.study import Execution
 
 
