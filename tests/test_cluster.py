@@ -1,4 +1,7 @@
-"""The grid on a real Dask cluster of this machine: a scheduler and two worker processes, one of which is killed."""
+"""The grid on a real Dask cluster of this machine: a scheduler and two worker processes, one of which is killed; and waiting.
+
+`attack/test_hosts.py` has several hosts.
+"""
 
 import json
 import os
@@ -9,14 +12,16 @@ import threading
 import time
 
 import pytest
-from distributed import Client
+from distributed import Client, LocalCluster
 
+from studylib.cluster import serve
 from studylib.data.sessions import Sessions
 from studylib.errors import StudyError
 from studylib.execution import fan_out
 from studylib.grid import run_grid
-from studylib.kept import TIMES
+from studylib.kept import TIMES, Result, Store, Work, complete
 from studylib.params.study import Data, Execution, Grid
+from studylib.progress import CHANNEL
 
 DATA = Data(dataset="live-streaming")
 GRID = Grid(architectures=["gru"], optimizers=["sgd", "adam"], batch_sizes=[16], epochs=[1, 2], units=3, seeds=[0, 1])
@@ -71,8 +76,58 @@ def test_a_grid_survives_the_death_of_a_worker(cluster, tmp_path):
     assert table[numbers].to_json(orient="records") == here[numbers].to_json(orient="records")
 
 
+BEGUN, GO_ON = threading.Semaphore(0), threading.Event()
+
+
+def train(task, wanted):
+    """In a worker that is a thread of this process."""
+    BEGUN.release()
+    GO_ON.wait()
+    return {name: Result({"of": name}) for name in wanted}
+
+
+def test_waiting_for_workers_is_said_before_they_come_and_when_all_are_lost(tmp_path, monkeypatch):
+    channel = tmp_path / "channel"
+    monkeypatch.setenv(CHANNEL, str(channel))
+
+    def wait_until_said(words):
+        while not channel.exists() or json.loads(channel.read_text().splitlines()[-1])[3] != words:
+            assert thread.is_alive()
+            time.sleep(0.05)
+
+    store = Store(tmp_path / "results", "a notebook")
+    work = Work(store, {"a": "a", "b": "b", "c": "c"}, str, train, None, "things", None)
+    with LocalCluster(0, 1, False, protocol="tcp://", host="127.0.0.1", dashboard_address=None) as cluster:
+        execution = Execution(backend="dask", scheduler=cluster.scheduler_address)
+        thread = threading.Thread(target=complete, args=(work, execution))
+        thread.start()
+        wait_until_said("waiting for workers, failed: 0")
+        cluster.scale(1)
+        BEGUN.acquire()
+        wait_until_said("trainings running: 1, failed: 0")
+        # What it was at, the next task and the data are lost with it.
+        cluster.scale(0)
+        wait_until_said("waiting for workers, failed: 0")
+        GO_ON.set()
+        cluster.scale(1)
+        thread.join()
+    assert [result.facts["of"] for result in work.kept().values()] == ["a", "b", "c"]
+
+
+def test_an_error_of_a_task_is_raised_and_not_taken_for_one_of_the_network(cluster):
+    execution = Execution(backend="dask", scheduler=cluster[0])
+    with pytest.raises(FileNotFoundError, match="no/such/folder"):
+        list(fan_out(os.listdir, ["no/such/folder"], execution))
+
+
+def test_no_address_of_a_scheduler_is_one_sentence():
+    for address in ("head", "http://head:8786/status", ""):
+        with pytest.raises(StudyError, match="is no address of a Dask scheduler; give one such as 'tcp://head:8786'"):
+            serve(address, print)
+
+
 def test_a_scheduler_that_is_not_there_is_one_sentence(monkeypatch):
-    monkeypatch.setattr("studylib.execution.SECONDS_TO_CONNECT", 1)
+    monkeypatch.setattr("studylib.cluster.SECONDS_TO_CONNECT", 1)
     execution = Execution(backend="dask", scheduler="tcp://127.0.0.1:1")
     with pytest.raises(StudyError, match=r"tcp://127\.0\.0\.1:1.*no Dask scheduler answers"):
         list(fan_out(len, ["a"], execution))

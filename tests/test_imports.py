@@ -10,7 +10,7 @@ SOURCE = Path(studylib.__file__).parent
 FLOORS = [
     {"errors", "paths", "text"},
     {"params"},
-    {"progress", "execution", "machine"},
+    {"progress", "execution", "cluster", "machine"},
     {"data"},
     {"evaluation"},
     {"models"},

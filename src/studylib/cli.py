@@ -77,6 +77,16 @@ def verify(
 
 
 @app.command()
+def worker(
+    scheduler: Annotated[str, typer.Argument(help="Its address.", metavar="tcp://HEAD:8786")],
+) -> None:
+    """Train for a study that runs elsewhere: be a worker of its Dask cluster, until Ctrl-C, whatever happens to the network."""
+    from studylib.cluster import serve
+
+    serve(scheduler, lambda sentence: typer.echo(f"studylib: {sentence}", err=True))
+
+
+@app.command()
 def recommend(
     model: Annotated[
         Path, typer.Argument(help="A model file, such as those in reports/<name>/models/.", metavar="MODEL")

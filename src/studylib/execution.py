@@ -12,7 +12,6 @@ from typing import Any
 import joblib
 from joblib.externals.loky.process_executor import ProcessPoolExecutor, TerminatedWorkerError
 
-from studylib.errors import StudyError
 from studylib.params.study import Execution
 
 
@@ -37,12 +36,8 @@ def configure(execution: Execution) -> None:
     torch.set_num_threads(execution.threads_per_worker)
 
 
-SECONDS_TO_CONNECT = 20
-"""How long the scheduler of a cluster may take to answer."""
-
-
 class WorkerDied(Exception):
-    """The outcome of a task in `fan_out` whose worker process died three times."""
+    """The outcome of a task in `fan_out` whose worker process died each time."""
 
 
 def fan_out(
@@ -55,53 +50,23 @@ def fan_out(
 
     On one machine (`loky`) a process that dies (out of memory, killed) breaks its whole pool, so the remaining tasks continue
     in a new pool. A task that was running twice when a pool broke is tried alone, and if its worker dies again, a
-    `WorkerDied` is its result. A Dask cluster moves the tasks of a worker that died to the others, and gives up on a task
-    at which several died.
+    `WorkerDied` is its result. For a Dask cluster, see `studylib.cluster`.
 
     Args:
         function: picklable; a worker gets it once.
         tasks: its arguments, distinct.
         execution: the backend and the number of workers.
-        running: called before each wait with the number of running tasks.
+        running: called before each wait with the number of running tasks: 0 while a cluster has no workers.
 
     Raises:
         StudyError: no scheduler answers, or a worker of the cluster has several threads.
     """
-    run = _on_cluster if execution.backend == "dask" else _on_this_machine
-    return run(function, tasks, execution, running)
+    if execution.backend == "loky":
+        return _on_this_machine(function, tasks, execution, running)
+    from studylib.cluster import run
 
-
-def _on_cluster(
-    function: Callable, tasks: list, execution: Execution, running: Callable[[int], None]
-) -> Iterator[tuple[Hashable, Any]]:
-    from distributed import Client, KilledWorker, as_completed
-
-    try:
-        client = Client(execution.scheduler, timeout=SECONDS_TO_CONNECT)
-    except (OSError, TimeoutError):
-        raise StudyError(
-            f"{execution.scheduler}: no Dask scheduler answers there; check 'execution.scheduler'."
-        ) from None
-    with client:
-        client.wait_for_workers(1)
-        if max(client.nthreads().values()) > 1:
-            raise StudyError("A training needs a process of its own: start the Dask workers with --nthreads 1.")
-        # The function carries the prepared data: every worker gets it once, and the tasks refer to it.
-        [shared] = client.scatter([function], broadcast=True)
-        futures = {client.submit(_call, shared, task, pure=False): task for task in tasks}
-        finished = as_completed(futures)
-        for left in range(len(futures), 0, -1):
-            running(min(left, len(client.nthreads())))
-            future = next(finished)
-            try:
-                yield futures[future], future.result()
-            except KilledWorker as error:
-                yield futures[future], WorkerDied(str(error))
-            future.release()
-
-
-def _call(function: Callable, task: Hashable) -> Any:
-    return function(task)
+    assert execution.scheduler is not None, "`Execution` sees to it"
+    return run(function, tasks, execution.scheduler, running)
 
 
 def workers(execution: Execution) -> int:

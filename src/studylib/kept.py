@@ -269,7 +269,9 @@ def complete(work: Work[Wanted, Task], execution: Execution) -> None:
     with progress(work.description, len(names), done=len(names) - sum(map(len, missing.values()))) as bar:
 
         def show_running(running: int) -> None:
-            bar.advance(0, f"trainings running: {running}, failed: {failed}")
+            waiting = running == 0 and bar.done < len(names)
+            at_work = "waiting for workers" if waiting else f"trainings running: {running}"
+            bar.advance(0, f"{at_work}, failed: {failed}")
 
         for training, outcome in fan_out(
             functools.partial(_train, work.train, missing), list(missing), execution, show_running
