@@ -23,7 +23,6 @@ SECONDS = {
     "test_cluster.py": 40,
     "end_to_end/test_own_log.py": 40,
     "report/test_page.py": 40,
-    "end_to_end/test_safe.py": 35,
     "end_to_end/test_stops.py": 40,
     "end_to_end/test_failures.py": 25,
     "models/test_backends.py": 27,
@@ -44,12 +43,15 @@ whole, the one of the most seconds (of one core, about) first, so that no long o
 def pytest_addoption(parser):
     parser.addoption("--quick", action="store_true", help="no file of SECONDS: what `make check` runs")
     parser.addoption("--slow", action="store_true", help="only the files of SECONDS")
+    parser.addoption("--attack", action="store_true", help="only the files of tests/attack, which no other option runs")
 
 
 def pytest_ignore_collect(collection_path, config):
     """A file of the other part is not even imported."""
     if collection_path.suffix != ".py" or not collection_path.name.startswith("test_"):
         return None
+    if config.option.attack != (TESTS / "attack" in collection_path.parents):
+        return True
     slow = collection_path.relative_to(TESTS).as_posix() in SECONDS
     return True if (config.option.quick and slow) or (config.option.slow and not slow) else None
 

