@@ -68,7 +68,7 @@ def read_results(params: StudyParams, folder: Path, path: Callable[[str, str], P
         return rows[rows["status"] != FAILED].reset_index(drop=True)
 
     def table(name: str) -> pd.DataFrame:
-        return pd.read_csv(path(f"{name}.csv", "03_ranking_evaluation"), converters=dict.fromkeys(LABELS, str))
+        return read_table(path(f"{name}.csv", "03_ranking_evaluation"))
 
     splits = [split_log(sessions, params.data, seed) for seed in params.grid.seeds]
     grid_cells = cells(params.grid)
@@ -83,6 +83,11 @@ def read_results(params: StudyParams, folder: Path, path: Callable[[str, str], P
         order=table("order_sensitivity"),
         ablation=table("ablation") if params.ranking.ablation else pd.DataFrame(),
     )
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A table of the ranking, its `LABELS` as they were written."""
+    return pd.read_csv(path, converters=dict.fromkeys(LABELS, str))
 
 
 def claims(results: Results) -> pd.DataFrame:
