@@ -88,7 +88,7 @@ def read_results(params: StudyParams, folder: Path, path: Callable[[str, str], P
 def read_table(path: Path) -> pd.DataFrame:
     """A table of the ranking, its `LABELS` as they were written."""
     numbers = pd.read_csv(path, nrows=0).columns.difference(LABELS)
-    missing = dict.fromkeys(numbers, [""])
+    missing = {column: [""] for column in numbers}
     return pd.read_csv(path, dtype=dict.fromkeys(LABELS, str), keep_default_na=False, na_values=missing)
 
 
