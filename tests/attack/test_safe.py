@@ -16,7 +16,6 @@ from IPython.utils.capture import capture_output
 from nbconvert import HTMLExporter
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
-from traitlets.config import Config
 
 from studylib import runner
 from studylib.params.files import load_params
@@ -49,7 +48,7 @@ def run_in_process(name, output, params):
     notebook = load_notebook_node(str(project_root() / "notebooks" / f"{name}.ipynb"))
     sections = params.model_dump(mode="json", exclude_unset=True) | {"name": params.name}
     notebook = parameterize_notebook(notebook, sections)
-    shell = InteractiveShell.instance(config=Config(HistoryManager={"enabled": False}))
+    shell = InteractiveShell.instance()
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue
@@ -71,6 +70,7 @@ def study(tmp_path_factory):
     file = write_nasty_study(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runner, "_execute", run_in_process)
+        patch.setenv("IPYTHONDIR", str(folder / "ipython"))
         runner.run_study(load_params(file), reports=folder / "reports", file=file)
     return file, folder / "reports"
 
