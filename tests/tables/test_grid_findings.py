@@ -61,7 +61,7 @@ def test_a_selection_speaks_of_all_settings_within_one_standard_error():
     assert [selected.lowest, selected.median, selected.highest] == reached
     assert selected.above_baseline == 2 and selected.least == selected.best - selected.error
     lowest, median, highest = (f"{accuracy:.1%}" for accuracy in reached)
-    assert selected.reached == f"a median accuracy of {median}, from {lowest} to {highest},"
+    assert selected.reached == f"a median accuracy of {median} (from {lowest} to {highest})"
     assert replace(selected, lowest=0.0601, highest=0.0604).reached == "an accuracy of 6.0%"
     assert (selected.selected, selected.accuracy) == (
         "lstm, softmax, adam, batch size 64, 5 epochs",
