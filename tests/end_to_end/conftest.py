@@ -24,7 +24,7 @@ class Done:
 
 def environment(**variables) -> dict[str, str]:
     """This process's environment, without what the tests set for themselves."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("STUDYLIB_REPORTS")} | variables
+    return {name: value for name, value in os.environ.items() if name not in ("STUDYLIB_REPORTS", "XLA_FLAGS")} | variables
 
 
 def studylib(*arguments, cwd: Path | None = None) -> Done:

@@ -87,8 +87,10 @@ def both(architecture, activation, optimizer, eager=True):
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize("activation", ["softmax", "tanh", "sigmoid"])
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "rmsprop", "adagrad"])
+@pytest.mark.parametrize(
+    ("activation", "optimizer"),
+    [("tanh", "sgd"), ("sigmoid", "sgd"), *(("softmax", name) for name in ("sgd", "adam", "rmsprop", "adagrad"))],
+)
 def test_one_step_is_that_of_the_one_hot_network(float64, architecture, activation, optimizer):
     ours, plain = both(architecture, activation, optimizer)
     before = ours.get_weights()

@@ -120,7 +120,7 @@ class Grid(Section):
 
     architectures: list[Architecture] = ["lstm", "gru", "hybrid"]
     activations: list[Activation] = ["softmax"]
-    optimizers: list[Optimizer] = ["adam", "rmsprop"]
+    optimizers: list[Optimizer] = ["rmsprop"]
     optimizer_settings: Literal["keras2", "keras3"] = "keras2"
     compare_settings: bool = False
     """Train the softmax cells of the fewest epochs with the other optimizer settings too."""
