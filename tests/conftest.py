@@ -25,7 +25,6 @@ SECONDS = {
     "test_cluster.py": 40,
     "end_to_end/test_own_log.py": 40,
     "report/test_page.py": 40,
-    "end_to_end/test_safe.py": 35,
     "end_to_end/test_failures.py": 25,
     "models/test_backends.py": 27,
     "models/test_gru4rec.py": 14,

@@ -75,7 +75,7 @@ def run_in_process(name, output, params):
     notebook = load_notebook_node(str(project_root() / "notebooks" / f"{name}.ipynb"))
     sections = params.model_dump(mode="json", exclude_unset=True) | {"name": params.name}
     notebook = parameterize_notebook(notebook, sections)
-    shell = InteractiveShell()
+    shell = InteractiveShell.instance()
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue
@@ -86,10 +86,12 @@ def run_in_process(name, output, params):
             nbformat.v4.new_output("display_data", dict(rich.data), metadata=dict(rich.metadata or {}))
             for rich in shown.outputs
         ]
+    InteractiveShell.clear_instance()
     nbformat.write(notebook, output)
 
 
 @pytest.fixture
-def without_kernels(monkeypatch):
+def without_kernels(monkeypatch, tmp_path):
     """The notebooks of a study run in this process."""
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     monkeypatch.setattr(runner, "_execute", run_in_process)

@@ -28,13 +28,8 @@ def write_study(folder, **ranking):
 
 def said(reports):
     notebook = nbformat.read(reports / "own" / "notebooks" / "03_ranking_evaluation.ipynb", 4)
-    texts = [
-        BeautifulSoup(o["data"].get("text/html", ""), "html.parser").get_text()
-        for c in notebook.cells
-        for o in c.get("outputs", [])
-        if "data" in o
-    ]
-    return "\n".join(texts)
+    outputs = [output["data"] for cell in notebook.cells for output in cell.get("outputs", []) if "data" in output]
+    return "\n".join(BeautifulSoup(data.get("text/html", ""), "html.parser").get_text() for data in outputs)
 
 
 def test_both_splits_and_an_ablation(tmp_path, without_kernels, capsys):

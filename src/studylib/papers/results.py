@@ -69,7 +69,7 @@ def read_results(params: StudyParams, folder: Path, path: Callable[[str, str], P
         return rows[rows["status"] != FAILED].reset_index(drop=True)
 
     def table(name: str) -> pd.DataFrame:
-        return pd.read_csv(path(f"{name}.csv", "03_ranking_evaluation"), converters=dict.fromkeys(LABELS, str))
+        return read_table(path(f"{name}.csv", "03_ranking_evaluation"))
 
     splits = [split_log(sessions, params.data, seed) for seed in params.grid.seeds]
     grid_cells = cells(params.grid)
@@ -84,6 +84,13 @@ def read_results(params: StudyParams, folder: Path, path: Callable[[str, str], P
         order=table("order_sensitivity"),
         ablation=table("ablation") if params.ranking.ablation else pd.DataFrame(),
     )
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A table of the ranking, its `LABELS` as they were written."""
+    numbers = pd.read_csv(path, nrows=0).columns.difference(LABELS)
+    missing = {column: [""] for column in numbers}
+    return pd.read_csv(path, dtype=dict.fromkeys(LABELS, str), keep_default_na=False, na_values=missing)
 
 
 def claims(results: Results) -> pd.DataFrame:
