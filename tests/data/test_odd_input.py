@@ -268,7 +268,7 @@ def test_json_that_no_log_has_is_one_sentence(log, line):
     assert len(str(error.value)) <= 300
 
 
-@pytest.mark.parametrize("path", ["~nosuchuser/log", "x" * 5000, "a\0b", "/dev/zero", "/proc/self/mem/x", "."])
+@pytest.mark.parametrize("path", ["~nosuchuser/log", "x" * 5000, "/dev/zero", "/proc/self/mem/x", "."])
 @pytest.mark.parametrize("options", [EVENTS, JSONL, PARQUET, {"reader": "sequences"}, {"reader": "rechorus"}])
 def test_a_path_where_no_log_is_is_one_sentence(path, options):
     if path == "." and options["reader"] == "rechorus":
