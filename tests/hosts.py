@@ -40,7 +40,9 @@ class Host:
         self.folder.mkdir(parents=True, exist_ok=True)
         # `ip netns exec` gives the process mounts of its own as well.
         blind = 'mount -t tmpfs none "$HIDDEN" && exec "$@"'
-        known = {"PATH": os.environ["PATH"], "HIDDEN": str(self.hidden), "HOME": str(self.folder)}
+        # How XLA compiles (conftest.py) decides the last digits.
+        known = {name: os.environ[name] for name in ("PATH", "XLA_FLAGS")}
+        known |= {"HIDDEN": str(self.hidden), "HOME": str(self.folder)}
         paths = f"{Path(studylib.__file__).parents[1]}:{ROOT}"
         with (self.folder / "log").open("ab") as log:
             process = subprocess.Popen(

@@ -97,7 +97,8 @@ def test_waiting_for_workers_is_said_before_they_come_and_when_all_are_lost(tmp_
 
     store = Store(tmp_path / "results", "a notebook")
     work = Work(store, {"a": "a", "b": "b", "c": "c"}, str, train, None, "things", None)
-    with LocalCluster(0, 1, False, protocol="tcp://", host="127.0.0.1", dashboard_address=None) as cluster:
+    local = {"processes": False, "threads_per_worker": 1, "protocol": "tcp://", "dashboard_address": None}
+    with LocalCluster(n_workers=0, host="127.0.0.1", **local) as cluster:
         execution = Execution(backend="dask", scheduler=cluster.scheduler_address)
         thread = threading.Thread(target=complete, args=(work, execution))
         thread.start()

@@ -149,7 +149,8 @@ def test_a_host_is_cut_off_in_the_middle_of_the_grid_and_comes_back(hosts, one_a
 
 def ranks(hosts, place, folder):
     """A ranking on the cluster, and the same by one worker of this machine."""
-    write_sequences(LOG, place / "log.txt")
+    longer = Sessions.from_lists([[(s + step) % 8 for step in range(5)] for s in range(50)])
+    write_sequences(longer, place / "log.txt")
     log = {"name": "small", "reader": "sequences", "path": str(place / "log.txt"), "separator": "|"}
     ranking = Ranking(datasets=[log], models=["markov", GRU, "popularity"], candidates=3, seeds=[0, 1])
     splits = split_datasets(ranking, 0)
