@@ -177,7 +177,7 @@ def _find(name: str) -> tuple[Form, Path]:
             _download(form, cache_root())
             return form, cache_root() / form.path
     where = " or ".join(map(str, roots))
-    raise StudyError(f"{name}: not found in {brief(where, 100)}; {dataset.source}")
+    raise StudyError(f"{name}: not found in {brief(where, 80)}; {dataset.source}")
 
 
 def _is_whole(form: Form, cache: Path) -> bool:
