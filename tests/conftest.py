@@ -22,7 +22,6 @@ SECONDS = {
     "end_to_end/test_pages.py": 60,
     "test_grid.py": 50,
     "models/test_keras_rnn.py": 43,
-    "test_cluster.py": 40,
     "end_to_end/test_own_log.py": 40,
     "report/test_page.py": 40,
     "end_to_end/test_failures.py": 25,
