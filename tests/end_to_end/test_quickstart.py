@@ -12,7 +12,7 @@ from studylib.evaluation import claims
 from studylib.params.files import load_params
 from studylib.paths import project_root
 from studylib.runner import what_to_train
-from tests.end_to_end.conftest import command, environment
+from tests.end_to_end.conftest import environment
 
 PAPERMILL = [sys.executable, "-m", "papermill"]
 PARAMS = project_root() / "params" / "quickstart.yaml"
@@ -55,22 +55,6 @@ def test_the_executed_notebooks_have_text_tables_and_figures_and_no_errors(quick
         assert any(data.get("text/html", "").startswith("<p") for data in shown), path.name
         assert any("<table" in data.get("text/html", "") for data in shown), path.name
         assert any("<figure" in data.get("text/html", "") for data in shown), path.name
-
-
-def test_everything_comes_out_again(quickstart):
-    """Tables, figures and page from what is kept, byte for byte; a training from nothing; and what is kept stays as it is."""
-    folder = quickstart[0] / "quickstart"
-    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
-    done = command("verify", folder, "--minutes", "0.1")
-    assert done.code == 0, done.out + done.err
-    *lines, said = done.out.splitlines()
-    outcomes = dict(line.split("  ", 1) for line in lines)
-    assert said == f"{len(outcomes)} of {len(outcomes)} come out again."
-    published = [name for name, outcome in outcomes.items() if outcome.strip() == "the same bytes"]
-    expected = ["claims.csv", "grid.csv", "grid_times.csv", "quickstart.html", "ranking.csv", "figures/best-cells.svg"]
-    assert set(published) > set(expected)
-    assert [name for name in outcomes if name.startswith(("cells/", "ranks/"))], "nothing was trained again"
-    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()} == before
 
 
 def test_a_notebook_runs_by_itself_from_anywhere_and_trains_nothing_twice(quickstart, tmp_path):
