@@ -3,7 +3,7 @@ PYTHON ?= python3
 STUDYLIB := .venv/bin/studylib
 PYTEST := .venv/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help quickstart study check test bench lab clean clean-results
+.PHONY: help quickstart study verify check test test-all bench lab clean clean-results
 .DEFAULT_GOAL := quickstart
 
 help: ## print the targets
@@ -15,6 +15,9 @@ quickstart: .venv/installed ## run params/quickstart.yaml, write reports/quickst
 study: .venv/installed ## run params/study.yaml, write reports/study.html
 	$(STUDYLIB) run params/study.yaml
 
+verify: .venv/installed ## derive the published tables and page from what is kept, train a drawn sample again (10 minutes)
+	$(STUDYLIB) verify reports/study
+
 check: .venv/installed ## style, types, doctests and the quick tests, in less than a minute
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
@@ -23,6 +26,9 @@ check: .venv/installed ## style, types, doctests and the quick tests, in less th
 
 test: check ## make check, then the tests that train, start processes, kernels or a browser, or read real data
 	$(PYTEST) --slow tests
+
+test-all: test ## make test, then the attacks: kills, full disks, thousands of odd inputs (30 minutes)
+	$(PYTEST) --attack tests/attack
 
 bench: .venv/installed ## measure: figures and ratios on this machine
 	set -e; for file in tests/benchmarks/bench_*.py; do .venv/bin/python $$file; done

@@ -22,11 +22,8 @@ SECONDS = {
     "end_to_end/test_pages.py": 60,
     "test_grid.py": 50,
     "models/test_keras_rnn.py": 43,
-    "test_cluster.py": 40,
     "end_to_end/test_own_log.py": 40,
     "report/test_page.py": 40,
-    "end_to_end/test_safe.py": 35,
-    "end_to_end/test_stops.py": 40,
     "end_to_end/test_failures.py": 25,
     "models/test_backends.py": 27,
     "models/test_gru4rec.py": 14,
@@ -55,6 +52,8 @@ def pytest_ignore_collect(collection_path, config):
     """A file of the other part is not even imported."""
     if collection_path.suffix != ".py" or not collection_path.name.startswith("test_"):
         return None
+    if config.option.attack != (TESTS / "attack" in collection_path.parents):
+        return True
     file = collection_path.relative_to(TESTS).as_posix()
     if file == IN_BOTH_PARTS:
         return None

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 
-from _pytest.doctest import DoctestItem
+import pytest
 
 from studylib.paths import project_root
 
@@ -17,7 +17,7 @@ def by_file(tests):
 
 def test_another_process_collects_the_same_ids_seconds_later(request):
     """pytest-xdist runs nothing where its workers disagree: on gzip's time of day, the order of a set or an address in an id."""
-    here = [item.nodeid for item in request.session.items if not isinstance(item, DoctestItem)]
+    here = [item.nodeid for item in request.session.items if not isinstance(item, pytest.DoctestItem)]
     part = [f"--{part}" for part in ("quick", "slow") if request.config.getoption(part)]
     command = [sys.executable, "-m", "pytest", "--collect-only", "-p", "no:cacheprovider", *part, "tests"]
     variables = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}

@@ -21,12 +21,12 @@ folder = Path(sys.argv[1])
 models = ["popularity", {"model": "recent", "sessions": 500}]
 params = study_params({"data": {"synthetic": {"sessions": 1500}}, "ranking": {"models": models, "candidates": 20}})
 configure(params.execution)
-comparison = compare(params.ranking, params.execution, params.seed, folder)
-table = comparison.table.set_index(["model", "protocol"])
+table = compare(params.ranking, params.execution, params.seed, folder).table.set_index(["model", "protocol"])
 for protocol in ("full", "sampled-20", "shuffled"):
     assert 0 < table.loc[("recent", protocol), "hr@10"] < 1
 assert table.loc[("recent", "full"), "hr@10"] != table.loc[("popularity", "full"), "hr@10"]
-model = files.load(comparison.models["synthetic", "recent"])
+[file] = (folder / "models").glob("synthetic-recent-*")
+model = files.load(file)
 assert type(model).__name__ == "Recent" and model.settings.sessions == 500
 print(*model.recommend([model.vocabulary[0]], k=3))
 """

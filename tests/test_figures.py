@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from studylib import figures
 from studylib.figures import INK, colours, to_svg
 from studylib.tables.grid import seconds_an_epoch
+from studylib.text import visible
+from tests.nasty import NASTY
 
 
 def make_cells(architectures=("lstm", "gru", "hybrid"), activations=("softmax", "tanh"), epochs=(5, 15), seeds=(0,)):
@@ -78,6 +80,8 @@ def collapsed(cells):
     return cells.assign(status=np.where(sgd | (cells.index == 0), "collapsed", "ok"))
 
 
+NASTY_LABELS = ["_hidden", *NASTY.values()]
+
 ITEMS = pd.DataFrame({"events": [1, 2, 5, 400], "items": [900, 300, 40, 1]})
 SESSIONS = pd.DataFrame({"events": [2, 3, 40], "sessions": [500, 100, 2]})
 LONG = pd.DataFrame({"events": [2, 3, 4000], "sessions": [500, 100, 2]})
@@ -86,6 +90,14 @@ SHARES = pd.DataFrame({"gru": [0.5, 0.1], "lstm": [0.3, 0.1], "draw": [0.2, 0.8]
 ONE = {"architectures": ["gru"], "activations": ["softmax"], "epochs": [5]}
 
 DRAWINGS = {
+    "ranking with any label": lambda: figures.ranking_dots(
+        make_measured(["$x$", NASTY["script"]], NASTY_LABELS), "mrr"
+    ),
+    "order with any label": lambda: figures.order_by_protocol(make_measured(["$x$"], NASTY_LABELS), "mrr"),
+    "shuffled with any label": lambda: figures.order_sensitivity(make_order(["$x$"], NASTY_LABELS), "mrr"),
+    "groups with any label": lambda: figures.by_group(
+        make_curves(["$x$"], NASTY_LABELS), "hr@10", "prefix_length", "events"
+    ),
     "events": lambda: figures.event_distributions(ITEMS, SESSIONS),
     "events of long sessions": lambda: figures.event_distributions(ITEMS, LONG),
     "grid overall": lambda: figures.grid_by(make_cells(), baselines=BASELINES),
@@ -259,3 +271,12 @@ def test_a_name_has_its_colour_everywhere():
         "mine": figures.SPARE_COLOURS[1],
     }
     assert len(colours([f"model {i}" for i in range(20)])) == 20
+
+
+@pytest.mark.parametrize("name", [name for name in DRAWINGS if name.endswith("any label")])
+def test_labels_are_text(name):
+    """A dollar begins no formula, an underscore hides nothing, and what is too long for a drawing is seen to be shortened."""
+    drawing = ElementTree.fromstring(to_svg(DRAWINGS[name](), "name", "What it shows."))
+    texts = ["".join(element.itertext()) for element in drawing.iter() if element.tag.endswith("}text")]
+    for label in ["$x$", *NASTY_LABELS]:
+        assert any(text.startswith(visible(label, 28)) for text in texts), label

@@ -21,7 +21,7 @@ from studylib.models import build, files, implementation
 from studylib.params.files import tuned
 from studylib.params.models import ModelParams
 from studylib.params.study import Execution, Ranking, RankingDataset
-from studylib.paths import slug, times_of, write
+from studylib.paths import slug, times_of, write_table
 
 KEYS = ["dataset", "model", "seed", "protocol"]
 METRICS = ["hr@5", "hr@10", "ndcg@5", "ndcg@10", "mrr", "recall@20", "mrr@20"]
@@ -269,7 +269,6 @@ def _name(
 
 def to_csv(table: pd.DataFrame, path: Path) -> None:
     """Write ``ranking.csv``: `COLUMNS`, measures with six digits; and beside it ``ranking_times.csv``."""
-    write(path, table[COLUMNS].to_csv(index=False, float_format="%.6g"))
+    write_table(path, table[COLUMNS])
     once = [key for key in KEYS if key != "protocol"]
-    times = table.drop_duplicates(once)[[*once, *TIMES]]
-    write(times_of(path), times.to_csv(index=False, float_format="%.6g"))
+    write_table(times_of(path), table.drop_duplicates(once)[[*once, *TIMES]])

@@ -25,7 +25,7 @@ from studylib.models.base import Recommender
 from studylib.models.baselines import Markov, Popularity
 from studylib.models.keras_rnn import KerasRNN
 from studylib.params.study import Data, Execution, Grid, Optimizer
-from studylib.paths import times_of, write
+from studylib.paths import times_of, write_table
 
 KEYS = ["architecture", "activation", "optimizer", "batch_size", "epochs", "seed"]
 RANKING_METRICS = ["hr@5", "hr@10", "ndcg@5", "ndcg@10", "mrr"]
@@ -325,5 +325,5 @@ def baselines(log: Sessions, data: Data, grid: Grid) -> pd.DataFrame:
 
 def to_csv(cells: pd.DataFrame, path: Path) -> None:
     """Write ``grid.csv``: `COLUMNS`, measures with six digits; and beside it ``grid_times.csv``: `KEYS` and `TIMES`."""
-    write(path, cells[COLUMNS].to_csv(index=False, float_format="%.6g"))
-    write(times_of(path), cells[[*KEYS, *TIMES]].to_csv(index=False, float_format="%.6g"))
+    write_table(path, cells[COLUMNS])
+    write_table(times_of(path), cells[[*KEYS, *TIMES]])

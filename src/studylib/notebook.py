@@ -67,7 +67,7 @@ class Study:
         """Keep what is known of data sets, by name, for ``provenance.json`` (`studylib.provenance.note`)."""
         note(self.folder, facts)
 
-    def show(self, figure: Figure, name: str, caption: str, alt: str, live: str = "", **values: object) -> None:
+    def show(self, figure: Figure, name: str, caption: str, /, alt: str, live: str = "", **values: object) -> None:
         """Keep the figure as ``figures/<name>.svg`` and display it with its caption.
 
         Args:
@@ -89,6 +89,7 @@ class Study:
         self,
         frame: pd.DataFrame,
         caption: str,
+        /,
         digits: int = 3,
         anchors: str | None = None,
         links: Collection[str] = (),
@@ -139,7 +140,7 @@ class Study:
             )
         )
 
-    def say(self, template: str, **values: object) -> None:
+    def say(self, template: str, /, **values: object) -> None:
         """Display the answer in words (`studylib.text.words`), with computed values in them; a blank line parts paragraphs."""
         paragraphs = words(template, **values).split("\n\n")
         display(HTML("\n".join(f'<p class="{NO_MATH}">{paragraph}</p>' for paragraph in paragraphs)))

@@ -9,9 +9,12 @@ import os
 import re
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from studylib.errors import StudyError, sentence
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -101,6 +104,17 @@ def write(path: Path, content: str | bytes) -> None:
         if isinstance(error, OSError):
             raise unwritable(path, error) from None
         raise
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a table as CSV, atomically, without its index, numbers with six digits."""
+    write(path, table.to_csv(index=False, float_format="%.6g"))
+
+
+def remove_torn(folder: Path) -> None:
+    """Remove what `write` left below a folder where its process was killed."""
+    for part in folder.rglob(".*.part"):
+        part.unlink(missing_ok=True)
 
 
 def unwritable(path: Path, error: OSError) -> StudyError:

@@ -30,7 +30,7 @@ def provenance(params: StudyParams, data: dict[str, dict], durations: dict[str, 
     """
     return {
         "study": params.name,
-        "params": params.model_dump(mode="json"),
+        "params": params.model_dump(mode="json", exclude_unset=True) | {"name": params.name},
         "commit": machine.commit(),
         "versions": {"python": platform.python_version(), **machine.packages()},
         "data": data,

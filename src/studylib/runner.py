@@ -20,6 +20,7 @@ from pathlib import Path
 
 import filelock
 import papermill
+from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from studylib import outputs, provenance
@@ -27,7 +28,7 @@ from studylib.data import datasets
 from studylib.errors import StudyError, nearest
 from studylib.grid import count_cells, filter_log
 from studylib.params.study import StudyParams
-from studylib.paths import project_root, read_json, reports_root, unwritable, write
+from studylib.paths import project_root, read_json, remove_torn, reports_root, unwritable, write
 from studylib.progress import environment, progress_of_kernel, stderr_to
 from studylib.report.page import write_report
 from studylib.tables.formats import count
@@ -92,6 +93,7 @@ def _run(params: StudyParams, only: str | None, root: Path, fresh: bool, file: P
     folder = root / params.name
     executed = folder / "notebooks"
     executed.mkdir(exist_ok=True)
+    remove_torn(folder)
     for number, folders in KEPT.items():
         for kept in folders if fresh and only in (None, number) else ():
             shutil.rmtree(folder / kept, ignore_errors=True)
@@ -230,6 +232,13 @@ def _execute(name: str, output: Path, params: StudyParams) -> None:
             )
         except PapermillExecutionError as error:
             raise StudyError(_failure(name, output, error)) from None
+        except RuntimeError as error:
+            if not isinstance(error, DeadKernelError) and "Kernel died" not in str(error):
+                raise
+            raise StudyError(
+                f"The kernel of notebook {name} was killed; it may need more memory than there is. What is finished is kept: "
+                "run the same command again."
+            ) from None
 
 
 def _failure(name: str, output: Path, error: PapermillExecutionError) -> str:

@@ -41,7 +41,7 @@ def visible(text: object, longest: int = LONGEST) -> str:
     return f"\u2068{shown}\u2069" if from_right_to_left else shown
 
 
-def words(template: str, **values: object) -> Markup:
+def words(template: str, /, **values: object) -> Markup:
     """Words of our own with values in them, as HTML.
 
     Args:

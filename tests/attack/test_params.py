@@ -119,7 +119,7 @@ HARMFUL = {
 def test_what_does_harm_is_refused_or_harmless(path, name):
     path.write_text(HARMFUL[name], encoding="utf-8")
     said = odd.outcome(path)
-    harmless = {"many models", "blanks", "line ends", "a comment", "a rate of 90,000 digits"}
+    harmless = {"many models", "blanks", "line ends", "a comment"}
     assert isinstance(said, str) != (name in harmless), said
 
 

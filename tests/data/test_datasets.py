@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from studylib.data import datasets
 from studylib.data.datasets import REGISTRY, Dataset, Download, Form, load, source_files
 from studylib.data.readers import read
 from studylib.data.sessions import TEST, TRAIN, VALIDATION, Drop, Sessions, checksum
@@ -138,8 +139,8 @@ def server(monkeypatch):
         monkeypatch.delenv(proxy, raising=False)
 
     @contextlib.contextmanager
-    def serve(files: dict[str, bytes]):
-        handler = type("Handler", (Server,), {"files": files, "asked": []})
+    def serve(files: dict[str, bytes], kind: type = Server, **attributes):
+        handler = type("Handler", (kind,), {"files": files, "asked": [], **attributes})
         with ThreadingHTTPServer(("127.0.0.1", 0), handler) as http:
             threading.Thread(target=http.serve_forever, daemon=True).start()
             yield f"http://127.0.0.1:{http.server_port}", handler.asked
@@ -213,6 +214,113 @@ def test_without_a_network_the_address_is_named(server, monkeypatch, folders):
     with pytest.raises(StudyError, match=f"{address}/log.csv failed: there is no connection to the server"):
         load(log)
     assert files_in(folders / "cache") == []
+
+
+class Odd(Server):
+    """Sends what no server should: too little, too much, for ever, or a byte now and then."""
+
+    def do_GET(self):
+        self.asked.append(self.path)
+        headers = {
+            "/short": b"Content-Length: 1000\r\n",
+            "/long": b"Content-Length: 2\r\n",
+            "/huge": b"Content-Length: 99999999999999\r\n",
+            "/nonsense": b"Content-Length: -5\r\n",
+            "/endless": b"",
+            "/trickle": b"Content-Length: 1000\r\n",
+        }
+        with contextlib.suppress(OSError):
+            if self.path == "/headers":
+                self.wfile.write(b"HTTP/1.0 200 OK\r\nX: ")
+                while not self.stop.wait(0.05):
+                    self.wfile.write(b"x")
+                return
+            if self.path == "/loop":
+                self.wfile.write(b"HTTP/1.0 302 Found\r\nLocation: /loop\r\n\r\n")
+                return
+            self.wfile.write(b"HTTP/1.0 200 OK\r\n" + headers[self.path] + b"\r\n")
+            if self.path == "/endless":
+                while not self.stop.is_set():
+                    self.wfile.write(b"a|b\n" * 16384)
+            elif self.path == "/trickle":
+                while not self.stop.wait(0.05):
+                    self.wfile.write(b"a")
+            else:
+                self.wfile.write(b"a|b\nb|c\n")
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("/short", "the connection broke off"),
+        ("/long", "does not have the checksum"),
+        ("/huge", "the connection broke off"),
+        ("/nonsense", "connection"),
+        ("/endless", "the file there has more than 1,000,000 bytes"),
+        ("/trickle", "it was not done after 0.01 minutes"),
+        ("/headers", "it was not done after 0.01 minutes"),
+        ("/loop", "there is no connection"),
+    ],
+)
+def test_a_server_that_lies_or_never_ends_is_one_sentence_and_leaves_nothing(server, monkeypatch, folders, path, says):
+    monkeypatch.setattr(datasets, "LARGEST", 1_000_000)
+    monkeypatch.setattr(datasets, "PATIENCE", 60.0 if "minutes" not in says else 0.6)
+    stop = threading.Event()
+    with server({}, Odd, stop=stop) as (address, _):
+        log = register(monkeypatch, {"shop/log.csv": Download(address + path, sha256(b"a|b\nb|c\n"))})
+        try:
+            if path == "/nonsense":  # no length that one can believe: the content decides
+                assert load(log).vocabulary.tolist() == ["a", "b", "c"]
+                return
+            with pytest.raises(StudyError, match=says) as error:
+                load(log)
+        finally:
+            stop.set()
+    assert len(str(error.value)) <= 300 and files_in(folders / "cache") == []
+
+
+def test_a_damaged_archive_is_one_sentence(server, monkeypatch, folders):
+    content = b"PK\x03\x04 no archive"
+    with server({"/set.zip": content}) as (address, _):
+        log = register(monkeypatch, {"shop/log.csv": Download(f"{address}/set.zip", sha256(content), member="log.csv")})
+        with pytest.raises(StudyError, match="the archive there is damaged"):
+            load(log)
+    assert files_in(folders / "cache") == []
+
+
+@pytest.mark.parametrize("damage", [b"", b"a|b\nb", b"a|b\nb|d\n", b"\0" * 8])
+@pytest.mark.parametrize("known", ["kept", "registry"])
+def test_a_damaged_file_of_the_cache_is_set_aside_and_downloaded_again(server, monkeypatch, folders, damage, known):
+    content = b"a|b\nb|c\n"
+    with server({"/log.csv": content}) as (address, asked):
+        log = register(monkeypatch, {"shop/log.csv": Download(f"{address}/log.csv", sha256(content))})
+        first = load(log)
+        (folders / "cache/shop/log.csv").write_bytes(damage)
+        if known == "registry":
+            (folders / "cache/shop/log.csv.sha256").write_text("")
+        with pytest.warns(UserWarning, match=r"log\.csv: is not as it was downloaded: set aside as log\.csv\.damaged"):
+            assert load(log).checksum == first.checksum
+        assert load(log).checksum == first.checksum and len(asked) == 2
+    assert (folders / "cache/shop/log.csv.damaged").read_bytes() == damage
+
+
+def test_a_downloaded_file_can_be_checked_with_sha256sum(server, monkeypatch, folders):
+    content = b"a|b\nb|c\n"
+    with server({"/log.csv": content}) as (address, _):
+        load(register(monkeypatch, {"shop/log.csv": Download(f"{address}/log.csv", None)}, contents=None))
+    kept = (folders / "cache/shop/log.csv.sha256").read_text()
+    assert kept == f"{hashlib.sha256(content).hexdigest()}  log.csv\n"
+
+
+def test_every_sentence_about_a_download_is_short(folders):
+    for name, dataset in REGISTRY.items():
+        for form in dataset.forms:
+            for file, download in form.downloads.items():
+                for what in ("does not have the checksum sha256:03…", "its events are not those of the data set"):
+                    assert len(str(datasets._failed(f"the file there {what}", download, file))) <= 300, name
+    with pytest.raises(StudyError) as error:
+        load(Log(dataset="yelp"))
+    assert len(str(error.value)) <= 300
 
 
 def test_of_several_files_none_is_kept_unless_all_are_there(server, monkeypatch, folders):

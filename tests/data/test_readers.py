@@ -151,6 +151,18 @@ def test_jsonl_reads_three_fields_of_each_object(write, packed):
     assert sessions.drops == (Drop("row without a user, an item or a time", 1, 2),)
 
 
+def test_the_name_of_a_file_is_no_pattern(tmp_path):
+    for reader, text in {
+        "jsonl": '{"u": "a", "i": "x", "t": 1}\n',
+        "events": "u,i,t\na,x,1\n",
+        "sequences": "x\n",
+    }.items():
+        path = tmp_path / f"[a] {{b}} *? $c$ {reader}"
+        path.write_text(text, encoding="utf-8")
+        columns = {} if reader == "sequences" else {"user": "u", "item": "i", "time": "t"}
+        assert ids(read(Log(reader=reader, path=str(path), **columns))) == [["x"]]
+
+
 def test_jsonl_reads_dates_as_yelp_writes_them(write):
     rows = [
         {"user_id": "u", "business_id": b, "date": d} for b, d in [("y", "2018-07-07 22:09:11"), ("x", "2017-01-01")]

@@ -7,9 +7,15 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import nbformat
 import pytest
 from filelock import FileLock
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+from papermill.iorw import load_notebook_node
+from papermill.parameterize import parameterize_notebook
 
+from studylib import runner
 from studylib.paths import project_root
 
 STUDYLIB = str(Path(sys.executable).parent / "studylib")
@@ -62,3 +68,30 @@ def quickstart(tmp_path_factory) -> tuple[Path, Done]:
         if not ended.exists():
             ended.write_text(json.dumps(asdict(studylib("params/quickstart.yaml", "--reports", reports))))
     return reports, Done(**json.loads(ended.read_text()))
+
+
+def run_in_process(name, output, params):
+    """As `runner._execute`, without a kernel."""
+    notebook = load_notebook_node(str(project_root() / "notebooks" / f"{name}.ipynb"))
+    sections = params.model_dump(mode="json", exclude_unset=True) | {"name": params.name}
+    notebook = parameterize_notebook(notebook, sections)
+    shell = InteractiveShell.instance()
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        with capture_output() as shown:
+            done = shell.run_cell(cell.source)
+        done.raise_error()
+        cell.outputs = [
+            nbformat.v4.new_output("display_data", dict(rich.data), metadata=dict(rich.metadata or {}))
+            for rich in shown.outputs
+        ]
+    InteractiveShell.clear_instance()
+    nbformat.write(notebook, output)
+
+
+@pytest.fixture
+def without_kernels(monkeypatch, tmp_path):
+    """The notebooks of a study run in this process."""
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    monkeypatch.setattr(runner, "_execute", run_in_process)

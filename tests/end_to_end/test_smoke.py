@@ -34,7 +34,7 @@ def test_the_numbers_of_real_data_are_in_their_place(smoke):
 
     among_99 = ranking[ranking["protocol"] == "sampled-99"].set_index(["dataset", "model"])["hr@5"]
     grocery, clicks = among_99["grocery"], among_99["rsc15-100k"]
-    assert grocery["gru4rec"] >= 0.38 > grocery["markov"] > grocery["popularity"]
+    assert grocery["gru4rec"] >= 0.36 > grocery["markov"] > grocery["popularity"]
     assert clicks["gru4rec"] > clicks[["markov", "popularity"]].max()
 
 

@@ -195,8 +195,8 @@ def test_values_that_no_model_learns_are_refused(tmp_path, name):
         if learnt[key].dtype.kind == "f":
             spoilt += [lambda header, arrays, key=key: arrays.update({key: arrays[key] * np.nan})]
         elif key != "vocabulary":
-            spoilt += [lambda header, arrays, key=key: arrays.update({key: arrays[key] - 100})]
-            spoilt += [lambda header, arrays, key=key: arrays.update({key: arrays[key] + 2**30})] * (
+            spoilt += [lambda header, arrays, key=key: arrays.update({key: np.asarray(arrays[key] - 100)})]
+            spoilt += [lambda header, arrays, key=key: arrays.update({key: np.asarray(arrays[key] + 2**30)})] * (
                 key != "popularity"
             )
     for change in spoilt:

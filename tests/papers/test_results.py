@@ -7,7 +7,7 @@ import pytest
 
 from studylib.errors import StudyError
 from studylib.evaluation.claims import COLUMNS, SHRIMAL, TOLEDO, WITHOUT_COLLAPSED, Part, above, row, row_not_run
-from studylib.papers.results import read_results, shown_claims
+from studylib.papers.results import read_results, read_table, shown_claims
 from studylib.params.files import study_params
 
 
@@ -21,6 +21,13 @@ def test_nothing_is_trained_where_a_result_is_missing(monkeypatch, tmp_path):
     log = {"dataset": "synthetic", "synthetic": {"sessions": 60, "items": 20}}
     with pytest.raises(StudyError, match="run notebook 02_grid_training"):
         read_results(study_params({"data": log}), tmp_path, path)
+
+
+def test_labels_are_text_whatever_they_read_as(tmp_path):
+    labels = ["nan", "007", "NA", "", "1e3", "a,b", 'a"b']
+    table = pd.DataFrame({"dataset": labels, "model": labels[::-1], "mean": [0.5, *[float("nan")] * 6]})
+    table.to_csv(tmp_path / "table.csv", index=False)
+    pd.testing.assert_frame_equal(read_table(tmp_path / "table.csv"), table)
 
 
 def test_a_reader_sees_both_verdicts_with_their_intervals():

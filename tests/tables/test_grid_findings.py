@@ -1,5 +1,7 @@
 """The numbers of the sentences, of cells made by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,7 @@ from studylib.data.synthetic import generate
 from studylib.params.study import Synthetic
 from studylib.tables.grid import best_cells, differences_of, measure_contenders
 from studylib.tables.grid_findings import (
+    Predictability,
     cell_finding,
     factor_findings,
     grid_overview,
@@ -56,7 +59,10 @@ def test_a_selection_speaks_of_all_settings_within_one_standard_error():
     assert selected.architectures == "2 gru, 1 lstm"
     reached = sorted(cells["accuracy"][[0, 2, 3]])
     assert [selected.lowest, selected.median, selected.highest] == reached
-    assert selected.above_baseline == 2
+    assert selected.above_baseline == 2 and selected.least == selected.best - selected.error
+    lowest, median, highest = (f"{accuracy:.1%}" for accuracy in reached)
+    assert selected.reached == f"a median accuracy of {median} (from {lowest} to {highest})"
+    assert replace(selected, lowest=0.0601, highest=0.0604).reached == "an accuracy of 6.0%"
     assert (selected.selected, selected.accuracy) == (
         "lstm, softmax, adam, batch size 64, 5 epochs",
         cells["accuracy"][0],
@@ -77,8 +83,26 @@ def test_a_headline_compares_the_selected_cell_with_the_baseline(baseline, sign)
     assert numbers.p < 0.05 and (numbers.pairs, numbers.significant) == (3, 2)
     detectable = [*pairs["detectable"], *beside["detectable"]]
     assert (numbers.least, numbers.most) == (min(detectable), max(detectable))
+    assert numbers.reached.startswith(f"{numbers.accuracy:.1%} [")
+    assert numbers.gained.endswith(f" (Holm-corrected p: {numbers.p:.3f})")
+    assert numbers.significant_pairs == "2 of 3 pairs"
+    assert numbers.detectable == f"{100 * numbers.least:.1f} to {100 * numbers.most:.1f} points and more"
+    assert replace(numbers, gain=-0.0001, gain_low=-0.02, gain_high=0.01).gained.startswith("+0.0 points [-2.0, +1.0]")
     alone = headline(cells, measure_contenders(best), pairs.head(0), beside)
+    assert alone.significant_pairs == "none, for there is only one"
     assert (alone.pairs, alone.significant) == (0, 0) and alone.least == beside["detectable"].min()
+
+
+def test_what_does_not_differ_in_any_case_is_not_spoken_of_as_a_number():
+    cells = make_cells(lambda cell: 0.5, architecture=["lstm", "markov"], epochs=[5])
+    cells["above"] = [cells["above"][0]] * len(cells)
+    best = best_cells(cells)
+    pairs = differences_of(best, [("lstm", "markov")])
+    numbers = headline(cells, measure_contenders(best), pairs.head(0), pairs)
+    assert numbers.detectable == "none to be seen, for all that are compared are right in the same cases"
+    limits = Predictability(40, 5, 10, 20, 0, 0.0, most_frequent=0.0, error=0.0, unpaired=0.0)
+    assert "0.0" not in limits.resolution
+    assert "3.0 points" in replace(limits, error=0.03, unpaired=0.08).resolution
 
 
 def test_factors_are_spoken_of_over_each_part_of_the_cells():
@@ -103,7 +127,8 @@ def test_one_cell_and_its_place():
     cells["validation_ndcg@10"], cells["accuracy"] = np.arange(12) / 12, np.arange(12)[::-1] / 12
     finding = cell_finding(cells, cells.loc[2])
     assert finding.name == "lstm, softmax, sgd, batch size 64, 5 epochs" and finding.status == "ok"
-    assert (finding.first_loss, finding.last_loss) == (3, 1)
+    assert (finding.first_loss, finding.last_loss) == (3, 1) and finding.losses == "goes from 3.00 to 1.00"
+    assert replace(finding, epochs=1).losses == "is 1.00 after 1 epoch"
     assert (finding.validation_place, finding.accuracy_place, finding.cells) == (10, 3, 12)
 
 

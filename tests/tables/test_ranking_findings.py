@@ -1,5 +1,7 @@
 """The numbers of the sentences, on tables made by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -69,6 +71,8 @@ ALONE = BestModel("alone", "markov", 0.25, 0.0, 0.5, better_than=0, others=0)
 
 def test_the_best_model_and_how_many_it_is_significantly_better_than():
     assert best_models(MEASURED, DIFFERENCES) == [GRU4REC, ALONE]
+    assert [best.lead for best in (GRU4REC, ALONE)] == ["better than 1 of 2 others", "the only model"]
+    assert GRU4REC.reached == "0.500 [0.250, 0.750]"
     assert shares_of_possible([GRU4REC, ALONE], {"shop": 0.625}) == [ShareOfPossible("shop", "gru4rec", 0.8)]
 
 
@@ -106,10 +110,7 @@ def test_one_split_in_time():
 def test_the_largest_loss():
     rows = [("shop", "a", 0.1, 0.05, 0.15, 0.5), ("shop", "b", 0.2, 0.1, 0.3, 0.4), ("mall", "b", 0.0, 0.0, 0.0, 0.0)]
     order = pd.DataFrame(rows, columns=["dataset", "model", "lost", "low", "high", "share"])
-    assert largest_losses(order) == [
-        LargestLoss("shop", "a", 0.5, 0.1, 0.05, 0.15),
-        LargestLoss("mall", "b", 0, 0, 0, 0),
-    ]
+    assert largest_losses(order) == [LargestLoss("shop", "a", 0.5, 0.1, 0.05, 0.15)], "nothing is lost in the mall"
 
 
 def test_the_best_of_the_first_and_the_last_group():
@@ -138,7 +139,12 @@ def test_the_step_that_adds_most():
 def test_the_share_of_hits():
     rows = [("shop", "a", 0.5), ("shop", "b", 0.25), ("shop", "targets", 0.125)]
     bias = pd.DataFrame(rows, columns=["dataset", "model", "top_share"])
-    assert hit_shares(bias) == [HitShares("shop", 0.125, 0.5, "a", 0.25, "b")]
+    (shares,) = hit_shares(bias)
+    assert shares == HitShares("shop", 0.125, 0.5, "a", 0.25, "b") and shares.recommended == "50% with a and 25% with b"
+    (equal,) = hit_shares(bias.assign(top_share=0.25))
+    assert equal.recommended == replace(shares, highest=0.251).recommended == "25% with every model"
+    (alone,) = hit_shares(bias[bias["model"] != "b"])
+    assert alone.recommended == "50% with a"
 
 
 def test_the_first_case():
@@ -157,4 +163,7 @@ def test_verdicts_and_how_many_differ_without_collapsed_cells():
         [(holds, holds), (holds, fails), (fails, None), (undecided, "no cells left"), (not_run, None)],
         columns=["verdict", "verdict_without_collapsed"],
     )
-    assert count_verdicts(claims) == Verdicts(4, 2, 1, 1, not_run=1, both_ways=3, differ=2)
+    verdicts = count_verdicts(claims)
+    assert verdicts == Verdicts(4, 2, 1, 1, not_run=1, both_ways=3, differ=2)
+    assert verdicts.changed == "2 of 3 verdicts on means over cells"
+    assert "0" not in replace(verdicts, both_ways=0, differ=0).changed

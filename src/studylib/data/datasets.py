@@ -25,7 +25,6 @@ import numpy as np
 import polars as pl
 import pooch
 import requests
-import urllib3
 
 from studylib.data import synthetic
 from studylib.data.readers import concat, event_columns, explained, log_path, read, rechorus_files, to_sessions
@@ -178,7 +177,7 @@ def _find(name: str) -> tuple[Form, Path]:
             _download(form, cache_root())
             return form, cache_root() / form.path
     where = " or ".join(map(str, roots))
-    raise StudyError(f"{name}: not found in {brief(where, 100)}; {dataset.source}")
+    raise StudyError(f"{name}: not found in {brief(where, 80)}; {dataset.source}")
 
 
 def _is_whole(form: Form, cache: Path) -> bool:
@@ -255,7 +254,7 @@ def _fetch(download: Download, folder: Path, name: str) -> None:
         raise _failed(f"the server answers {status}", download, name) from None
     except requests.exceptions.ChunkedEncodingError:
         raise _failed("the connection broke off", download, name) from None
-    except (requests.RequestException, urllib3.exceptions.HTTPError):
+    except requests.RequestException:
         raise _failed("there is no connection to the server", download, name) from None
     except ValueError:  # pooch's, for a checksum that differs
         raise _failed(f"the file there does not have the checksum {brief(download.hash, 16)}", download, name) from None

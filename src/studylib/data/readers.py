@@ -401,12 +401,11 @@ def _check_types(path: Path, picked: dict[str, str], schema: pl.Schema) -> None:
 
 def _check_size(path: Path, names: list[str]) -> None:
     """Refuse a file whose columns are far larger than it is, which no log's are."""
-    with pq.ParquetFile(path) as file:
-        metadata = file.metadata
-        size = 16 * metadata.num_rows
-        for group in range(metadata.num_row_groups):
-            chunks = [metadata.row_group(group).column(column) for column in range(metadata.num_columns)]
-            size += sum(c.total_uncompressed_size for c in chunks if c.path_in_schema.split(".")[0] in names)
+    metadata = pq.read_metadata(path)
+    size = 16 * metadata.num_rows
+    for group in range(metadata.num_row_groups):
+        chunks = [metadata.row_group(group).column(column) for column in range(metadata.num_columns)]
+        size += sum(chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema in names)
     if size > MOST_UNPACKED * path.stat().st_size + ALWAYS_UNPACKED:
         raise StudyError(
             sentence(

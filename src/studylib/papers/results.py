@@ -16,7 +16,7 @@ from studylib.kept import FAILED
 from studylib.papers.shrimal_patil import ranking_claims
 from studylib.papers.toledo_rezende import grid_claims, time_claims
 from studylib.params.study import StudyParams
-from studylib.paths import times_of, write
+from studylib.paths import times_of, write_table
 from studylib.tables.formats import interval
 from studylib.tables.grid import baseline_measures, seconds_an_epoch
 
@@ -69,7 +69,7 @@ def read_results(params: StudyParams, folder: Path, path: Callable[[str, str], P
         return rows[rows["status"] != FAILED].reset_index(drop=True)
 
     def table(name: str) -> pd.DataFrame:
-        return pd.read_csv(path(f"{name}.csv", "03_ranking_evaluation"), converters=dict.fromkeys(LABELS, str))
+        return read_table(path(f"{name}.csv", "03_ranking_evaluation"))
 
     splits = [split_log(sessions, params.data, seed) for seed in params.grid.seeds]
     grid_cells = cells(params.grid)
@@ -84,6 +84,13 @@ def read_results(params: StudyParams, folder: Path, path: Callable[[str, str], P
         order=table("order_sensitivity"),
         ablation=table("ablation") if params.ranking.ablation else pd.DataFrame(),
     )
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A table of the ranking, its `LABELS` as they were written."""
+    numbers = pd.read_csv(path, nrows=0).columns.difference(LABELS)
+    missing = {column: [""] for column in numbers}
+    return pd.read_csv(path, dtype=dict.fromkeys(LABELS, str), keep_default_na=False, na_values=missing)
 
 
 def claims(results: Results) -> pd.DataFrame:
@@ -103,8 +110,8 @@ def claims_about_time(results: Results) -> pd.DataFrame:
 
 def to_csv(claims: pd.DataFrame, about_time: pd.DataFrame, path: Path) -> None:
     """Write ``claims.csv``, and beside it ``claims_times.csv``."""
-    write(path, claims.to_csv(index=False, float_format="%.6g"))
-    write(times_of(path), about_time.to_csv(index=False, float_format="%.6g"))
+    write_table(path, claims)
+    write_table(times_of(path), about_time)
 
 
 def shown_claims(claims: pd.DataFrame) -> pd.DataFrame:

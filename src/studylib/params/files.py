@@ -88,7 +88,10 @@ class _PlainLoader(yaml.SafeLoader):
         if not is_alias and event.tag is not None:
             raise _refused("params take no tags (!): leave it out", event)
         if isinstance(event, yaml.ScalarEvent) and re.search("[\ud800-\udfff]", event.value):
-            raise _refused("an escaped letter is half of a pair", event)
+            try:  # JSON escapes the letters beyond 16 bits in pairs
+                event.value = event.value.encode("utf-16", "surrogatepass").decode("utf-16")
+            except UnicodeDecodeError:
+                raise _refused("an escaped letter is half of a pair", event) from None
         if self.depth > DEEPEST:
             raise _refused(f"more than {DEEPEST} levels lie in each other", event)
         node = super().compose_node(parent, index)

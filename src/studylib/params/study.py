@@ -335,7 +335,9 @@ class StudyParams(Section):
     @classmethod
     def _is_a_file_name(cls, name: str) -> str:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", name):
-            raise ValueError("must be at most 100 letters, digits, hyphens and underscores, as it names files")
+            raise ValueError(
+                "must be a letter or digit and at most 99 more, or hyphens and underscores, as it names files"
+            )
         if re.fullmatch(r"con|prn|aux|nul|(com|lpt)[0-9]", name.lower()):
             raise ValueError("is a name that Windows keeps for itself, take another")
         return name

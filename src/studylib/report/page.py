@@ -222,7 +222,7 @@ class _CellExporter(HTMLExporter):
     @pass_context
     def markdown2html(self, context, source):
         # Its name notwithstanding, with plain parsers a dollar is a dollar: the notebooks have no formulas. HTML is text as well.
-        renderer = IPythonRenderer(escape=True, exclude_anchor_links=True)
+        renderer = IPythonRenderer(escape=True, allow_harmful_protocols=False, exclude_anchor_links=True)
         return MarkdownWithMath(renderer, BlockParser(), InlineParser()).render(source)
 
 

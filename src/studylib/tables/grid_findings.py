@@ -151,7 +151,7 @@ class Selection:
         """The test accuracy of the settings within one standard error, in words."""
         if f"{self.lowest:.1%}" == f"{self.highest:.1%}":
             return f"an accuracy of {self.highest:.1%}"
-        return f"a median accuracy of {self.median:.1%}, from {self.lowest:.1%} to {self.highest:.1%},"
+        return f"a median accuracy of {self.median:.1%} (from {self.lowest:.1%} to {self.highest:.1%})"
 
 
 def selection(cells: pd.DataFrame, baseline_accuracy: float) -> Selection:

