@@ -37,7 +37,7 @@ import dask
 from distributed import CancelledError, Client, Future, KilledWorker, Nanny
 from distributed.protocol.pickle import dumps, loads
 
-from studylib.errors import StudyError, quoted
+from studylib.errors import StudyError, brief, quoted
 from studylib.execution import WorkerDied
 
 SECONDS_TO_CONNECT = 20
@@ -120,6 +120,10 @@ def _outcome(future: Future) -> Any:
         return future.result()
     except KilledWorker as error:
         return WorkerDied(f"{error.allowed_failures + 1} workers of the cluster were lost while they had it")
+    except ImportError as error:
+        raise StudyError(
+            f"A worker of the cluster cannot run the study ({brief(error)}): install this package, of this version, there."
+        ) from None
     except (CancelledError, OSError):
         if future.status == "error":  # the function's own
             raise

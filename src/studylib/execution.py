@@ -59,7 +59,7 @@ def fan_out(
         running: called before each wait with the number of running tasks: 0 while a cluster has no workers.
 
     Raises:
-        StudyError: no scheduler answers, or a worker of the cluster has several threads.
+        StudyError: no scheduler answers, or a worker of the cluster has several threads or lacks this package.
     """
     if execution.backend == "loky":
         return _on_this_machine(function, tasks, execution, running)

@@ -3,6 +3,7 @@
 `attack/test_hosts.py` has several hosts.
 """
 
+import importlib
 import json
 import os
 import signal
@@ -119,6 +120,15 @@ def test_an_error_of_a_task_is_raised_and_not_taken_for_one_of_the_network(clust
     execution = Execution(backend="dask", scheduler=cluster[0])
     with pytest.raises(FileNotFoundError, match="no/such/folder"):
         list(fan_out(os.listdir, ["no/such/folder"], execution))
+
+
+def test_a_worker_that_lacks_the_package_is_one_sentence(cluster, tmp_path, monkeypatch):
+    (tmp_path / "only_here.py").write_text("def train(task):\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    train = importlib.import_module("only_here").train
+    execution = Execution(backend="dask", scheduler=cluster[0])
+    with pytest.raises(StudyError, match=r"cannot run the study \(No module named 'only_here'\): install this package"):
+        list(fan_out(train, ["a"], execution))
 
 
 def test_no_address_of_a_scheduler_is_one_sentence():
