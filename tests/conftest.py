@@ -17,29 +17,31 @@ os.environ["XLA_FLAGS"] = "--xla_backend_optimization_level=0"
 TESTS = Path(__file__).parent
 
 SECONDS = {
-    "end_to_end/test_quickstart.py": 230,
-    "end_to_end/test_smoke.py": 120,
-    "end_to_end/test_pages.py": 60,
-    "test_grid.py": 50,
-    "models/test_keras_rnn.py": 43,
-    "end_to_end/test_own_log.py": 40,
-    "report/test_page.py": 40,
-    "end_to_end/test_failures.py": 25,
-    "models/test_backends.py": 27,
-    "models/test_gru4rec.py": 14,
-    "test_contributing.py": 12,
-    "models/test_neighbours.py": 10,
-    "test_figures.py": 10,
-    "test_comparison.py": 9,
+    "end_to_end/test_quickstart.py": 130,
+    "end_to_end/test_smoke.py": 110,
+    "end_to_end/test_pages.py": 80,
+    "test_grid.py": 55,
+    "models/test_keras_rnn.py": 45,
+    "report/test_page.py": 32,
+    "models/test_backends.py": 25,
+    "models/test_gru4rec.py": 20,
+    "end_to_end/test_failures.py": 20,
+    "test_figures.py": 20,
+    "data/test_datasets.py": 17,
+    "test_collection.py": 15,
+    "models/test_neighbours.py": 14,
+    "papers/test_toledo_rezende.py": 13,
+    "end_to_end/test_own_log.py": 13,
+    "test_contributing.py": 11,
+    "tables/test_factors.py": 9,
+    "test_comparison.py": 8,
+    "tables/test_ranking.py": 7,
+    "models/test_files.py": 5,
     "models/test_sasrec.py": 5,
-    "data/test_datasets.py": 5,
 }
-"""The slow files: those that train networks, start processes, kernels or a browser, or read real data. A worker takes a file as a
-whole, the one of the most seconds (of one core, about) first, so that no long one is left for the end. All other files are quick:
-`make check` runs them."""
-
-IN_BOTH_PARTS = "test_collection.py"
-"""Looks at the tests of the part that it runs in."""
+"""The slow files: those that train networks, start processes, kernels or a browser, read real data or compute many
+intervals. A worker takes a file as a whole, the one of the most seconds (of one core, about) first, so that no long one is
+left for the end. All other files are quick: `make check` runs them."""
 
 
 def pytest_addoption(parser):
@@ -49,17 +51,16 @@ def pytest_addoption(parser):
 
 
 def pytest_ignore_collect(collection_path, config):
-    """A file of the other part is not even imported."""
-    if collection_path.suffix != ".py" or not collection_path.name.startswith("test_"):
+    """A file of the other part, or a module without an example, is not even imported."""
+    if collection_path.suffix != ".py":
+        return None
+    if not collection_path.is_relative_to(TESTS):
+        return True if ">>>" not in collection_path.read_text() else None
+    if not collection_path.name.startswith("test_"):
         return None
     if config.option.attack != (TESTS / "attack" in collection_path.parents):
         return True
-    file = collection_path.relative_to(TESTS).as_posix()
-    if file == IN_BOTH_PARTS:
-        return None
-    if config.option.attack != (TESTS / "attack" in collection_path.parents):
-        return True
-    slow = file in SECONDS
+    slow = collection_path.relative_to(TESTS).as_posix() in SECONDS
     return True if (config.option.quick and slow) or (config.option.slow and not slow) else None
 
 

@@ -18,11 +18,10 @@ import keras
 import numpy as np
 from studylib.data.sessions import Sessions
 from studylib.models.keras_rnn import KerasRNN
-from studylib.params.models import LAYERS
 assert keras.backend.backend() == sys.argv[1]
 sessions = Sessions.from_lists([[(s + step) % 9 for step in range(2 + s % 4)] for s in range(32)])
 losses = {}
-for architecture, activation in zip(LAYERS, ["softmax", "sigmoid", "softmax", "sigmoid"], strict=True):
+for architecture, activation in [("hybrid", "softmax"), ("hybrid-gru-lstm", "sigmoid")]:  # each has both layers
     model = KerasRNN(architecture, activation, "adam", batch_size=16, units=5)
     model.prepare(sessions)
     random = np.random.default_rng(0)
@@ -50,7 +49,7 @@ def test_first_losses_agree_with_tensorflow(backend, reference):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"the backend {backend} is not installed")
     first_losses = losses(backend)
-    assert first_losses.keys() == reference.keys() and len(first_losses) == 4
+    assert first_losses.keys() == reference.keys() and len(first_losses) == 2
     for network, expected in reference.items():
         assert first_losses[network] == pytest.approx(expected, rel=2e-4), network
         assert expected[2] < expected[0]

@@ -50,7 +50,7 @@ def test_the_quickstart_is_the_defaults(load):
 
 def test_a_file_changes_what_it_names_and_nothing_else(load):
     params = load("grid: {units: 7, learning_rate: {sgd: 0.5}}\ndata: {reader: events, path: x.csv, item: 1}")
-    assert (params.grid.units, params.grid.learning_rate, params.grid.epochs) == (7, {"sgd": 0.5}, [5, 15])
+    assert (params.grid.units, params.grid.learning_rate, params.grid.epochs) == (7, {"sgd": 0.5}, [5, 10])
     assert params.data.dataset is None
     assert (params.data.reader, params.data.item, params.data.max_length) == ("events", 1, 40)
     assert params.ranking == StudyParams().ranking

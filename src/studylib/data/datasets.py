@@ -177,7 +177,7 @@ def _find(name: str) -> tuple[Form, Path]:
             _download(form, cache_root())
             return form, cache_root() / form.path
     where = " or ".join(map(str, roots))
-    raise StudyError(f"{name}: not found in {brief(where, 80)}; {dataset.source}")
+    raise StudyError(f"{name}: not found in {brief(where, 90)}; {dataset.source}")
 
 
 def _is_whole(form: Form, cache: Path) -> bool:
@@ -457,8 +457,8 @@ REGISTRY: dict[str, Dataset] = {
     "yelp": Dataset(
         (Form(Log(reader="sequences", path="yelp/Yelp.txt", separator=" ", leading_user=True)),),
         source=(
-            "Yelp does not allow handing it on: put data/Yelp.txt of salesforce/ICLRec at yelp/Yelp.txt in a folder and "
-            "set $STUDYLIB_DATA to it, or read Yelp's yelp_academic_dataset_review.json with the reader jsonl."
+            "Yelp does not allow handing it on: put data/Yelp.txt of salesforce/ICLRec at yelp/Yelp.txt in "
+            "$STUDYLIB_DATA, or read Yelp's yelp_academic_dataset_review.json with the reader jsonl."
         ),
     ),
     "rsc15-100k": Dataset(

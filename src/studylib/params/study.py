@@ -148,7 +148,7 @@ class Grid(Section):
     """Train the softmax cells of the fewest epochs with the other optimizer settings too."""
     learning_rate: dict[Optimizer, Rate] = {}
     batch_sizes: list[Batch] = [64]
-    epochs: list[Epochs] = [5, 15]
+    epochs: list[Epochs] = [5, 10]
     units: Width = 128
     seeds: list[Seed] = [0]
 
