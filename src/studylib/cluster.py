@@ -37,6 +37,7 @@ import dask
 from distributed import CancelledError, Client, Future, KilledWorker, Nanny
 from distributed.protocol.pickle import dumps, loads
 
+from studylib import machine
 from studylib.errors import StudyError, brief, quoted
 from studylib.execution import WorkerDied
 
@@ -80,7 +81,7 @@ def _run(
     # Loading what every task needs is a task as well: what only workers hold, as after Client.scatter, is gone with them.
     # The scheduler sees bytes and numbers, and queues the numbers: a worker has the one it is at and the next.
     with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TiB"}):
-        shared = client.submit(loads, dumps((function, tasks)), pure=False)
+        shared = client.submit(loads, dumps((function, tasks, machine.versions())), pure=False)
     futures = client.map(_call, range(len(tasks)), shared=shared, pure=False)
     task_of = dict(zip(futures, tasks, strict=True))
     finished: queue.SimpleQueue[Future] = queue.SimpleQueue()
@@ -100,8 +101,14 @@ def _run(
             workers, looked = _workers(client), time.monotonic()
 
 
-def _call(number: int, shared: tuple[Callable, list]) -> Any:
-    function, tasks = shared
+def _call(number: int, shared: tuple[Callable, list, dict[str, str]]) -> Any:
+    function, tasks, versions = shared
+    here = machine.versions()
+    if others := [name for name, version in versions.items() if here.get(name) != version]:
+        raise StudyError(
+            f"A worker of the cluster has {others[0]} {here.get(others[0], 'not at all')}, the study {versions[others[0]]}: "
+            "the numbers would differ; install requirements.lock there."
+        )
     return function(tasks[number])
 
 

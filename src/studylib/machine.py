@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import platform
 import subprocess
 from importlib.metadata import distributions
@@ -15,6 +16,9 @@ NUMERICAL = ("keras", "numpy", "scipy", "tensorflow", "torch")
 
 INSTRUCTIONS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "asimd", "sve")
 """The sets of vector instructions by which libraries choose their code."""
+
+SETTINGS = ("XLA_FLAGS", "TF_XLA_FLAGS", "TF_ENABLE_ONEDNN_OPTS", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR")
+"""The environment variables by which a user makes libraries choose other code: the last digits can depend on them."""
 
 
 @functools.cache
@@ -37,13 +41,21 @@ def instructions() -> str:
     return " ".join(name for name in INSTRUCTIONS if name in flags)
 
 
+def versions() -> dict[str, str]:
+    """Those of Python and the packages of `NUMERICAL`, of the ones that are here."""
+    return {
+        "python": platform.python_version(),
+        **{name: packages()[name] for name in NUMERICAL if name in packages()},
+    }
+
+
 def facts() -> dict[str, object]:
-    """What a result says of the machine and the packages that made it."""
-    versions = {name: packages()[name] for name in NUMERICAL if name in packages()}
+    """What a result says of the machine, the packages and the settings that made it."""
     return {
         "processor": processor(),
         "instructions": instructions(),
-        "versions": {"python": platform.python_version(), **versions},
+        "settings": {name: os.environ[name] for name in SETTINGS if name in os.environ},
+        "versions": versions(),
         "commit": commit(),
     }
 

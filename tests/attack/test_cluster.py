@@ -15,6 +15,7 @@ import time
 import pytest
 from distributed import Client, LocalCluster
 
+from studylib import machine
 from studylib.cluster import serve
 from studylib.data.sessions import Sessions
 from studylib.errors import StudyError
@@ -129,6 +130,15 @@ def test_a_worker_that_lacks_the_package_is_one_sentence(cluster, tmp_path, monk
     execution = Execution(backend="dask", scheduler=cluster[0])
     with pytest.raises(StudyError, match=r"cannot run the study \(No module named 'only_here'\): install this package"):
         list(fan_out(train, ["a"], execution))
+
+
+def test_a_worker_with_another_version_is_one_sentence(cluster, monkeypatch):
+    monkeypatch.setattr(machine, "versions", lambda: {"numpy": "1.0"})
+    execution = Execution(backend="dask", scheduler=cluster[0])
+    with pytest.raises(
+        StudyError, match=r"A worker of the cluster has numpy 2[\d.]+, the study 1\.0: the numbers would"
+    ):
+        list(fan_out(str, ["a"], execution))
 
 
 def test_no_address_of_a_scheduler_is_one_sentence():

@@ -175,6 +175,7 @@ def test_a_value_that_cannot_be_is_named_with_its_key(message, text, key, given)
         ("ranking: {datasets: [{reader: jsonl, path: x}]}", ["ranking.datasets.0: ", "needs a 'name'"]),
         ("ranking: {datasets: [yelp, yelp]}", ["ranking: two entries are the data set 'yelp'"]),
         ("ranking: {models: [gru4rec, {model: gru4rec, hidden: 8}]}", ["ranking: two entries are the model 'gru4rec'"]),
+        ("ranking: {models: [{model: markov, label: a b}, {model: markov, label: a-b}]}", ["the model 'a-b' in the names"]),
         ("ranking: {models: [markov, {model: popularity, label: markov}]}", ["two entries are the model 'markov'"]),
         ("ranking: {ablation: {datasets: [yelp], steps: [{label: a}, {label: b}]}}",
          ["ranking: the ablation's data set 'yelp' is none of the ranking's: synthetic"]),

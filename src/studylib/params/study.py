@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections import Counter
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -30,6 +29,7 @@ from studylib.params.kinds import (
     Width,
 )
 from studylib.params.models import Architecture, Gru4Rec, Markov, Model, Popularity, Section
+from studylib.paths import slug
 
 Reader = Literal["sequences", "events", "jsonl", "rechorus", "parquet"]
 Activation = Literal["softmax", "tanh", "sigmoid"]
@@ -154,10 +154,8 @@ class Grid(Section):
 
     @field_validator("architectures", "activations", "optimizers", "batch_sizes", "epochs", "seeds")
     @classmethod
-    def _not_empty_and_distinct(cls, values: list) -> list:
-        if not values or len(set(values)) < len(values):
-            raise ValueError("the list must not be empty and must not name a value twice")
-        return values
+    def _are_distinct(cls, values: list) -> list:
+        return _not_empty_and_distinct(values)
 
     @model_validator(mode="after")
     def _can_be_trained(self) -> Grid:
@@ -210,7 +208,7 @@ class Ablation(Section):
     @field_validator("steps")
     @classmethod
     def _steps_have_labels(cls, steps: list[Gru4Rec]) -> list[Gru4Rec]:
-        if len({step.label for step in steps}) < max(2, len(steps)):
+        if len({slug(step.label) for step in steps}) < max(2, len(steps)):
             raise ValueError("there must be at least two steps, each with a label of its own")
         return steps
 
@@ -248,17 +246,20 @@ class Ranking(Section):
 
     @field_validator("seeds")
     @classmethod
-    def _not_empty_and_distinct(cls, values: list) -> list:
-        if not values or len(set(values)) < len(values):
-            raise ValueError("the list must not be empty and must not name a value twice")
-        return values
+    def _are_distinct(cls, values: list) -> list:
+        return _not_empty_and_distinct(values)
 
     @model_validator(mode="after")
     def _labels_are_distinct(self) -> Ranking:
-        for kind, labels in (("model", self.models), ("data set", self.datasets)):
-            (most, times), *_ = Counter(x.label for x in labels).most_common(1)
-            if times > 1:
-                raise ValueError(f"two entries are the {kind} {quoted(most)}: give each a label of its own")
+        """In the names of files too, where "a b" and "a-b" are one label."""
+        for kind, entries in (("model", self.models), ("data set", self.datasets)):
+            labels = {slug(entry.label): entry.label for entry in entries}
+            for entry in entries:
+                if labels.pop(slug(entry.label), None) is None:
+                    raise ValueError(
+                        f"two entries are the {kind} {quoted(entry.label)} in the names of files: "
+                        "give each a label of its own"
+                    )
         return self
 
     @model_validator(mode="after")
@@ -289,6 +290,12 @@ class Ranking(Section):
         datasets = [dataset for dataset in self.datasets if dataset.label in self.ablation.datasets]
         changed = {"datasets": datasets, "models": self.ablation.steps, "seeds": self.ablation.seeds, "ablation": None}
         return self.model_copy(update=changed)
+
+
+def _not_empty_and_distinct(values: list) -> list:
+    if not values or len(set(values)) < len(values):
+        raise ValueError("the list must not be empty and must not name a value twice")
+    return values
 
 
 def _refuse_too_many(number: int, what: str) -> None:
