@@ -1,6 +1,12 @@
 """What is asked of every page in a browser."""
 
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import BrowserContext, expect
+
+PATIENCE = 600_000
+"""Milliseconds after which a browser has hung, however busy the machine is."""
+
+expect.set_options(timeout=PATIENCE)
 
 CONTRASTS = """selectors => selectors.map(selector => {
   const channels = (colour) => colour.match(/[\\d.]+/g).map(Number);
@@ -15,6 +21,13 @@ CONTRASTS = """selectors => selectors.map(selector => {
   const paper = luminance(getComputedStyle(behind).backgroundColor);
   return [selector, (Math.max(ink, paper) + 0.05) / (Math.min(ink, paper) + 0.05), paper];
 })"""
+
+
+def offline(browser, **options) -> BrowserContext:
+    """Windows without a network."""
+    context = browser.new_context(offline=True, **options)
+    context.set_default_timeout(PATIENCE)
+    return context
 
 
 def open_everything(page):

@@ -9,6 +9,7 @@ from playwright.sync_api import sync_playwright
 
 from studylib.execution import configure
 from studylib.params.study import Execution
+from tests.browser import PATIENCE, offline
 
 configure(Execution())
 # The networks of the tests are tiny: most of their time is spent on compiling, which takes 3 s instead of 5 at this level.
@@ -90,6 +91,7 @@ def browser():
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=chromium,
+            timeout=PATIENCE,
             args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"],
         )
         yield browser
@@ -102,9 +104,7 @@ def visit(browser, address):
     contexts, requests, problems = [], [], []
 
     def visit(width=1280, scheme="light", **options):
-        contexts.append(
-            browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme, offline=True, **options)
-        )
+        contexts.append(offline(browser, viewport={"width": width, "height": 800}, color_scheme=scheme, **options))
         page = contexts[-1].new_page()
         page.on("request", lambda request: requests.append(request.url))
         page.on("console", lambda message: problems.append(message.text))

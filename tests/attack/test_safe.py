@@ -16,6 +16,7 @@ from nbconvert import HTMLExporter
 from studylib import runner
 from studylib.params.files import load_params
 from studylib.text import visible
+from tests.browser import offline
 from tests.end_to_end.conftest import run_in_process
 from tests.nasty import NASTY, write_nasty_study
 
@@ -119,7 +120,7 @@ def test_the_notebooks_are_safe_as_plain_nbconvert_shows_them(browser, notebooks
 
     def opened(notebook):
         (tmp_path / "opened.html").write_text(HTMLExporter().from_notebook_node(notebook)[0], encoding="utf-8")
-        requests, context = set(), browser.new_context(offline=True)
+        requests, context = set(), offline(browser)
         page = context.new_page()
         page.on("request", lambda request: requests.add(request.url))
         page.goto((tmp_path / "opened.html").as_uri(), wait_until="domcontentloaded")

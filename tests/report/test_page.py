@@ -14,7 +14,7 @@ from studylib.figures import to_svg
 from studylib.report.explorer import explorer
 from studylib.report.page import write_report
 from studylib.text import visible
-from tests.browser import CONTRASTS, links_into_nowhere, open_everything, too_wide, violations
+from tests.browser import CONTRASTS, links_into_nowhere, offline, open_everything, too_wide, violations
 from tests.nasty import ATTRIBUTE, ENTITY, IMAGE, NASTY, NUL, SCRIPT, SCRIPT_LINK
 from tests.report.test_explorer import FLOOR, grid_cells
 
@@ -440,7 +440,7 @@ def test_the_browser_runs_the_scripts_of_the_page_and_no_other(browser, tmp_path
         "<img src='https://example.org/a.png'>",
     )  # fmt: skip
     (tmp_path / "attacked.html").write_text(html.replace("</main>", "".join(attacks) + "</main>"), encoding="utf-8")
-    context, requests, blocked = browser.new_context(offline=True), set(), set()
+    context, requests, blocked = offline(browser), set(), set()
     page = context.new_page()
     page.on("request", lambda request: requests.add(request.url))
     page.on("requestfailed", lambda request: blocked.add(request.url) if request.failure == "csp" else None)
