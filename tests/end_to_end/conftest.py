@@ -90,8 +90,10 @@ def run_in_process(name, output, params):
     nbformat.write(notebook, output)
 
 
-@pytest.fixture
-def without_kernels(monkeypatch, tmp_path):
-    """The notebooks of a study run in this process."""
-    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
-    monkeypatch.setattr(runner, "_execute", run_in_process)
+@pytest.fixture(scope="module")
+def without_kernels(tmp_path_factory):
+    """The notebooks of the studies of a module run in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IPYTHONDIR", str(tmp_path_factory.mktemp("ipython")))
+        patch.setattr(runner, "_execute", run_in_process)
+        yield

@@ -8,21 +8,27 @@ import pytest
 from studylib.params.files import load_params
 from studylib.params.models import MODELS
 from studylib.paths import project_root
-from tests.end_to_end.conftest import studylib
+from studylib.runner import run_study, what_to_train
+
+PARAMS = project_root() / "params" / "smoke.yaml"
 
 
 @pytest.fixture(scope="module")
-def smoke(data_root, tmp_path_factory) -> Path:
+def smoke(data_root, without_kernels, tmp_path_factory) -> Path:
     """The folder that the reports of the smoke study were written to."""
     reports = tmp_path_factory.mktemp("smoke")
-    done = studylib("params/smoke.yaml", "--reports", reports)
-    assert done.code == 0, done.err
-    assert done.err.startswith("smoke: 6 cells of the grid (0 kept) and 14 trainings of the ranking")
+    run_study(load_params(PARAMS), reports=reports)
     return reports
 
 
+def test_all_that_it_trains_is_kept(smoke):
+    assert what_to_train(load_params(PARAMS), None, smoke / "smoke").startswith(
+        "6 cells of the grid (6 kept) and 14 trainings"
+    )
+
+
 def test_every_model_is_run():
-    ranking = load_params(project_root() / "params" / "smoke.yaml").ranking
+    ranking = load_params(PARAMS).ranking
     assert {model.model for model in ranking.models} == set(MODELS)
 
 
