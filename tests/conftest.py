@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from studylib.params.study import Execution
 from tests.browser import PATIENCE, offline
 
 configure(Execution())
+sys.modules["rfc3987_syntax"] = None  # as `studylib.cli` does, and why
 # The networks of the tests are tiny: most of their time is spent on compiling, which takes 3 s instead of 5 at this level.
 os.environ["XLA_FLAGS"] = "--xla_backend_optimization_level=0"
 

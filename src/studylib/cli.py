@@ -115,6 +115,8 @@ def main() -> None:
     """The console script: mistakes of the user are one sentence on standard error and exit code 1."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
+    # jsonschema, by which nbformat checks notebooks, imports a grammar of IRIs where it is there; no notebook needs its 2.4 s.
+    sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
     try:
         app(standalone_mode=False)
     except StudyError as error:
