@@ -68,14 +68,7 @@ def test_every_table_sorts_by_its_first_column(visit):
             assert page.evaluate(in_order, cells), cells
 
 
-@pytest.fixture
-def of_today(page_file):
-    """Skips a published page that was made before 1.0.0, until `make study` has made it again."""
-    if "data-unsearched" not in page_file.read_text(encoding="utf-8"):
-        pytest.skip("the published page is older than what is tested: `make study` makes it again")
-
-
-def test_the_table_of_all_cells_filters(visit, of_today, page_file):
+def test_the_table_of_all_cells_filters(visit, page_file):
     if page_file != PUBLISHED:
         pytest.skip("a short table needs no filter")
     block = visit().locator(".output", has_text="All cells, then the baselines")
@@ -85,7 +78,7 @@ def test_the_table_of_all_cells_filters(visit, of_today, page_file):
 
 
 @pytest.mark.parametrize("verdict", ["holds", "does not hold", "undecided"])
-def test_filtering_the_claims_by_a_verdict_gives_the_rows_with_that_verdict(visit, of_today, verdict):
+def test_filtering_the_claims_by_a_verdict_gives_the_rows_with_that_verdict(visit, verdict):
     block = visit().locator(".output", has_text="The claims: the verdict")
     header = block.locator("thead th").all_inner_texts()
     column = next(n for n, name in enumerate(header) if name.strip() == "verdict")
