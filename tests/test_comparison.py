@@ -8,7 +8,18 @@ import pandas as pd
 import pytest
 
 from studylib import comparison as comparisons, kept as keeping
-from studylib.comparison import COLUMNS, KEYS, LISTED, METRICS, compare, events_of_items, excludes_visited, to_csv
+from studylib.comparison import (
+    COLUMNS,
+    KEYS,
+    LISTED,
+    METRICS,
+    compare,
+    events_of_items,
+    excludes_visited,
+    split_datasets,
+    to_csv,
+    trainings_of,
+)
 from studylib.data.sessions import Cases, Sessions
 from studylib.data.splits import leave_one_out, with_candidates
 from studylib.errors import StudyError
@@ -212,6 +223,14 @@ def test_the_ablation_is_a_comparison_of_its_steps(tmp_path):
     result = compare(ranking.ablated, EXECUTION, 0, tmp_path)
     assert result.table[["model", "seed"]].drop_duplicates().to_numpy().tolist() == [["first", 3], ["second", 3]]
     assert result.table["mrr"].nunique() == 6
+
+
+def test_the_ablation_is_of_its_data_sets_alone(tmp_path):
+    steps = [{"label": "first", "loss": "bpr"}, {"label": "second", "loss": "cross-entropy"}]
+    datasets = [LOG, LOG | {"name": "other"}]
+    ranking = Ranking(**SMALL | {"datasets": datasets}, ablation={"datasets": ["other"], "seeds": [3], "steps": steps})
+    work = trainings_of(split_datasets(ranking, 0), ranking.ablated, EXECUTION, 0, tmp_path)
+    assert {(training.dataset, training.model) for training in work.names} == {("other", "first"), ("other", "second")}
 
 
 def test_baselines_by_hand():

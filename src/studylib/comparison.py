@@ -102,8 +102,9 @@ def split_datasets(ranking: Ranking, seed: int) -> dict[str, Split]:
 def trainings_of(
     splits: dict[str, Split], ranking: Ranking, execution: Execution, seed: int, folder: Path
 ) -> Work[Training, Training]:
-    """The ranks of every training, and how they are made. ``splits``: of `split_datasets`; the others as in `compare`."""
-    entries = {(dataset, model.label): tuned(model, dataset) for dataset in splits for model in ranking.models}
+    """The ranks of every training, and how they are made. ``splits``: of all data sets at least; the others as in `compare`."""
+    datasets = [dataset.label for dataset in ranking.datasets]
+    entries = {(dataset, model.label): tuned(model, dataset) for dataset in datasets for model in ranking.models}
     trainings = [Training(dataset, label, s) for dataset, label in entries for s in ranking.seeds]
     names = {t: _name(t, splits[t.dataset], entries[t.dataset, t.model], ranking, execution, seed) for t in trainings}
     return Work(
