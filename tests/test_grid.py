@@ -5,6 +5,7 @@ import math
 import os
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -17,10 +18,14 @@ from studylib.evaluation.classification import macro_average
 from studylib.evaluation.ranking import Ranks
 from studylib.execution import WorkerDied, fan_out
 from studylib.grid import (
+    AGAIN,
     COLUMNS,
     KEYS,
+    SECOND,
     Training,
     baselines,
+    cell_store,
+    cells_of,
     expand,
     judge,
     other_settings,
@@ -229,6 +234,31 @@ def test_reading_a_grid_trains_nothing(log, kept, trained, tmp_path):
     with pytest.raises(StudyError, match="is not there yet: run notebook 02_grid_training"):
         read_grid(log, DATA, GRID, EXECUTION, tmp_path)
     assert trained == [] and not list(tmp_path.iterdir())
+
+
+def test_second_trainings_stand_beside_the_first(log, kept, tmp_path):
+    cells, folder = kept
+    shutil.copytree(folder, tmp_path / "study")
+    work = cells_of(log, DATA, GRID, EXECUTION, tmp_path / "study")
+    store = cell_store(tmp_path / "study" / AGAIN)
+    (same, other, failed, _), names = list(work.kept().values()), list(work.names.values())
+    store.keep(names[0], same)
+    store.keep(names[1], replace(other, facts=other.facts | {"accuracy": 0.75, "mrr": other.facts["mrr"] + 0.5}))
+    store.keep(names[2], replace(failed, facts=failed.facts | {"status": "failed"}))
+
+    table = read_grid(log, DATA, GRID, EXECUTION, tmp_path / "study")
+    assert comparable(table.drop(columns=[*SECOND, "again"])) == comparable(cells)
+    twice = table[table["again"].notna()]
+    assert (
+        twice[["seed", "epochs"]].apply(tuple, axis=1).tolist()
+        == [(w[0].seed, w[1]) for w in list(work.names)[:2]][::-1]
+    )
+    assert sorted(twice["accuracy_again"]) == sorted([same.facts["accuracy"], 0.75])
+    changed = twice.set_index("accuracy_again")["difference_again"]
+    assert changed[0.75] == max(0.5, abs(0.75 - other.facts["accuracy"])) and changed.min() == 0
+    to_csv(table, tmp_path / "grid.csv")
+    written = pd.read_csv(tmp_path / "grid.csv")
+    assert written.columns.tolist() == [*COLUMNS, *SECOND] and written["difference_again"].notna().sum() == 2
 
 
 def test_a_failed_cell_is_read_and_not_trained_by_reading(log, monkeypatch, tmp_path):

@@ -63,12 +63,15 @@ def verify(
     minutes: Annotated[float, typer.Option(min=0, help="Of training, about.")] = 5,
     every: Annotated[bool, typer.Option("--all", help="Train everything again.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Another seed draws another sample.")] = 0,
+    keep: Annotated[
+        Path | None, typer.Option(help="Keep what is trained here, and go on from it.", metavar="DIR")
+    ] = None,
 ) -> None:
     """Derive all tables of a study from what it kept, train a drawn sample of it again, and say what comes out."""
     from studylib.verify import verify
 
     outcomes = []
-    for outcome in verify(folder, float("inf") if every else minutes, seed):
+    for outcome in verify(folder, float("inf") if every else minutes, seed, keep):
         outcomes.append(outcome)
         typer.echo(f"{outcome.what:70}  {outcome.outcome}{outcome.by}")
     missed = sum(not outcome.holds for outcome in outcomes)

@@ -37,6 +37,12 @@ COLUMNS = [
 """The columns of ``grid.csv``."""
 CELL_ARRAYS = ["above", "tied", "top", "validation_above", "validation_tied"]
 
+AGAIN = "again"
+"""The folder of a study with second trainings of its cells, on another machine or by other instructions of the processor:
+``studylib verify --keep`` writes them."""
+SECOND = ["accuracy_again", "difference_again"]
+"""The columns of ``grid.csv`` about second trainings: the accuracy, and the largest difference of any test measure."""
+
 
 @dataclass(frozen=True)
 class Training:
@@ -96,14 +102,31 @@ def read_grid(log: Sessions, data: Data, grid: Grid, execution: Execution, folde
     Returns:
         One row per cell in the order of `KEYS`: `COLUMNS`, `TIMES`, and with them ``validation_accuracy``,
         ``validation_ndcg@10``, ``curve`` (the loss after each epoch), ``above`` and ``tied`` (the ranks of the test cases),
-        ``top`` (the item predicted for each), the same two of the validation cases, and ``split`` (which test cases).
+        ``top`` (the item predicted for each), the same two of the validation cases, and ``split`` (which test cases). With
+        `SECOND` where second trainings are kept, and ``again``: the second training of the cell as a `Result`, or None.
 
     Raises:
         StudyError: a cell is not kept yet, or its file is damaged.
     """
-    kept = cells_of(log, data, grid, execution, folder).kept().values()
-    rows = [{**result.facts, **result.arrays, **result.times} for result in kept]
+    work = cells_of(log, data, grid, execution, folder)
+    rows = [{**result.facts, **result.arrays, **result.times} for result in work.kept().values()]
+    second = second_trainings(work, folder)
+    if any(second):
+        rows = [{**row, **_again(row, again)} for row, again in zip(rows, second, strict=True)]
     return pd.DataFrame(rows).sort_values(KEYS, ignore_index=True)
+
+
+def second_trainings(work: Work, folder: Path) -> list[Result | None]:
+    """The second training of each cell, in the order of the cells; None where none is kept that has finished."""
+    store = cell_store(folder / AGAIN)
+    return [store.load(name) if store.has(name) else None for name in work.names.values()]
+
+
+def _again(cell: dict, again: Result | None) -> dict[str, object]:
+    if again is None or cell["status"] == FAILED:
+        return {**dict.fromkeys(SECOND, float("nan")), "again": None}
+    differences = [abs(cell[name] - again.facts[name]) for name in [*CLASS_METRICS, *RANKING_METRICS]]
+    return {"accuracy_again": again.facts["accuracy"], "difference_again": max(differences), "again": again}
 
 
 def cell_store(folder: Path) -> Store:
@@ -324,6 +347,9 @@ def baselines(log: Sessions, data: Data, grid: Grid) -> pd.DataFrame:
 
 
 def to_csv(cells: pd.DataFrame, path: Path) -> None:
-    """Write ``grid.csv``: `COLUMNS`, measures with six digits; and beside it ``grid_times.csv``: `KEYS` and `TIMES`."""
-    write_table(path, cells[COLUMNS])
+    """Write ``grid.csv``: `COLUMNS` and, where there are any, `SECOND`; and beside it ``grid_times.csv``: `KEYS` and `TIMES`.
+
+    Measures have six digits.
+    """
+    write_table(path, cells[[*COLUMNS, *(name for name in SECOND if name in cells)]])
     write_table(times_of(path), cells[[*KEYS, *TIMES]])

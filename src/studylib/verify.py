@@ -26,7 +26,7 @@ from studylib.runner import run_study
 TOLERANCE = 1e-6
 """Two values of a measure are the same where they differ by no more. Published measures have six digits."""
 
-KEPT = ("cells", "ranks", "made")
+KEPT = ("cells", "ranks", "made", grid.AGAIN)
 """The folders that a study's tables are derived from."""
 
 SAME, NEAR, OTHER = "the same bytes", f"the same within {TOLERANCE:g}", "differs"
@@ -58,13 +58,14 @@ class Outcome:
         return self.outcome in (SAME, NEAR)
 
 
-def verify(folder: Path, minutes: float, seed: int = 0) -> Iterator[Outcome]:
+def verify(folder: Path, minutes: float, seed: int = 0, keep: Path | None = None) -> Iterator[Outcome]:
     """Derive what a study published, train a sample of it anew, and say of each thing what came of it.
 
     Args:
         folder: of the study, such as ``reports/study``.
         minutes: of training on this machine, about, by the seconds that the trainings took; infinite for all of them.
         seed: of the sample.
+        keep: the folder that keeps what is trained again; what it has already is not trained a third time.
 
     Raises:
         StudyError: the folder is none of a study, or a kept result is missing or damaged.
@@ -76,7 +77,7 @@ def verify(folder: Path, minutes: float, seed: int = 0) -> Iterator[Outcome]:
         work.kept()  # a missing or damaged one is said before anything runs
     with tempfile.TemporaryDirectory(prefix="verify-") as scratch:
         yield from derived(params, folder, Path(scratch))
-        yield from trained_again(params, works, minutes, seed, Path(scratch) / "again")
+        yield from trained_again(params, works, minutes, seed, keep or Path(scratch) / "again")
 
 
 def published_params(folder: Path) -> StudyParams:

@@ -15,7 +15,7 @@ from IPython.utils.capture import capture_output
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
-from studylib import runner
+from studylib import kept, runner
 from studylib.paths import project_root
 
 STUDYLIB = str(Path(sys.executable).parent / "studylib")
@@ -92,8 +92,9 @@ def run_in_process(name, output, params):
 
 @pytest.fixture(scope="module")
 def without_kernels(tmp_path_factory):
-    """The notebooks of the studies of a module run in this process."""
+    """The notebooks of the studies of a module run in this process, and their trainings one after the other."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IPYTHONDIR", str(tmp_path_factory.mktemp("ipython")))
         patch.setattr(runner, "_execute", run_in_process)
+        patch.setattr(kept, "fan_out", lambda function, tasks, *_: ((task, function(task)) for task in tasks))
         yield

@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 
 from studylib.evaluation.claims import COLUMNS, NO_CELLS, WITHOUT_COLLAPSED
+from studylib.kept import Result
 from studylib.papers.toledo_rezende import (
     GRID_CLAIMS,
     TIME_CLAIMS,
+    _means_and_draws,
     ahead,
     behind,
     change,
@@ -332,6 +334,36 @@ def test_seeds_have_cases_of_their_own_unless_they_share_a_split():
     longer = make_cells(lambda cell: 0.5, n_cases=300, seed=[2])  # another split may have another number of cases
     assert {row["n"] for row in judged(pd.concat([cells, longer], ignore_index=True)).values()} == {700}
     assert {row["n"] for row in judged(cells.assign(split="one")).values()} == {200}
+
+
+def test_intervals_include_the_difference_of_two_trainings():
+    """Of 200 cases 100 and 120 are right in the two trainings: cases add a variance of 0.25 / 200 or so, a training 0.1² / 2."""
+    cells = make_cells(lambda cell: 0.5, architecture=["gru"], activation=["softmax"])
+    second = make_cells(lambda cell: 0.6, architecture=["gru"], activation=["softmax"])
+    again = [
+        Result({}, {name: np.array(row[name]) for name in ("above", "tied", "top")}) for _, row in second.iterrows()
+    ]
+    targets = {"of seed 0": np.arange(200) % 10}
+
+    def drawn(cells):
+        means, draws = _means_and_draws(cells, targets, ["accuracy"], 4000)
+        assert means["accuracy"].tolist() == [[0.5] * 4]
+        return draws["accuracy"]
+
+    once, twice = drawn(cells), drawn(cells.assign(again=again))
+    assert once.var(0) == pytest.approx(0.25 / 200, rel=0.1)
+    assert twice.var(0) == pytest.approx(0.25 / 200 + 0.1**2 / 2, rel=0.1)
+    # Epochs of one training differ alike; two optimizers are two trainings.
+    extra = pd.DataFrame((twice - once).round(9), columns=cells["optimizer"] + cells["epochs"].astype(str)).corr()
+    assert (
+        extra.loc["adam5", "adam20"] > 0.99
+        and extra.loc["sgd5", "sgd20"] > 0.99
+        and abs(extra.loc["adam5", "sgd5"]) < 0.1
+    )
+    only_one = drawn(cells.assign(again=[None, None, *again[2:]]))
+    assert (only_one[:, :2] == once[:, :2]).all() and only_one[:, 2:].var(0) == pytest.approx(
+        twice[:, 2:].var(0), rel=0.1
+    )
 
 
 def make_times(seconds):

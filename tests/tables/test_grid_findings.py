@@ -8,8 +8,9 @@ import pytest
 
 from studylib.data.splits import split_sessions
 from studylib.data.synthetic import generate
+from studylib.kept import Result
 from studylib.params.study import Synthetic
-from studylib.tables.grid import best_cells, differences_of, measure_contenders
+from studylib.tables.grid import best_cells, differences_of, measure_contenders, second_table
 from studylib.tables.grid_findings import (
     Predictability,
     cell_finding,
@@ -18,6 +19,7 @@ from studylib.tables.grid_findings import (
     headline,
     means_by_part,
     predictability,
+    second_training,
     selection,
     time_ratios,
 )
@@ -138,3 +140,37 @@ def test_ratios_of_times_are_beside_an_lstm_or_none():
     (ratio,) = time_ratios(times)
     assert (ratio.architecture, ratio.median, ratio.lower, ratio.upper) == ("gru", 0.5, 0.5, 0.5)
     assert time_ratios(times[times["architecture"] == "gru"]) == []
+
+
+def test_what_came_of_a_second_training():
+    accuracy = {"lstm": 0.1, "gru": 0.2, "hybrid": 0.3}
+    cells = make_cells(
+        lambda cell: accuracy[cell["architecture"]], validation=lambda cell: accuracy[cell["architecture"]]
+    )
+    second = cells.copy()
+    moved = (cells["architecture"] == "hybrid") & (cells["optimizer"] == "sgd")
+    second.loc[moved, "accuracy"] += 0.05
+    second.loc[moved, "validation_ndcg@10"] = 0.9
+    arrays = ("above", "tied", "validation_above", "validation_tied")
+    made = {"processor": "a slow one", "settings": {"XLA_FLAGS": "--old"}}
+    again = [
+        Result(row.drop(list(arrays)).to_dict(), {name: row[name] for name in arrays}, made=made)
+        for _, row in second.iterrows()
+    ]
+    assert second_training(cells) is None and second_training(cells.assign(again=[None] * len(cells))) is None
+    difference = np.where(moved, 0.05, 1e-9)
+    twice = cells.assign(again=again, accuracy_again=second["accuracy"], difference_again=difference)
+    found = second_training(twice)
+    assert (found.cells, found.same) == (len(cells), len(cells) - moved.sum())
+    assert found.how == "a slow one with XLA_FLAGS=--old"
+    assert found.change == pytest.approx(0.05 * moved.mean()) and found.low == 0 < found.change < found.high
+    assert found.largest == pytest.approx(0.05)
+    assert found.selected.startswith("hybrid, softmax, sgd")
+    assert found.selected_accuracy == pytest.approx(second.loc[moved, "accuracy"].iloc[0])
+    table = second_table(twice).set_index("optimizer")
+    assert table["come out again"].to_dict() == {"adam": 6, "sgd": 4}
+    assert table.loc["sgd", "largest difference"] == pytest.approx(0.05)
+    half = second_training(
+        twice.assign(again=again[:6] + [None] * 6, difference_again=[*difference[:6], *[np.nan] * 6])
+    )
+    assert half.cells == 6

@@ -2,7 +2,8 @@
 
 They are statements about means over cells. The test cases are drawn again, with the same draw for all cells of a split, and
 each statement is computed anew from every draw, so that its interval says what other users of the same site could have
-given. With one seed it says nothing of what other initial weights could have.
+given. Where cells were trained twice, with sums in another order, a draw has that difference too. With one seed the interval
+says nothing of what other initial weights could have given.
 
 Means over cells are also given without the networks that have collapsed: one that recommends one list to everyone says what the
 popularity of an item is worth and nothing about its settings.
@@ -448,15 +449,34 @@ def _means_and_draws(
     means = {measure: np.empty((1, len(cells))) for measure in measures}
     draws = {measure: np.empty((resamples, len(cells))) for measure in measures}
     for number, (split, of_split) in enumerate(cells.groupby("split", sort=False)):
-        by_case = [
-            {"accuracy": case_hits(cell), **case_shares(targets[split], np.asarray(cell["top"]))}
-            for _, cell in of_split.iterrows()
-        ]
+        rows = [cell for _, cell in of_split.iterrows()]
+        by_case = [_by_case(cell, targets[split]) for cell in rows]
+        second = [_by_case(cell["again"].arrays, targets[split]) for cell in rows if cell.get("again") is not None]
+        twice = [cell.get("again") is not None for cell in rows]
         for measure in measures:
-            values = np.column_stack([cell[measure] for cell in by_case])
-            means[measure][:, of_split.index] = values.mean(0)
-            draws[measure][:, of_split.index] = bootstrap_means(values, resamples, number)
+            values = np.column_stack([cell[measure] for cell in [*by_case, *second]])
+            means[measure][:, of_split.index] = values[:, : len(rows)].mean(0)
+            drawn = bootstrap_means(values, resamples, number)
+            first, again = drawn[:, : len(rows)], drawn[:, len(rows) :]
+            if second:
+                first[:, twice] += _signs(of_split[twice], resamples, number) * (again - first[:, twice]) / np.sqrt(2)
+            draws[measure][:, of_split.index] = first
     return means, draws
+
+
+def _by_case(cell: pd.Series | dict, targets: np.ndarray) -> dict[str, np.ndarray]:
+    """By measure: float64 (n_cases,), what each test case adds to that of a cell."""
+    return {"accuracy": case_hits(cell), **case_shares(targets, np.asarray(cell["top"]))}
+
+
+def _signs(cells: pd.DataFrame, resamples: int, seed: int) -> np.ndarray:
+    """1 or -1, (resamples, n_cells), the same for all cells of a training: with which sign a draw has the difference of its two.
+
+    With the difference over the square root of 2 a draw has the variance of one training, of which two are an estimate.
+    """
+    training = cells.groupby([key for key in KEYS if key != "epochs"], sort=False).ngroup()
+    signs = 2.0 * np.random.default_rng([seed, 2]).integers(0, 2, (resamples, training.max() + 1)) - 1
+    return signs[:, training]
 
 
 def _named_parts(claim: GridClaim, cells: pd.DataFrame, mask: np.ndarray) -> dict[str, tuple[str, Callable]]:

@@ -22,6 +22,9 @@ MARGIN = 0.01
 """Differences of accuracy below one point are of no interest: about one standard error of an accuracy near 10 % on the
 824 test cases of the study, and an eighth of what the most popular item alone reaches there."""
 
+SAME = 1e-6
+"""A cell *comes out again* where no measure of its second training differs by more; published measures have six digits."""
+
 FACTORS = ["architecture", "activation", "optimizer", "batch_size", "epochs"]
 
 DIFFERENCES = ["higher", "lower", "difference", "low", "high", "p", "equivalent", "detectable"]
@@ -94,6 +97,30 @@ def setting_name(cell: pd.Series) -> str:
     """A setting in words: ``gru, softmax, rmsprop, batch size 64, 100 epochs``."""
     layers = f"{cell['architecture']}, {cell['activation']}, {cell['optimizer']}"
     return f"{layers}, batch size {cell['batch_size']}, {count(cell['epochs'], 'epoch')}"
+
+
+def second_table(cells: pd.DataFrame) -> pd.DataFrame:
+    """What came of the second trainings, by activation and optimizer; of the cells that have one.
+
+    Returns:
+        Columns ``activation, optimizer, cells``, ``come out again`` (how many: every measure within `SAME`), ``accuracy`` and
+        ``accuracy again`` (means over these cells), and ``largest difference`` (of accuracy, of a cell).
+    """
+    twice = cells[cells["difference_again"].notna()]
+    off = (twice["accuracy_again"] - twice["accuracy"]).abs()
+    twice = twice.assign(same=twice["difference_again"] <= SAME, off=off)
+    by = twice.groupby(["activation", "optimizer"], sort=False)
+    table = by.agg(
+        cells=("seed", "size"), same=("same", "sum"), accuracy=("accuracy", "mean"), again=("accuracy_again", "mean"),
+        off=("off", "max"),
+    )  # fmt: skip
+    names = {"same": "come out again", "again": "accuracy again", "off": "largest difference"}
+    return table.rename(columns=names).reset_index()
+
+
+def second_cells(cells: pd.DataFrame) -> pd.DataFrame:
+    """The second trainings as cells of their own, for `select_settings` and the like."""
+    return pd.DataFrame([{**again.facts, **again.arrays} for again in cells["again"] if again is not None])
 
 
 def pick_cell(cells: pd.DataFrame, wanted: dict) -> pd.Series:

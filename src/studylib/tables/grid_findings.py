@@ -9,14 +9,18 @@ import pandas as pd
 
 from studylib.data.splits import Split
 from studylib.data.summary import unseen_targets
-from studylib.evaluation.statistics import variance_shares
+from studylib.evaluation import statistics
+from studylib.evaluation.statistics import bootstrap_means, variance_shares
 from studylib.grid import KEYS
 from studylib.tables.factors import factor_differences, varying_factors
-from studylib.tables.formats import count, fixed, p_value, percent_interval, points
+from studylib.tables.formats import count, fixed, interval, p_value, percent_interval, points
 from studylib.tables.grid import (
     COLLAPSED,
+    SAME,
+    SETTINGS,
     cells_of,
     count_test_cases,
+    second_cells,
     select_settings,
     setting_name,
     time_ratio,
@@ -173,6 +177,78 @@ def selection(cells: pd.DataFrame, baseline_accuracy: float) -> Selection:
         selected=setting_name(first),
         accuracy=float(first["accuracy"]),
     )
+
+
+@dataclass(frozen=True)
+class SecondTraining:
+    """What came of training the cells a second time, with other instructions of the processor or on another machine.
+
+    Attributes:
+        cells: how many were trained twice.
+        same: how many of them come out again (`studylib.tables.grid.SAME`).
+        how: what the second training ran on, in words.
+        accuracy, again: the mean accuracy over these cells, of both trainings.
+        change, low, high: the mean of the second less the first, and its 95 % interval, the trainings drawn again.
+        largest: the largest difference of accuracy of a cell.
+        within, shared: settings within one standard error of the best in the second training; how many of them are so in both.
+        selected: the best of them on validation, in words.
+        selected_accuracy: its test accuracy in the second training.
+    """
+
+    cells: int
+    same: int
+    how: str
+    accuracy: float
+    again: float
+    change: float
+    low: float
+    high: float
+    largest: float
+    within: int
+    shared: int
+    selected: str
+    selected_accuracy: float
+
+    @property
+    def changed(self) -> str:
+        """The change of the mean accuracy with its interval, in points."""
+        return f"{interval(100 * self.change, 100 * self.low, 100 * self.high, digits=2)} points"
+
+
+def second_training(cells: pd.DataFrame) -> SecondTraining | None:
+    """See `SecondTraining`; None where no cell was trained twice."""
+    if "again" not in cells or not any(again is not None for again in cells["again"]):
+        return None
+    twice = cells[cells["difference_again"].notna()]
+    again = second_cells(twice)
+    off = twice["accuracy_again"] - twice["accuracy"]
+    by_training = off.groupby([twice[key] for key in KEYS if key != "epochs"], sort=False)
+    sums = np.column_stack([by_training.sum(), by_training.size()])
+    drawn = bootstrap_means(sums)
+    low, high = statistics.interval(drawn[:, :1] / drawn[:, 1:])
+    first, second = select_settings(twice), select_settings(again)
+    sets = [set(map(tuple, s.loc[s["within_one_error"], SETTINGS].to_numpy())) for s in (first, second)]
+    return SecondTraining(
+        cells=len(twice),
+        same=int((twice["difference_again"] <= SAME).sum()),
+        how=" and ".join(dict.fromkeys(_ran_on(result.made) for result in twice["again"])),
+        accuracy=float(twice["accuracy"].mean()),
+        again=float(twice["accuracy_again"].mean()),
+        change=float(off.mean()),
+        low=float(low[0]),
+        high=float(high[0]),
+        largest=float(off.abs().max()),
+        within=len(sets[1]),
+        shared=len(sets[0] & sets[1]),
+        selected=setting_name(second.iloc[0]),
+        selected_accuracy=float(second.iloc[0]["accuracy"]),
+    )
+
+
+def _ran_on(made: dict) -> str:
+    """A processor and the settings by which its libraries choose code, in words."""
+    settings = " ".join(f"{name}={value}" for name, value in made.get("settings", {}).items())
+    return f"{made.get('processor', 'an unknown processor')}{' with ' if settings else ''}{settings}"
 
 
 @dataclass(frozen=True)
