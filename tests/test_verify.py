@@ -1,11 +1,13 @@
 """What `studylib verify` says of a file, of a training, and which trainings it draws; the command itself is in `end_to_end`."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from studylib.errors import StudyError
 from studylib.kept import Result, Store, Work
+from studylib.params.study import Execution
 from studylib.verify import NEAR, OTHER, SAME, Outcome, _chapters, _compared, compared, drawn, published_params, verify
 
 
@@ -46,6 +48,28 @@ def test_a_sample_takes_about_as_long_as_asked(tmp_path):
     assert drawn([work], 30, 1) == drawn([work], 30, 1) != drawn([work], 30, 2)
     assert drawn([work], float("inf"), 0) == [(work, set(range(20)))]
     assert drawn([work], 9, 0) == []
+
+
+def test_what_is_trained_again_can_be_kept_and_gone_on_from(tmp_path, monkeypatch):
+    monkeypatch.setattr("studylib.verify.derived", lambda *arguments: iter([]))
+    monkeypatch.setattr("studylib.kept.fan_out", lambda function, tasks, *_: ((task, function(task)) for task in tasks))
+    trained = []
+
+    def train(task, wanted):
+        trained.append(task)
+        return {item: Result({"x": task / 10}, made={"train_seconds": 1.0}) for item in wanted}
+
+    store = Store(tmp_path / "study" / "cells", "02_grid_training")
+    work = Work(store, {0: "a", 1: "b"}, lambda item: item, train, None, "cells", lambda result: dict(result.facts))
+    for item, name in work.names.items():
+        store.keep(name, Result({"x": item / 5}, made={"train_seconds": 1.0}))
+    params = SimpleNamespace(execution=Execution(workers=1))
+    monkeypatch.setattr("studylib.verify.published_params", lambda folder: params)
+    monkeypatch.setattr("studylib.verify.works_of", lambda *arguments: [work])
+    for _ in range(2):
+        first, second = verify(tmp_path / "study", float("inf"), keep=tmp_path / "again")
+        assert first == Outcome("cells/a", NEAR, 0.0) and second == Outcome("cells/b", OTHER, pytest.approx(0.1))
+    assert trained == [0, 1] and (tmp_path / "again" / "made" / "b.json").exists()
 
 
 def test_the_last_section_of_a_page_is_of_the_last_run(tmp_path):

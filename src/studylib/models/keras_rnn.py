@@ -5,6 +5,10 @@ Keras is imported when a network is prepared: by then `studylib.execution.config
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator
+
 import numpy as np
 
 from studylib.data.sessions import Cases, Sessions
@@ -52,9 +56,10 @@ class KerasRNN(Recommender):
 
     def prepare(self, train: Sessions) -> None:
         """Build the network for the training sessions, with nothing learnt yet."""
-        import keras
+        with _nothing_on_stderr():
+            import keras
 
-        from studylib.models import keras_network
+            from studylib.models import keras_network
 
         last = Cases(train, train.offsets[1:][train.lengths > 1] - 1)
         self.inputs, self.targets = self._pad(last.prefixes(self.max_length)), last.targets
@@ -112,3 +117,17 @@ class KerasRNN(Recommender):
         events = (prefixes.offsets[1:] - lengths)[:, None] + column
         events = np.minimum(events, len(prefixes.items) - 1)
         return np.where(column < lengths[:, None], prefixes.items[events], -1).astype(np.int32)
+
+
+@contextlib.contextmanager
+def _nothing_on_stderr() -> Iterator[None]:
+    """TensorFlow, when it is imported, writes there that it finds no GPU, whatever level of messages is set."""
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
