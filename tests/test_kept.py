@@ -130,7 +130,7 @@ PROTOCOL = {"listed": 9, "not_numbers": 0, "top_share": 0.5, "percentile": 0.9, 
 
 @pytest.mark.parametrize("change", [
     {"protocols": 3}, {"protocols": {"full": 3}}, {"protocols": {"other": {}}}, {"epochs": "5"},
-    {"first_list": ["x"]}, {"full tied": np.zeros(3, np.int32)},
+    {"first_list": ["x"]}, {"first_list": ""}, {"first_list": {}}, {"protocols": {}}, {"full tied": np.zeros(3, np.int32)},
     {"full above": np.full(2, -1, np.int32)}, {"full above": np.full(2, 9, np.int32)}, {"full tied": np.zeros(2)},
 ])  # fmt: skip
 def test_ranks_of_other_types_are_damaged_also_with_the_right_checksum(tmp_path, change):

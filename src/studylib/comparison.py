@@ -146,8 +146,10 @@ def _is_ranks(result: Result) -> bool:
         return bool(((above >= 0) & (tied >= 0) & (above.astype(np.int64) + tied < counts["listed"])).all())
 
     facts = result.facts
-    counted = type(facts["parameters"]) is int and type(facts["epochs"]) is int
-    counted = counted and all(type(item) is int for item in facts["first_list"])
+    kinds = {"parameters": int, "epochs": int, "first_list": list, "protocols": dict}
+    if not all(type(facts[name]) is kind for name, kind in kinds.items()) or "full" not in facts["protocols"]:
+        return False
+    counted = all(type(item) is int for item in facts["first_list"])
     return counted and all(of_protocol(protocol, counts) for protocol, counts in facts["protocols"].items())
 
 

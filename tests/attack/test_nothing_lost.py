@@ -16,9 +16,11 @@ import pytest
 import yaml
 
 from studylib.data.sessions import Sessions
+from studylib.execution import WorkerDied, fan_out
 from studylib.kept import Result, Store
 from studylib.models import build, files
 from studylib.params.models import Gru4Rec
+from studylib.params.study import Execution
 from studylib.paths import project_root, write, write_table
 from tests.end_to_end.conftest import COMMAND, Done, environment
 
@@ -215,6 +217,32 @@ def test_a_full_disk_is_one_sentence_and_loses_nothing(tiny, tmp_path, small_dis
     last = finish(tiny, small_disk / "reports")
     assert last.code == 0, last.err
     assert tables(small_disk / "reports") == tables(tmp_path / "whole")
+
+
+@pytest.fixture
+def small_memory():
+    """The file of a group of processes that have 64 MB together: the kernel kills what takes more."""
+    group = next(root for root in (Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")) if root.is_dir()) / "tests"
+    limit = "memory.limit_in_bytes" if group.parent.name == "memory" else "memory.max"
+    try:
+        group.mkdir()
+        (group / limit).write_text(str(2**26))
+    except OSError:
+        pytest.skip("no group of processes with a limit can be made here")
+    yield group / "cgroup.procs"
+    group.rmdir()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_worker_out_of_memory_takes_no_other_training_with_it(small_memory, workers):
+    def train(number):
+        if number == 2:
+            small_memory.write_text(str(os.getpid()))
+            return len(bytearray(2**28))
+        return number
+
+    outcomes = dict(fan_out(train, [1, 2, 3, 4], Execution(workers=workers)))
+    assert isinstance(outcomes.pop(2), WorkerDied) and outcomes == {1: 1, 3: 3, 4: 4}
 
 
 def test_a_kernel_that_is_killed_is_one_sentence(tiny, tmp_path):
