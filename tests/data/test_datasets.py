@@ -18,7 +18,7 @@ import pytest
 from studylib.data import datasets
 from studylib.data.datasets import REGISTRY, Dataset, Download, Form, load, source_files
 from studylib.data.readers import read
-from studylib.data.sessions import TEST, TRAIN, VALIDATION, Drop, Sessions, checksum
+from studylib.data.sessions import TEST, TRAIN, VALIDATION, Drop, Sessions, apply_filters, checksum
 from studylib.data.splits import leave_one_out, split_as_given, with_candidates
 from studylib.errors import StudyError
 from studylib.params.study import Log, Synthetic
@@ -515,6 +515,83 @@ def test_rsc15_100k(real):
     split = split_as_given(sessions)
     assert len(split.test) == 10_152
     assert len(source_files(Log(dataset="rsc15-100k"))) == 3
+
+
+def test_ml_1m(real, folders, monkeypatch):
+    sessions = load(Log(dataset="ml-1m"))
+    assert (len(sessions), len(sessions.items), sessions.n_items) == (6_040, 1_000_209, 3_706)
+    of_sasrec = apply_filters(sessions, Log(dataset="ml-1m", k_core=5))
+    assert (len(of_sasrec), len(of_sasrec.items), of_sasrec.n_items) == (6_040, 999_611, 3_416)
+
+
+@pytest.mark.parametrize(
+    ("name", "counts"),
+    [("amazon-sports", (35_598, 296_337, 18_357)), ("amazon-video-games", (31_013, 287_107, 23_715))],
+)
+def test_amazon(real, name, counts):
+    sessions = load(Log(dataset=name))
+    assert (len(sessions), len(sessions.items), sessions.n_items) == counts
+
+
+def test_rsc15_64(real, folders, monkeypatch):
+    packed = load(Log(dataset="rsc15-64"))
+    learnt = packed.given.parts != TEST
+    sessions = np.add.reduceat(np.ones_like(learnt, int), packed.offsets[:-1])[learnt[packed.offsets[:-1]]]
+    assert (learnt.sum(), len(sessions), len(np.unique(packed.items[learnt]))) == (99_943, 24_761, 13_133)
+    assert (~learnt).sum() == 7_299 and len(packed) - len(sessions) == 1_703
+    assert len(np.unique(packed.session_of_event[packed.given.parts == VALIDATION])) == 1_366
+    for file, upstream in zip(datasets._RSC15_64_PACKED, datasets._RSC15_64, strict=True):
+        content = gzip.decompress((real / "rsc15-64" / file).read_bytes())
+        download = REGISTRY["rsc15-64"].forms[1].downloads[f"rsc15-64/{upstream}"]
+        assert sha256(content) == download.hash
+        put(folders / "data" / "rsc15-64" / upstream, content)
+    monkeypatch.setenv("STUDYLIB_DATA", str(folders / "data"))
+    plain = load(Log(dataset="rsc15-64"))
+    assert plain.checksum == packed.checksum and (plain.given.parts == packed.given.parts).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "train", "test", "events", "items"),
+    [
+        ("yoochoose-1-64", 116_167, 15_324, 557_248, None),
+        ("diginetica", 186_670, 15_963, 982_961, 43_097),
+        ("retailrocket", 126_168, 4_775, 710_666, 36_968),
+    ],
+)
+def test_sets_of_the_papers_on_graph_networks(real, name, train, test, events, items):
+    sessions = load(Log(dataset=name))
+    assert len(sessions) == train + test and len(sessions.items) == events and items in (None, sessions.n_items)
+    first = sessions.given.parts[sessions.offsets[:-1]]
+    assert (first[:train] != TEST).all() and (first[train:] == TEST).all()
+    assert (first == VALIDATION).sum() == train // 10
+    split = split_as_given(sessions)
+    assert len(split.test) == (sessions.lengths[train:] - 1).sum() and len(split.final) == train
+
+
+def test_a_file_of_sessions_to_learn_from_and_one_for_test(folders, monkeypatch):
+    lines = [f"{n} {n + 1} {n + 2}" for n in range(20)]
+    for name, content in (("train", "\n".join(lines) + "\n\n"), ("test", "3 99\n5 4 3\n")):
+        put(folders / "data" / "diginetica" / f"{name}.txt.gz", gzip.compress(content.encode()))
+    monkeypatch.setenv("STUDYLIB_DATA", str(folders / "data"))
+    sessions = load(Log(dataset="diginetica"))
+    assert [sessions.vocabulary[session].tolist() for session in (sessions[0], sessions[20], sessions[21])] == [
+        [0, 1, 2],
+        [3, 99],
+        [5, 4, 3],
+    ]
+    assert np.bincount(sessions.given.parts).tolist() == [54, 6, 5] and sessions.drops == (Drop("blank line", 1, 0),)
+    with pytest.raises(StudyError, match=r"YooChoose 1/64 .* at rsc15-1_64/ in \$STUDYLIB_DATA"):
+        load(Log(dataset="yoochoose-1-64"))
+
+
+def test_both_forms_of_video_games_are_the_same_data(folders, monkeypatch):
+    put(folders / "lists/amazon/Video_Games.txt.gz", gzip.compress(b"1 7 9 8\n2 9 7\n10 8 7\n"))
+    put(folders / "rows/amazon/Video.txt", b"1 7\n1 9\n1 8\n2 9\n2 7\n10 8\n10 7\n")
+    forms = []
+    for name in ("lists", "rows"):
+        monkeypatch.setenv("STUDYLIB_DATA", str(folders / name))
+        forms.append(load(Log(dataset="amazon-video-games")))
+    assert forms[0].checksum == forms[1].checksum and len(forms[0]) == 3
 
 
 def test_the_known_checksums_are_those_of_the_real_files(real):

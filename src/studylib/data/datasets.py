@@ -18,6 +18,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -28,9 +29,9 @@ import requests
 
 from studylib.data import synthetic
 from studylib.data.readers import concat, event_columns, explained, log_path, read, rechorus_files, to_sessions
-from studylib.data.sessions import TEST, TRAIN, VALIDATION, Drop, Given, Sessions, checksum
+from studylib.data.sessions import TEST, TRAIN, VALIDATION, Given, Sessions, checksum
 from studylib.data.splits import leave_one_out, with_candidates
-from studylib.data.tables import read_table
+from studylib.data.tables import counted, read_table
 from studylib.errors import StudyError, brief, nearest, quoted, sentence
 from studylib.params.study import Log
 from studylib.paths import located, write
@@ -363,30 +364,71 @@ def _grocery_from_reviews(log: Log, path: Path) -> Sessions:
     return replace(sessions, given=Given(parts, {VALIDATION: validation, TEST: test}))
 
 
-_RSC15 = {name: f"yoochoose-clicks-100k_{name}.txt" for name in ("train_full", "train_valid", "test")}
+_RSC15 = tuple(f"yoochoose-clicks-100k_{name}.txt" for name in ("train_full", "train_valid", "test"))
+_RSC15_64 = tuple(f"rsc15_{name}.txt" for name in ("train_full", "train_tr", "test"))
+_RSC15_64_PACKED = tuple(f"{name}.txt.gz" for name in ("train_full", "train_tr", "test"))
 
 
-def _rsc15(log: Log, folder: Path) -> Sessions:
-    """The split of session-rec: the sessions of the test file for test, those of the validation file for validation.
+def _clicks(log: Log, folder: Path, files: tuple[str, ...], of_validation: bool = False) -> Sessions:
+    """The split of session-rec: the sessions of the test file for test, and of the others those for validation that the second
+    file names.
 
-    Their events are those of train_full: train_valid leaves out the items that do not occur in the rest of it.
+    All events are taken from the first file: the second leaves out the items that do not occur in the rest of it.
+
+    Args:
+        files: all that is not for test; a part of its sessions; those for test.
+        of_validation: whether the second file has the sessions for validation, or all others.
     """
-    tables: dict[str, pl.DataFrame] = {}
-    drops: tuple[Drop, ...] = ()
-    for name, file in _RSC15.items():
-        tables[name], dropped = read_table(folder / file, log.separator or "\t", log.header, event_columns(log))
-        drops += dropped
-    held_out = pl.col("session").is_in(tables["train_valid"]["session"].unique().implode())
-    part = pl.when(held_out).then(VALIDATION).otherwise(TRAIN)
-    train, test = tables["train_full"].with_columns(part=part), tables["test"].with_columns(part=TEST)
-    return to_sessions(folder, concat([train, test]), drops)
+    (full, of_full), (named, of_named), (test, of_test) = (
+        read_table(folder / file, log.separator or "\t", log.header, event_columns(log)) for file in files
+    )
+    is_named = pl.col("session").is_in(named["session"].unique().implode())
+    part = pl.when(is_named if of_validation else ~is_named).then(VALIDATION).otherwise(TRAIN)
+    table = concat([full.with_columns(part=part), test.with_columns(part=TEST)])
+    return to_sessions(folder, table, of_full + of_named + of_test)
+
+
+_TRAIN_AND_TEST = ("train.txt.gz", "test.txt.gz")
+
+
+def _train_and_test(log: Log, folder: Path) -> Sessions:
+    """The split of the papers on graph networks: a file of sessions to learn from and one for test.
+
+    They take a tenth of the first for validation, drawn at random: here with seed 0.
+    """
+    train, test = (read(log, folder / file) for file in _TRAIN_AND_TEST)
+    parts = np.repeat(np.array([TRAIN, TEST], np.uint8), [len(train), len(test)])
+    parts[np.random.default_rng(0).permutation(len(train))[: len(train) // 10]] = VALIDATION
+    session = np.concatenate([train.session_of_event, len(train) + test.session_of_event])
+    items = np.concatenate([sessions.vocabulary[sessions.items] for sessions in (train, test)])
+    table = pl.DataFrame({"session": session, "item": items, "part": parts[session]})
+    return to_sessions(folder, table, counted([*train.drops, *test.drops]))
 
 
 _RAW = "https://raw.githubusercontent.com"
 _LIVE_STREAMING = f"{_RAW}/Microstrong0305/BiLSTM4Rec/0650f9bcf6a2eda2128fbd1d6cf98818a1dde25d/datas"
 _SESSION_REC = f"{_RAW}/rn5l/session-rec/02cf50705942f13a7f7ad77b0816403fb88df0f5/data/rsc15/prepared"
+_RECSYS_EVALUATION = (
+    f"{_RAW}/RecSysEvaluation/RecSys_Evaluation/b449359cc290fbc84da46970453e950258c767d4/data/rsc15/fulltrain/rsc15By64"
+)
 _AMAZON = "http://snap.stanford.edu/data/amazon/productGraph/categoryFiles"
 _GROUPLENS = "https://files.grouplens.org/datasets/movielens"
+
+
+def _pinned(folder: str, url: str, files: tuple[str, ...], *sha256: str) -> dict[str, Download]:
+    """The downloads of files that lie beside each other, with their checksums in the same order."""
+    return {
+        f"{folder}/{file}": Download(f"{url}/{file}", f"sha256:{sum_}")
+        for file, sum_ in zip(files, sha256, strict=True)
+    }
+
+
+def _of_graph_networks(folder: str, what: str) -> Dataset:
+    """Two files of sessions; their source keeps them as Python's pickles, which are not safe to read."""
+    form = Form(Log(reader="sequences", path=folder, separator=" "), files=_TRAIN_AND_TEST, prepare=_train_and_test)
+    files = f"train.txt.gz and test.txt.gz, a line a session, items separated by spaces, at {folder}/ in $STUDYLIB_DATA"
+    return Dataset((form,), source=f"{what}: put {files}.")
+
 
 REGISTRY: dict[str, Dataset] = {
     "live-streaming": Dataset(
@@ -451,8 +493,40 @@ REGISTRY: dict[str, Dataset] = {
                     )
                 },
             ),
+            # The same events in the same order, without their times.
+            Form(Log(reader="sequences", path="ml-1m/sequences.txt.gz", separator=" ", leading_user=True)),
         ),
         source="MovieLens 1M (GroupLens).",
+    ),
+    "amazon-sports": Dataset(
+        (
+            Form(Log(reader="sequences", path="amazon/Sports_and_Outdoors.txt.gz", separator=" ", leading_user=True)),
+            Form(
+                Log(reader="sequences", path="amazon/Sports_and_Outdoors.txt", separator=" ", leading_user=True),
+                downloads=_pinned(
+                    "amazon",
+                    f"{_RAW}/salesforce/ICLRec/2890e6c3ff6a22c6699fc19cb863b66786c1cde4/data",
+                    ("Sports_and_Outdoors.txt",),
+                    "2a095e0648872beb9982408958290f5d655db5be2911c3756b5446de9f0b8de2",
+                ),
+            ),
+        ),
+        source="Amazon reviews 2014, Sports and Outdoors 5-core, from the repository salesforce/ICLRec.",
+    ),
+    "amazon-video-games": Dataset(
+        (
+            Form(Log(reader="sequences", path="amazon/Video_Games.txt.gz", separator=" ", leading_user=True)),
+            Form(
+                Log(reader="events", path="amazon/Video.txt", separator=" ", header=False, user=0, item=1),
+                downloads=_pinned(
+                    "amazon",
+                    f"{_RAW}/kang205/SASRec/e3738967fddab206d6eeb4fda433e7a7034dd8b1/data",
+                    ("Video.txt",),
+                    "b7376fe24430743f411dc7f567285657b2adb3f74361cc7ba0aee94f3024b651",
+                ),
+            ),
+        ),
+        source="Amazon reviews 2014, Video Games, from the repository kang205/SASRec.",
     ),
     "yelp": Dataset(
         (Form(Log(reader="sequences", path="yelp/Yelp.txt", separator=" ", leading_user=True)),),
@@ -465,19 +539,51 @@ REGISTRY: dict[str, Dataset] = {
         (
             Form(
                 Log(reader="events", path="rsc15-100k", separator="\t", user="SessionId", item="ItemId", time="Time"),
-                files=tuple(_RSC15.values()),
-                downloads={
-                    f"rsc15-100k/{_RSC15[name]}": Download(f"{_SESSION_REC}/{_RSC15[name]}", f"sha256:{sha256}")
-                    for name, sha256 in {
-                        "train_full": "9842c90358298ee784fcf0c9dccb2eeb283ab04368e53bdeee896747f4c03e1e",
-                        "train_valid": "14fca72e690c19b0da391059b7cf2c1b611cddbd1248ce93578a039ddb26ea69",
-                        "test": "380410c606403531019e1ec0b4d192ef90492d594b9b5a91633b860618dd7136",
-                    }.items()
-                },
-                prepare=_rsc15,
+                files=_RSC15,
+                downloads=_pinned(
+                    "rsc15-100k",
+                    _SESSION_REC,
+                    _RSC15,
+                    "9842c90358298ee784fcf0c9dccb2eeb283ab04368e53bdeee896747f4c03e1e",
+                    "14fca72e690c19b0da391059b7cf2c1b611cddbd1248ce93578a039ddb26ea69",
+                    "380410c606403531019e1ec0b4d192ef90492d594b9b5a91633b860618dd7136",
+                ),
+                prepare=partial(_clicks, files=_RSC15, of_validation=True),
             ),
         ),
         source="a sample of the RecSys Challenge 2015 clicks (Yoochoose), from the repository rn5l/session-rec.",
+    ),
+    "rsc15-64": Dataset(
+        (
+            Form(
+                Log(reader="events", path="rsc15-64", separator="\t", user="SessionId", item="ItemId", time="Time"),
+                files=_RSC15_64_PACKED,
+                prepare=partial(_clicks, files=_RSC15_64_PACKED),
+            ),
+            Form(
+                Log(reader="events", path="rsc15-64", separator="\t", user="SessionId", item="ItemId", time="Time"),
+                files=_RSC15_64,
+                downloads=_pinned(
+                    "rsc15-64",
+                    _RECSYS_EVALUATION,
+                    _RSC15_64,
+                    "4ac17790dcd940ae84220fd5dae3344778295ca17042bf5c5d1e3ccb5975c668",
+                    "76f0830da0c40266ddc7764087b15eca5cbf59f118ec51d6414112550a6ec38c",
+                    "ddc3c2266a129a5dcb9f18773352b4801f7696209dd740793d354f0c52c24993",
+                ),
+                prepare=partial(_clicks, files=_RSC15_64),
+            ),
+        ),
+        source="another sample of these clicks, from the repository RecSysEvaluation/RecSys_Evaluation.",
+    ),
+    "yoochoose-1-64": _of_graph_networks(
+        "rsc15-1_64", "YooChoose 1/64 of the papers on graph networks, as in the repository MSJeinlong/CGENet"
+    ),
+    "diginetica": _of_graph_networks(
+        "diginetica", "Diginetica of the papers on graph networks, as in the repository CCIIPLab/GCE-GNN"
+    ),
+    "retailrocket": _of_graph_networks(
+        "retailrocket", "views of RetailRocket, sessions of three and more, as in the repository sessionRec/MTD"
     ),
 }
 """The named data sets; the file names are those of ``$STUDYLIB_DATA``."""
