@@ -295,6 +295,9 @@ def test_draws_come_in_bulk_and_none_comes_twice(monkeypatch):
         {"cell": "hybrid-gru-lstm", "feed_forward": 2},
         {"item_embedding": "none", "layers": 2},
         {"input_decay": 0.6, "deep_input": True, "layers": 2},
+        {"cell": "mingru", "layers": 2, "residual": True},
+        {"cell": "minlstm", "deep_input": True, "layers": 2},
+        {"cell": "lru", "layers": 2, "normalise": True, "residual": True, "widening": 2},
     ],
 )
 def test_the_state_carries_all_that_a_session_was(settings):
@@ -309,6 +312,16 @@ def test_the_state_carries_all_that_a_session_was(settings):
         torch.testing.assert_close(a, b)
     restarted, _ = model.network(vectors[:, 4:])
     assert (restarted - second).abs().max() > 1e-3
+
+
+def test_what_is_not_asked_for_has_no_weights_and_old_files_are_read():
+    """Names of weights are those of model files: without the settings that came later they are as they were."""
+    names = {"tables.input", "tables.bias", "head.0.weight", "head.0.bias"}
+    names |= {f"layers.0.layer.{name}_{of}_l0" for name in ("weight", "bias") for of in ("ih", "hh")}
+    assert set(untrained(9).network.state_dict()) == names
+    plain, added = Gru4Rec(), Gru4Rec(normalise=True, residual=True, widening=4)
+    assert not {"normalise", "residual", "widening"} & set(plain.determinants)
+    assert {"normalise", "residual", "widening"} < set(added.determinants)
 
 
 def test_a_one_hot_input_is_a_row_of_the_input_kernel():

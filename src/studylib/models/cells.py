@@ -1,4 +1,10 @@
-"""Recurrent layers over a batch of sessions: from inputs and the previous state to outputs and the next state."""
+"""Recurrent layers over a batch of sessions: from inputs and the previous state to outputs and the next state.
+
+A layer maps (n, steps, width) and its state, tensors (n, size) for each of its ``sizes``, to (n, steps, hidden) and the next
+state. Those of GRU and LSTM multiply the state by a matrix at each step. A *linear recurrence* has h_t = a_t h_{t-1} + b_t
+element by element, where a and b come from the inputs alone: all products are made for all steps at once, and what is left is
+one `scan`.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +14,7 @@ from torch.nn import functional as F
 
 
 class Recurrence(nn.Module):
-    """A GRU or LSTM layer: (n, steps, width) and its state, tensors (n, hidden), to (n, steps, hidden) and the next state."""
+    """A GRU or LSTM layer."""
 
     def __init__(self, kind: str, width: int, hidden: int):
         super().__init__()
@@ -39,3 +45,146 @@ class GatheredRecurrence(nn.Module):
             hidden = z * hidden + (1 - z) * torch.tanh(n + torch.sigmoid(r + from_r) * from_n)
             steps.append(hidden)
         return torch.stack(steps, 1), [hidden]
+
+
+def scan(keep: Tensor, new: Tensor, before: Tensor) -> Tensor:
+    """h_t = keep_t h_{t-1} + new_t over all steps.
+
+    Step by step: on a processor one operation a step over (n, hidden) is less work than the passes of a parallel scan, each of
+    which goes through (n, steps, hidden).
+
+    Args:
+        keep, new: (n, steps, hidden), real or complex.
+        before: (n, hidden), h before the first step.
+
+    Returns:
+        (n, steps, hidden).
+    """
+    return _Scan.apply(keep, new, before)
+
+
+class _Scan(torch.autograd.Function):
+    """`scan` with a gradient that is a scan in the other direction: autograd would keep every step by itself."""
+
+    @staticmethod
+    def forward(ctx, keep: Tensor, new: Tensor, before: Tensor) -> Tensor:
+        states = torch.empty_like(new)
+        last = before
+        for step in range(new.shape[1]):
+            last = torch.addcmul(new[:, step], keep[:, step], last, out=states[:, step])
+        ctx.save_for_backward(keep, states, before)
+        return states
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        keep, states, before = ctx.saved_tensors
+        keep = keep.conj()
+        total = gradient.clone()
+        for step in range(total.shape[1] - 1, 0, -1):
+            total[:, step - 1].addcmul_(keep[:, step], total[:, step])
+        earlier = torch.cat([before[:, None], states[:, :-1]], 1).conj()
+        return total * earlier, total, keep[:, 0] * total[:, 0]
+
+
+class MinGRU(nn.Module):
+    """minGRU (Feng et al. 2024, section 3.1): a GRU whose gate and candidate come from the input alone."""
+
+    def __init__(self, width: int, hidden: int):
+        super().__init__()
+        self.gates = nn.Linear(width, 2 * hidden)
+        self.sizes = [hidden]
+
+    def forward(self, x: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        z, candidate = self.gates(x).to(state[0].dtype).chunk(2, -1)
+        z = torch.sigmoid(z)
+        states = scan(1 - z, z * candidate, state[0])
+        return states, [states[:, -1]]
+
+
+class MinLSTM(nn.Module):
+    """minLSTM (Feng et al. 2024, section 3.2): two gates from the input alone, divided by their sum."""
+
+    def __init__(self, width: int, hidden: int):
+        super().__init__()
+        self.gates = nn.Linear(width, 3 * hidden)
+        self.sizes = [hidden]
+
+    def forward(self, x: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        f, i, candidate = self.gates(x).to(state[0].dtype).chunk(3, -1)
+        f, i = torch.sigmoid(f), torch.sigmoid(i)
+        states = scan(f / (f + i), i / (f + i) * candidate, state[0])
+        return states, [states[:, -1]]
+
+
+class LRU(nn.Module):
+    """A linear recurrent unit (Orvieto et al. 2023): a complex state that turns and fades at rates of its own.
+
+    Initial weights as in LRURec (Yue et al. 2024): moduli from a ring between 0.8 and 0.99, any angle.
+    """
+
+    LEAST, MOST = 0.8, 0.99
+
+    def __init__(self, width: int, hidden: int):
+        super().__init__()
+        modulus_square = torch.rand(hidden) * (self.MOST**2 - self.LEAST**2) + self.LEAST**2
+        self.fading = nn.Parameter((-modulus_square.log() / 2).log())
+        self.turning = nn.Parameter((torch.rand(hidden) * 2 * torch.pi).log())
+        self.scale = nn.Parameter((1 - modulus_square).sqrt().log())
+        self.into = nn.Linear(width, 2 * hidden)
+        self.out = nn.Linear(2 * hidden, hidden)
+        self.sizes = [hidden, hidden]
+
+    def forward(self, x: Tensor, state: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        real, imaginary = self.into(x).to(state[0].dtype).chunk(2, -1)
+        scale = self.scale.exp()
+        modulus, angle = torch.exp(-self.fading.exp()), self.turning.exp()
+        keep = torch.polar(modulus, angle).expand(real.shape)
+        states = scan(keep, torch.complex(scale * real, scale * imaginary), torch.complex(*state))
+        parts = [states.real, states.imag]
+        return self.out(torch.cat(parts, -1)), [part[:, -1] for part in parts]
+
+
+LINEAR = {"mingru": MinGRU, "minlstm": MinLSTM, "lru": LRU}
+"""Linear recurrences by their names."""
+
+
+def recurrence(kind: str, width: int, hidden: int) -> nn.Module:
+    """A layer of this kind."""
+    return LINEAR[kind](width, hidden) if kind in LINEAR else Recurrence(kind, width, hidden)
+
+
+class Surroundings(nn.Module):
+    """What stands around a recurrent layer: normalisation before it, and after it dropout and the input added again; then, where
+    it is widened, a feed-forward network with the same around it (the block of LRURec and of a transformer, normalised first).
+
+    Args:
+        width, hidden: of the layer's input and output.
+        dropout: of what the layer gives.
+        normalise: the input (layer normalisation).
+        residual: add the input to the output, by a linear map where their sizes differ.
+        widening: the feed-forward network is this many times as wide as ``hidden``; 0: there is none.
+    """
+
+    def __init__(self, width: int, hidden: int, dropout: float, normalise: bool, residual: bool, widening: int):
+        super().__init__()
+        self.dropout, self.residual = nn.Dropout(dropout), residual
+        self.before = nn.LayerNorm(width) if normalise else nn.Identity()
+        self.around = nn.Linear(width, hidden, bias=False) if residual and width != hidden else nn.Identity()
+        self.feed_forward = None
+        if widening:
+            self.feed_forward = nn.Sequential(
+                nn.LayerNorm(hidden) if normalise else nn.Identity(),
+                nn.Linear(hidden, widening * hidden),
+                nn.GELU(),
+                nn.Dropout(dropout),
+                nn.Linear(widening * hidden, hidden),
+                nn.Dropout(dropout),
+            )
+
+    def after(self, x: Tensor, y: Tensor) -> Tensor:
+        """What follows the layer: ``x`` is its input before the normalisation, ``y`` its output."""
+        y = self.dropout(y)
+        y = y + self.around(x) if self.residual else y
+        if self.feed_forward is None:
+            return y
+        return self.feed_forward(y) + y if self.residual else self.feed_forward(y)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from studylib.models.cells import GatheredRecurrence, Recurrence
+from studylib.models.cells import GatheredRecurrence, Surroundings, recurrence
 from studylib.models.neural import NeuralRecommender
-from studylib.params.models import LAYERS, Gru4Rec
+from studylib.params.models import CELLS, Gru4Rec
 
 
 class Network(nn.Module):
@@ -33,14 +33,17 @@ class Network(nn.Module):
             nn.init.normal_(self.tables[name], std=self.tables[name].shape[1] ** -0.5)
         self.decay, self.deep_input = settings.input_decay, settings.deep_input
         self.input_sizes = [width, 1] if self.decay else []
-        self.layers = nn.ModuleList()
-        for depth, kind in enumerate(LAYERS[settings.cell] * settings.layers):
+        self.layers, self.surroundings = nn.ModuleList(), nn.ModuleList()
+        for depth, kind in enumerate(CELLS[settings.cell] * settings.layers):
             below = settings.hidden + width * self.deep_input if depth else width
-            first_of_one_hot = one_hot and depth == 0
             layer = (
-                GatheredRecurrence(settings.hidden) if first_of_one_hot else Recurrence(kind, below, settings.hidden)
+                GatheredRecurrence(settings.hidden)
+                if one_hot and depth == 0
+                else recurrence(kind, below, settings.hidden)
             )
             self.layers.append(layer)
+            around = settings.dropout_hidden, settings.normalise, settings.residual, settings.widening
+            self.surroundings.append(Surroundings(below, settings.hidden, *around))
         feed_forward = [
             module
             for _ in range(settings.feed_forward)
@@ -49,10 +52,7 @@ class Network(nn.Module):
         self.head = nn.Sequential(
             *feed_forward, nn.Identity() if out == settings.hidden else nn.Linear(settings.hidden, out)
         )
-        self.dropout_embedding, self.dropout_hidden = (
-            nn.Dropout(settings.dropout_embedding),
-            nn.Dropout(settings.dropout_hidden),
-        )
+        self.dropout_embedding = nn.Dropout(settings.dropout_embedding)
 
     def forward(self, vectors: Tensor, state: list[Tensor] | None = None) -> tuple[Tensor, list[Tensor]]:
         """(n, steps, width) to (n, steps, out), and the state after the last step, tensors (n, size) as `start` returns."""
@@ -60,11 +60,11 @@ class Network(nn.Module):
         x = self.dropout_embedding(vectors)
         x, after = self._weighted(x, state[: len(self.input_sizes)])
         first_input, used = x, len(after)
-        for depth, layer in enumerate(self.layers):
+        for depth, (layer, around) in enumerate(zip(self.layers, self.surroundings, strict=True)):
             if depth and self.deep_input:
                 x = torch.cat([x, first_input], -1)
-            x, new = layer(x, state[used : used + len(layer.sizes)])
-            x, used, after = self.dropout_hidden(x), used + len(new), after + new
+            y, new = layer(around.before(x), state[used : used + len(layer.sizes)])
+            x, used, after = around.after(x, y), used + len(new), after + new
         return self.head(x), after
 
     def start(self, n: int) -> list[Tensor]:
@@ -86,7 +86,7 @@ class Network(nn.Module):
 
 
 class GRU4Rec(NeuralRecommender):
-    """GRU4Rec with any of the cells of `studylib.params.models.LAYERS`, trained as `NeuralRecommender` says.
+    """GRU4Rec with any of the cells of `studylib.params.models.CELLS`, trained as `NeuralRecommender` says.
 
     Example:
         >>> GRU4Rec(dropout_hidden=0.3).settings.embedding

@@ -33,6 +33,9 @@ Architecture = Literal["lstm", "gru", "hybrid", "hybrid-gru-lstm"]
 LAYERS = {"lstm": ["lstm"], "gru": ["gru"], "hybrid": ["lstm", "gru"], "hybrid-gru-lstm": ["gru", "lstm"]}
 """Recurrent layers of each architecture from the input on. The text of section 2 of Toledo & Rezende 2020 stacks the hybrid as
 LSTM then GRU, its Table 3 as GRU then LSTM."""
+Cell = Literal["gru", "lstm", "hybrid", "hybrid-gru-lstm", "mingru", "minlstm", "lru"]
+CELLS = LAYERS | {name: [name] for name in ("mingru", "minlstm", "lru")}
+"""Recurrent layers of each cell of GRU4Rec: those of the grid, and linear recurrences (`studylib.models.cells`)."""
 Protocol = Literal["full", "sampled"]
 Weighting = Literal["equal", "linear", "quadratic", "harmonic"]
 
@@ -193,9 +196,17 @@ class Gru4Rec(Trained):
     model: Literal["gru4rec"] = "gru4rec"
     label: Label = "gru4rec"
 
-    cell: Architecture = "gru"
+    added: ClassVar[frozenset[str]] = Trained.added | {"normalise", "residual", "widening"}
+
+    cell: Cell = "gru"
     layers: Depth = 1
     """How many times the recurrent layers of ``cell`` are stacked."""
+    normalise: bool = False
+    """Layer normalisation of the input of every recurrent layer (and of the feed-forward network of ``widening``)."""
+    residual: bool = False
+    """The input of a recurrent layer is added to its output."""
+    widening: Whole = Field(0, le=16)
+    """After every recurrent layer a feed-forward network (GELU), this many times as wide as ``hidden``; 0: none."""
     item_embedding: Literal["shared", "separate", "none"] = "shared"
     """Scores use the rows of the input embedding, or rows of their own; none: one-hot items go into the first layer."""
     hidden: Width = 128
