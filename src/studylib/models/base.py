@@ -142,14 +142,20 @@ class Recommender(ABC):
         ids = [self.vocabulary[items].tolist() for items in lists]
         return ids[0] if one else ids
 
-    def _known(self, sessions: Sequence[Sequence]) -> list[np.ndarray]:
-        """int32 (length,) for each session: the indices of the ids that are in the vocabulary. Warns of the others."""
+    @property
+    def index_of(self) -> dict[str, int]:
+        """The index in the vocabulary of each id, as text."""
         if getattr(self, "_indexed", None) is not self.vocabulary:
             self._indexed = self.vocabulary
-            self._index_of = {str(item): i for i, item in enumerate(self.vocabulary.tolist())}
+            self._index_of = {str(item): index for index, item in enumerate(self.vocabulary.tolist())}
+        return self._index_of
+
+    def _known(self, sessions: Sequence[Sequence]) -> list[np.ndarray]:
+        """int32 (length,) for each session: the indices of the ids that are in the vocabulary. Warns of the others."""
+        index_of = self.index_of
         known, unknown, without = [], [], 0
         for session in sessions:
-            items = [self._index_of.get(str(item), -1) for item in session]
+            items = [index_of.get(str(item), -1) for item in session]
             if -1 in items:
                 unknown += [str(item) for item, i in zip(session, items, strict=True) if i < 0]
                 items = [i for i in items if i >= 0]
