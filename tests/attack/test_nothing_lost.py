@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -98,13 +99,14 @@ def test_a_result_is_kept_whole_or_not_at_all(tmp_path, result):
             assert store.model(name).read_bytes() == MODEL
 
 
-@pytest.fixture
-def tiny(tmp_path):
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
     """A params file of a study of seconds: its grid, its ranking, its page."""
+    folder = tmp_path_factory.mktemp("tiny")
     draw = np.random.default_rng(0)
     lines = ["|".join(f"p{item}" for item in draw.integers(0, 12, 4)) for _ in range(80)]
-    (tmp_path / "log.csv").write_text("\n".join(lines) + "\n")
-    log = {"reader": "sequences", "path": str(tmp_path / "log.csv"), "separator": "|"}
+    (folder / "log.csv").write_text("\n".join(lines) + "\n")
+    log = {"reader": "sequences", "path": str(folder / "log.csv"), "separator": "|"}
     gru = {"model": "gru4rec", "embedding": 4, "hidden": 4, "negatives": 8, "max_epochs": 2}
     study = {
         "name": "tiny",
@@ -117,8 +119,22 @@ def tiny(tmp_path):
             "seeds": [0, 1],
         },
     }
-    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(study))
-    return tmp_path / "tiny.yaml"
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(study))
+    return folder / "tiny.yaml"
+
+
+class Whole(NamedTuple):
+    reports: Path
+    seconds: float
+
+
+@pytest.fixture(scope="module")
+def whole(tiny):
+    """The reports of the study, which nothing has disturbed, and how long it took."""
+    started = time.perf_counter()
+    done = finish(tiny, tiny.parent / "whole")
+    assert done.code == 0, done.err
+    return Whole(tiny.parent / "whole", time.perf_counter() - started)
 
 
 def start(params, reports) -> subprocess.Popen:
@@ -162,15 +178,13 @@ def tables(reports: Path) -> dict[str, bytes]:
     return {str(file.relative_to(reports)): file.read_bytes() for file in files if not file.name.endswith(timed)}
 
 
-def test_twenty_kills_of_a_study_change_none_of_its_bytes(tiny, tmp_path):
-    whole = finish(tiny, tmp_path / "whole")
-    assert whole.code == 0, whole.err
+def test_twenty_kills_of_a_study_change_none_of_its_bytes(tiny, whole, tmp_path):
     draw, reports, ended = random.Random(3), tmp_path / "killed", 0
     for _ in range(20):
         run = start(tiny, reports)
         children = psutil.Process(run.pid)
         try:
-            run.wait(timeout=draw.uniform(2, 30))
+            run.wait(timeout=draw.uniform(0.05, 1.1) * whole.seconds)
             ended += 1
             shutil.rmtree(reports)
         except subprocess.TimeoutExpired:
@@ -182,7 +196,7 @@ def test_twenty_kills_of_a_study_change_none_of_its_bytes(tiny, tmp_path):
     last = finish(tiny, reports)
     assert last.code == 0, last.err
     assert not list(reports.rglob("*.part")) and not list(reports.rglob("*.damaged"))
-    assert tables(reports) == tables(tmp_path / "whole")
+    assert tables(reports) == tables(whole.reports)
     assert ended < 15, "hardly any run was killed"
 
 
@@ -199,11 +213,9 @@ def small_disk(tmp_path):
 
 
 @pytest.mark.parametrize("missing", ["cells", "ranks", "claims.csv", "tiny.html"])
-def test_a_full_disk_is_one_sentence_and_loses_nothing(tiny, tmp_path, small_disk, missing):
+def test_a_full_disk_is_one_sentence_and_loses_nothing(tiny, whole, small_disk, missing):
     """Full from the moment on at which a cell, ranks, a table or the page is to be written."""
-    whole = finish(tiny, tmp_path / "whole")
-    assert whole.code == 0, whole.err
-    shutil.copytree(tmp_path / "whole", small_disk / "reports")
+    shutil.copytree(whole.reports, small_disk / "reports")
     for path in (small_disk / "reports" / "tiny" / missing, small_disk / "reports" / missing):
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     free = shutil.disk_usage(small_disk).free
@@ -216,7 +228,7 @@ def test_a_full_disk_is_one_sentence_and_loses_nothing(tiny, tmp_path, small_dis
     ballast.unlink()
     last = finish(tiny, small_disk / "reports")
     assert last.code == 0, last.err
-    assert tables(small_disk / "reports") == tables(tmp_path / "whole")
+    assert tables(small_disk / "reports") == tables(whole.reports)
 
 
 @pytest.fixture
@@ -261,12 +273,12 @@ def test_a_kernel_that_is_killed_is_one_sentence(tiny, tmp_path):
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "terminated"]
 )
-def test_a_stop_at_any_moment_is_one_sentence(tiny, tmp_path, number, code):
+def test_a_stop_at_any_moment_is_one_sentence(tiny, whole, tmp_path, number, code):
     draw = random.Random(4)
     for _ in range(8):
         run = start(tiny, tmp_path / "reports")
         try:
-            run.wait(timeout=draw.uniform(0.5, 25))
+            run.wait(timeout=draw.uniform(0.02, 1) * whole.seconds)
             shutil.rmtree(tmp_path / "reports")
             continue
         except subprocess.TimeoutExpired:
