@@ -142,7 +142,9 @@ def test_what_is_no_file_is_refused(tmp_path):
 WORST = [
     "lists in lists", "too many keys", "aliases of aliases", "merge keys", "a seed of 5,000 digits", "a seed in base 60",
     "many steps, each with a key of its own", "a grid of 120 million cells", "half a pair", "tags",
-    "out of the folder", "a long key",
+    "out of the folder", "a long key", "an alias of itself", "a list of itself", "a hexadecimal seed", "a rate beyond all",
+    "a long unknown model", "a file of 10 MB", "two documents", "unclosed", "true for a number", "infinite",
+    "a seed beyond 32 bits", "columns from the end",
 ]  # fmt: skip
 
 
