@@ -18,20 +18,18 @@ BACKWARDS = "\u200fשלום\u200f (1)"
 LONG = "W" * 10_000
 LINES = "one\n\n# two\r\nthree\tfour"
 OVERRIDE = "\u202eabc\u202c"
-ESCAPE = "esc \x1b[31mred"
-NUL = "nul\0"
-"""For labels: an id with a NUL is refused by the readers."""
+NUL = "nul\0 \x1b[31mred"
 
 NASTY = {
     "script": SCRIPT, "image": IMAGE, "attribute": ATTRIBUTE, "link to script": SCRIPT_LINK, "link": LINK, "math": MATHTEXT,
     "markdown": MARKDOWN, "entity": ENTITY, "backwards": BACKWARDS, "long": LONG, "lines": LINES, "override": OVERRIDE,
-    "escape": ESCAPE,
+    "nul": NUL,
 }  # fmt: skip
 
 
 def write_nasty_study(folder: Path) -> Path:
     """A study of 60 sessions whose items, sessions, labels, paths and params file have such names; returns the params file."""
-    random, items = np.random.default_rng(0), list(NASTY.values())
+    random, items = np.random.default_rng(0), [text.replace("\0", "") for text in NASTY.values()]  # no id has a NUL
     # What may not stand in the name of a file is the slash: here it parts a folder and a file.
     log = folder / f"{IMAGE} {SCRIPT_LINK} $x$ <script>window.hacked = 1<" / "script>.jsonl"
     log.parent.mkdir()
@@ -62,7 +60,7 @@ def write_nasty_study(folder: Path) -> Path:
                 {"model": "popularity", "label": f"_{SCRIPT}{MATHTEXT}"},
                 {"model": "markov", "label": f"{IMAGE}{LINK}{MARKDOWN}"},
                 {"model": "popularity", "label": LONG},
-                {"model": "markov", "label": f"{LINES}{ESCAPE}{NUL}{BACKWARDS}"},
+                {"model": "markov", "label": f"{LINES}{NUL}{BACKWARDS}"},
             ],
             "candidates": 5,
         },
