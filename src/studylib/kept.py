@@ -36,6 +36,9 @@ FAILED = "failed"
 """The ``status`` of a result that is kept to be shown, and trained again by the next run."""
 
 
+TOLERANCE = 1e-6
+"""Two values of a measure are the same where they differ by no more. Published measures have six digits."""
+
 TIMES = ["train_seconds", "processor"]
 """The columns of a table of times (`studylib.paths.times_of`), after the keys of its results. Not the same from run to run."""
 
@@ -93,7 +96,7 @@ class Store:
         except ValueError:
             aside = self._facts(name).with_suffix(".damaged")
             self._facts(name).replace(aside)
-            warnings.warn(f"{self._facts(name)} is damaged: set aside as {aside.name}, trained again.", stacklevel=2)
+            warnings.warn(f"{self._facts(name)} is damaged: set aside as {aside.name}.", stacklevel=2)
             return False
 
     def load(self, name: str) -> Result:

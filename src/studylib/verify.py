@@ -18,13 +18,10 @@ from studylib import comparison, grid
 from studylib.data import datasets
 from studylib.errors import StudyError
 from studylib.execution import workers
-from studylib.kept import Work, complete
+from studylib.kept import TOLERANCE, Work, complete
 from studylib.params.files import study_params
 from studylib.params.study import StudyParams
 from studylib.runner import run_study
-
-TOLERANCE = 1e-6
-"""Two values of a measure are the same where they differ by no more. Published measures have six digits."""
 
 KEPT = ("cells", "ranks", "made", grid.AGAIN)
 """The folders that a study's tables are derived from."""

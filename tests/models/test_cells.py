@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from studylib.models import cells
 from studylib.models.cells import LINEAR, Surroundings, recurrence, scan
 
 N, STEPS, WIDTH, HIDDEN = 3, 6, 5, 4
@@ -86,6 +87,23 @@ def test_the_gradient_of_a_scan_is_that_of_its_finite_differences(complex_):
         scan, (of_size(N, STEPS, HIDDEN, complex_=complex_), of_size(N, STEPS, HIDDEN, complex_=complex_),
                of_size(N, HIDDEN, complex_=complex_))
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("steps", [1, 2, STEPS, 13])
+@pytest.mark.parametrize("complex_", [False, True])
+def test_a_scan_in_parallel_is_the_one_step_by_step(steps, complex_, monkeypatch):
+    given = [of_size(N, steps, HIDDEN, complex_=complex_) for _ in range(2)] + [of_size(N, HIDDEN, complex_=complex_)]
+    weights = torch.randn(N, steps, HIDDEN, dtype=given[0].dtype)
+
+    def states_and_gradients():
+        states = scan(*given)
+        return states, *torch.autograd.grad((states * weights).sum().abs(), given)
+
+    expected = states_and_gradients()
+    monkeypatch.setattr(cells, "_step_by_step", cells.in_parallel)
+    monkeypatch.setattr(cells, "_step_by_step_back", cells.in_parallel_back)
+    for one, other in zip(states_and_gradients(), expected, strict=True):
+        torch.testing.assert_close(one, other)
 
 
 @pytest.mark.parametrize("kind", LINEAR)

@@ -418,8 +418,8 @@ _GROUPLENS = "https://files.grouplens.org/datasets/movielens"
 def _pinned(folder: str, url: str, files: tuple[str, ...], *sha256: str) -> dict[str, Download]:
     """The downloads of files that lie beside each other, with their checksums in the same order."""
     return {
-        f"{folder}/{file}": Download(f"{url}/{file}", f"sha256:{sum_}")
-        for file, sum_ in zip(files, sha256, strict=True)
+        f"{folder}/{file}": Download(f"{url}/{file}", f"sha256:{digest}")
+        for file, digest in zip(files, sha256, strict=True)
     }
 
 

@@ -50,8 +50,8 @@ class GatheredRecurrence(nn.Module):
 def scan(keep: Tensor, new: Tensor, before: Tensor) -> Tensor:
     """h_t = keep_t h_{t-1} + new_t over all steps.
 
-    Step by step: on a processor one operation a step over (n, hidden) is less work than the passes of a parallel scan, each of
-    which goes through (n, steps, hidden).
+    On a processor step by step: one operation a step over (n, hidden) is less work than the passes of a parallel scan, each of
+    which goes through (n, steps, hidden). On a GPU, where an operation costs the same whatever it goes through, in parallel.
 
     Args:
         keep, new: (n, steps, hidden), real or complex.
@@ -68,10 +68,7 @@ class _Scan(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, keep: Tensor, new: Tensor, before: Tensor) -> Tensor:
-        states = torch.empty_like(new)
-        last = before
-        for step in range(new.shape[1]):
-            last = torch.addcmul(new[:, step], keep[:, step], last, out=states[:, step])
+        states = (in_parallel if new.is_cuda else _step_by_step)(keep, new, before)
         ctx.save_for_backward(keep, states, before)
         return states
 
@@ -79,11 +76,44 @@ class _Scan(torch.autograd.Function):
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         keep, states, before = ctx.saved_tensors
         keep = keep.conj()
-        total = gradient.clone()
-        for step in range(total.shape[1] - 1, 0, -1):
-            total[:, step - 1].addcmul_(keep[:, step], total[:, step])
+        total = (in_parallel_back if gradient.is_cuda else _step_by_step_back)(keep, gradient)
         earlier = torch.cat([before[:, None], states[:, :-1]], 1).conj()
         return total * earlier, total, keep[:, 0] * total[:, 0]
+
+
+def _step_by_step(keep: Tensor, new: Tensor, before: Tensor) -> Tensor:
+    states = torch.empty_like(new)
+    last = before
+    for step in range(new.shape[1]):
+        last = torch.addcmul(new[:, step], keep[:, step], last, out=states[:, step])
+    return states
+
+
+def _step_by_step_back(keep: Tensor, gradient: Tensor) -> Tensor:
+    """From the gradient of each state by itself to that of all that follows from it."""
+    total = gradient.clone()
+    for step in range(total.shape[1] - 1, 0, -1):
+        total[:, step - 1].addcmul_(keep[:, step], total[:, step])
+    return total
+
+
+def in_parallel(keep: Tensor, new: Tensor, before: Tensor) -> Tensor:
+    """`scan` in log2(steps) passes (Hillis & Steele 1986): after each, a state holds twice as many of the steps before it."""
+    keep, states = keep.clone(), new.clone()
+    states[:, 0] += keep[:, 0] * before
+    reach = 1
+    while reach < new.shape[1]:
+        states[:, reach:] = states[:, reach:] + keep[:, reach:] * states[:, :-reach]
+        keep[:, reach:] = keep[:, reach:] * keep[:, :-reach]
+        reach *= 2
+    return states
+
+
+def in_parallel_back(keep: Tensor, gradient: Tensor) -> Tensor:
+    """As `_step_by_step_back`."""
+    following = torch.cat([keep[:, 1:], torch.zeros_like(keep[:, :1])], 1)
+    backwards = in_parallel(following.flip(1), gradient.flip(1), torch.zeros_like(gradient[:, 0]))
+    return backwards.flip(1)
 
 
 class MinGRU(nn.Module):

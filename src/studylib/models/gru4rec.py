@@ -49,9 +49,9 @@ class Network(nn.Module):
             for _ in range(settings.feed_forward)
             for module in (nn.Linear(settings.hidden, settings.hidden), nn.Tanh())
         ]
-        self.head = nn.Sequential(
-            *feed_forward, nn.Identity() if out == settings.hidden else nn.Linear(settings.hidden, out)
-        )
+        normalised = [nn.LayerNorm(settings.hidden)] if settings.normalise else []
+        last = nn.Identity() if out == settings.hidden else nn.Linear(settings.hidden, out)
+        self.head = nn.Sequential(*normalised, *feed_forward, last)
         self.dropout_embedding = nn.Dropout(settings.dropout_embedding)
 
     def forward(self, vectors: Tensor, state: list[Tensor] | None = None) -> tuple[Tensor, list[Tensor]]:

@@ -202,7 +202,7 @@ class Gru4Rec(Trained):
     layers: Depth = 1
     """How many times the recurrent layers of ``cell`` are stacked."""
     normalise: bool = False
-    """Layer normalisation of the input of every recurrent layer (and of the feed-forward network of ``widening``)."""
+    """Layer normalisation of the input of every recurrent layer and feed-forward network, and of the last output."""
     residual: bool = False
     """The input of a recurrent layer is added to its output."""
     widening: Whole = Field(0, le=16)

@@ -15,15 +15,12 @@ from studylib.evaluation import statistics
 from studylib.evaluation.ranking import Ranks
 from studylib.evaluation.statistics import bootstrap_seeds, detectable_difference, holm, two_sided_p
 from studylib.grid import CLASS_METRICS, COLUMNS, KEYS, RANKING_METRICS
-from studylib.kept import FAILED
+from studylib.kept import FAILED, TOLERANCE
 from studylib.tables.formats import count, interval, p_value
 
 MARGIN = 0.01
 """Differences of accuracy below one point are of no interest: about one standard error of an accuracy near 10 % on the
 824 test cases of the study, and an eighth of what the most popular item alone reaches there."""
-
-SAME = 1e-6
-"""A cell *comes out again* where no measure of its second training differs by more; published measures have six digits."""
 
 FACTORS = ["architecture", "activation", "optimizer", "batch_size", "epochs"]
 
@@ -103,12 +100,12 @@ def second_table(cells: pd.DataFrame) -> pd.DataFrame:
     """What came of the second trainings, by activation and optimizer; of the cells that have one.
 
     Returns:
-        Columns ``activation, optimizer, cells``, ``come out again`` (how many: every measure within `SAME`), ``accuracy`` and
+        Columns ``activation, optimizer, cells``, ``come out again`` (every measure within `TOLERANCE`), ``accuracy`` and
         ``accuracy again`` (means over these cells), and ``largest difference`` (of accuracy, of a cell).
     """
     twice = cells[cells["difference_again"].notna()]
     off = (twice["accuracy_again"] - twice["accuracy"]).abs()
-    twice = twice.assign(same=twice["difference_again"] <= SAME, off=off)
+    twice = twice.assign(same=twice["difference_again"] <= TOLERANCE, off=off)
     by = twice.groupby(["activation", "optimizer"], sort=False)
     table = by.agg(
         cells=("seed", "size"), same=("same", "sum"), accuracy=("accuracy", "mean"), again=("accuracy_again", "mean"),

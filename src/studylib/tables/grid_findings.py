@@ -12,11 +12,11 @@ from studylib.data.summary import unseen_targets
 from studylib.evaluation import statistics
 from studylib.evaluation.statistics import bootstrap_means, variance_shares
 from studylib.grid import KEYS
+from studylib.kept import TOLERANCE
 from studylib.tables.factors import factor_differences, varying_factors
 from studylib.tables.formats import count, fixed, interval, p_value, percent_interval, points
 from studylib.tables.grid import (
     COLLAPSED,
-    SAME,
     SETTINGS,
     cells_of,
     count_test_cases,
@@ -185,7 +185,7 @@ class SecondTraining:
 
     Attributes:
         cells: how many were trained twice.
-        same: how many of them come out again (`studylib.tables.grid.SAME`).
+        same: how many of them come out again (`studylib.kept.TOLERANCE`).
         how: what the second training ran on, in words.
         accuracy, again: the mean accuracy over these cells, of both trainings.
         change, low, high: the mean of the second less the first, and its 95 % interval, the trainings drawn again.
@@ -230,7 +230,7 @@ def second_training(cells: pd.DataFrame) -> SecondTraining | None:
     sets = [set(map(tuple, s.loc[s["within_one_error"], SETTINGS].to_numpy())) for s in (first, second)]
     return SecondTraining(
         cells=len(twice),
-        same=int((twice["difference_again"] <= SAME).sum()),
+        same=int((twice["difference_again"] <= TOLERANCE).sum()),
         how=" and ".join(dict.fromkeys(_ran_on(result.made) for result in twice["again"])),
         accuracy=float(twice["accuracy"].mean()),
         again=float(twice["accuracy_again"].mean()),
