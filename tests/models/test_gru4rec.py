@@ -1,5 +1,8 @@
 """GRU4Rec: its losses against float64 NumPy, its batches by hand, its gradients, and what it learns."""
 
+import os
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -746,3 +749,16 @@ def test_recommend_leaves_out_what_it_does_not_know():
 def test_sessions_of_one_visit_are_refused_in_a_sentence():
     with pytest.raises(StudyError, match="no training session has two events"):
         GRU4Rec().fit(Sessions.from_lists([["a"], ["b"]]))
+
+
+def test_waiting_threads_leave_the_processor_to_others():
+    for given, taken in [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE")]:
+        environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+        said = subprocess.run(
+            [sys.executable, "-c", "import studylib, torch"],
+            env=environment | {"OMP_DISPLAY_ENV": "true"} | given,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert f"OMP_WAIT_POLICY = '{taken}'" in said.stderr
