@@ -4,6 +4,6 @@ import os
 
 __version__ = "1.1.0"
 
-# OpenMP reads it when PyTorch is loaded. Its waiting threads keep a core busy by default, which two trainings on one machine take
-# from each other: each of two was ten times slower so than alone.
+# OpenMP reads it when PyTorch is loaded, so it is set before that. By default a waiting thread keeps its core busy, and two
+# trainings on one machine stop each other.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -35,7 +35,6 @@ Task = TypeVar("Task", bound=Hashable)
 FAILED = "failed"
 """The ``status`` of a result that is kept to be shown, and trained again by the next run."""
 
-
 TOLERANCE = 1e-6
 """Two values of a measure are the same where they differ by no more. Published measures have six digits."""
 

@@ -100,8 +100,8 @@ def test_a_scan_in_parallel_is_the_one_step_by_step(steps, complex_, monkeypatch
         return states, *torch.autograd.grad((states * weights).sum().abs(), given)
 
     expected = states_and_gradients()
-    monkeypatch.setattr(cells, "_step_by_step", cells.in_parallel)
-    monkeypatch.setattr(cells, "_step_by_step_back", cells.in_parallel_back)
+    monkeypatch.setattr(cells, "_step_by_step", cells._in_parallel)
+    monkeypatch.setattr(cells, "_step_by_step_back", cells._in_parallel_back)
     for one, other in zip(states_and_gradients(), expected, strict=True):
         torch.testing.assert_close(one, other)
 

@@ -68,7 +68,7 @@ class _Scan(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, keep: Tensor, new: Tensor, before: Tensor) -> Tensor:
-        states = (in_parallel if new.is_cuda else _step_by_step)(keep, new, before)
+        states = (_in_parallel if new.is_cuda else _step_by_step)(keep, new, before)
         ctx.save_for_backward(keep, states, before)
         return states
 
@@ -76,7 +76,7 @@ class _Scan(torch.autograd.Function):
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         keep, states, before = ctx.saved_tensors
         keep = keep.conj()
-        total = (in_parallel_back if gradient.is_cuda else _step_by_step_back)(keep, gradient)
+        total = (_in_parallel_back if gradient.is_cuda else _step_by_step_back)(keep, gradient)
         earlier = torch.cat([before[:, None], states[:, :-1]], 1).conj()
         return total * earlier, total, keep[:, 0] * total[:, 0]
 
@@ -97,7 +97,7 @@ def _step_by_step_back(keep: Tensor, gradient: Tensor) -> Tensor:
     return total
 
 
-def in_parallel(keep: Tensor, new: Tensor, before: Tensor) -> Tensor:
+def _in_parallel(keep: Tensor, new: Tensor, before: Tensor) -> Tensor:
     """`scan` in log2(steps) passes (Hillis & Steele 1986): after each, a state holds twice as many of the steps before it."""
     keep, states = keep.clone(), new.clone()
     states[:, 0] += keep[:, 0] * before
@@ -109,10 +109,10 @@ def in_parallel(keep: Tensor, new: Tensor, before: Tensor) -> Tensor:
     return states
 
 
-def in_parallel_back(keep: Tensor, gradient: Tensor) -> Tensor:
+def _in_parallel_back(keep: Tensor, gradient: Tensor) -> Tensor:
     """As `_step_by_step_back`."""
     following = torch.cat([keep[:, 1:], torch.zeros_like(keep[:, :1])], 1)
-    backwards = in_parallel(following.flip(1), gradient.flip(1), torch.zeros_like(gradient[:, 0]))
+    backwards = _in_parallel(following.flip(1), gradient.flip(1), torch.zeros_like(gradient[:, 0]))
     return backwards.flip(1)
 
 
