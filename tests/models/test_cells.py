@@ -147,3 +147,24 @@ def test_what_stands_around_a_layer():
     torch.testing.assert_close(around.after(x, y), added + narrow(F.gelu(widen(norm(added)))))
     same = Surroundings(HIDDEN, HIDDEN, 0.0, normalise=False, residual=True, widening=0)
     assert torch.equal(same.after(y, y), 2 * y)
+
+
+def test_the_own_gru_is_that_of_torch_in_states_and_gradients():
+    layer = recurrence("gru", WIDTH, HIDDEN, fast=True).double()
+    x, before = of_size(N, STEPS, WIDTH), of_size(N, HIDDEN)
+    weights = torch.randn(N, STEPS, HIDDEN, dtype=torch.float64)
+
+    def states_and_gradients():
+        states, [last] = layer(x, [before])
+        loss = (states * weights).sum() + (last**2).sum()
+        return states, last, *torch.autograd.grad(loss, [x, before, *layer.parameters()])
+
+    own = states_and_gradients()
+    layer.eval()  # scores come from torch's
+    for one, other in zip(own, states_and_gradients(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
+
+
+def test_the_gradient_of_the_own_gru_is_that_of_its_finite_differences():
+    parameters = recurrence("gru", WIDTH, HIDDEN).double().layer.parameters()
+    assert torch.autograd.gradcheck(cells.gru, (of_size(N, STEPS, WIDTH), of_size(N, HIDDEN), *parameters))

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import warnings
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from torch import nn
 
 from studylib.data.sessions import Cases, Sessions
 from studylib.errors import StudyError
-from studylib.models import batches, neural
+from studylib.models import batches, losses, neural
 from studylib.models.baselines import Popularity
 from studylib.models.batches import BATCHES, Batch, NegativeSampler, cut, pad, prefixes, sequences, session_parallel
 from studylib.models.cells import GatheredRecurrence
@@ -139,6 +140,33 @@ def test_cross_entropy_of_scores_whose_exponentials_overflow():
         assert loss.dtype == torch.float32 and values[1].grad.dtype == dtype
         assert loss.item() == pytest.approx(np.mean(losses), rel=1e-2 if dtype == torch.bfloat16 else 1e-6)
         assert all(value.grad.isfinite().all() for value in values) and values[0].grad[2] == 0
+
+
+def product_and_its_parts():
+    """Vectors, output rows, bias, targets and negatives, of which some are targets and one comes twice."""
+    torch.manual_seed(2)
+    vectors, output, bias = (
+        torch.randn(*shape, dtype=torch.float64, requires_grad=True) for shape in ((9, 4), (7, 4), (7,))
+    )
+    targets, negatives = torch.tensor([0, 1, 2, 3, 0, 1, 2, 3, 6]), torch.tensor([2, 5, 5, 0, 4])
+    return vectors, output, bias, targets, negatives
+
+
+def test_cross_entropy_with_its_product_is_the_one_without(monkeypatch):
+    monkeypatch.setattr(losses._ProductCrossEntropy, "TOGETHER", 4)
+    vectors, output, bias, targets, negatives = product_and_its_parts()
+    positive = (vectors * output[targets]).sum(1) + bias[targets]
+    expected = cross_entropy(positive, vectors @ output[negatives].T + bias[negatives], negatives == targets[:, None])
+    loss = losses.product_cross_entropy(vectors, output, bias, targets, negatives)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-12)
+    given = (vectors, output, bias)
+    pairs = zip(torch.autograd.grad(3 * loss, given), torch.autograd.grad(3 * expected, given), strict=True)
+    for gradient, other in pairs:
+        torch.testing.assert_close(gradient, other)
+
+
+def test_the_gradient_of_cross_entropy_with_its_product_is_that_of_its_finite_differences():
+    assert torch.autograd.gradcheck(losses.product_cross_entropy, product_and_its_parts())
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -530,7 +558,9 @@ def test_rows_have_the_gradient_of_the_whole_table(settings):
     tables = model.network.tables
     vectors, _ = model.network(tables["input"][torch.from_numpy(batch.inputs)])
     is_case, targets = torch.from_numpy(batch.targets >= 0), torch.from_numpy(batch.targets[batch.targets >= 0])
-    whole = model._loss(vectors[is_case], targets, torch.tensor([39, 7, 7, 0]), torch.arange(40), dict(tables))
+    whole = model._loss(
+        vectors[is_case], targets, torch.tensor([39, 7, 7, 0]), torch.arange(40), dict(tables), len(targets)
+    )
     whole.backward()
     assert float(loss) == pytest.approx(float(whole.detach()), rel=1e-10)
     for name, parameter in model.network.named_parameters():
@@ -543,11 +573,12 @@ def test_rows_have_the_gradient_of_the_whole_table(settings):
 # The optimizer
 
 
+@pytest.mark.parametrize("fast", [False, True])
 @pytest.mark.parametrize("l2", [0.0, 0.01])
-def test_adam_over_all_rows_is_that_of_torch(l2):
+def test_adam_over_all_rows_is_that_of_torch(l2, fast):
     ours, theirs = untrained(5).network, untrained(5).network
     optimizer, reference = (
-        Optimizer(ours, Gru4Rec(l2=l2, learning_rate=0.01)),
+        Optimizer(ours, Gru4Rec(l2=l2, learning_rate=0.01), fast),
         torch.optim.Adam(theirs.parameters(), 0.01, weight_decay=l2),
     )
     for _ in range(5):
@@ -676,6 +707,51 @@ def test_the_same_seed_gives_the_same_numbers(batches):
     np.testing.assert_array_equal(one.score(test_prefixes), two.score(test_prefixes))
     assert one.curve == two.curve
     assert not np.array_equal(one.score(test_prefixes), other.score(test_prefixes))
+
+
+FAST = {
+    "gru": {},
+    "linear recurrences": {"cell": "lru", "layers": 2, "normalise": True, "residual": True, "widening": 2},
+    "hybrid": {"cell": "hybrid"},
+    "lanes": {"batches": "session-parallel"},
+    "negatives of each case": {"negatives_of": "case"},
+    "the whole catalogue": {"negatives": 0, "loss": "bpr-max"},
+}
+"""Settings for fast arithmetic, by what they are about."""
+
+
+@pytest.mark.parametrize("settings", FAST.values(), ids=FAST)
+def test_fast_arithmetic_gives_the_same_numbers_with_one_thread_and_two(settings):
+    train, threads, states = rule_log(), torch.get_num_threads(), []
+    try:
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            states.append(GRU4Rec(**SMALL | settings, arithmetic="fast", seed=3).fit(train).state())
+            assert torch.get_num_threads() == count
+    finally:
+        torch.set_num_threads(threads)
+    for name, weight in states[0].items():
+        np.testing.assert_array_equal(weight, states[1][name], err_msg=name)
+
+
+@pytest.mark.parametrize("settings", FAST.values(), ids=FAST)
+def test_fast_arithmetic_has_the_loss_and_the_gradients_of_the_reference(settings):
+    """In float64, of a batch of five sessions, which is an uneven number of parts."""
+    settings = {"negatives": 4} | settings
+    [batch] = islice(BATCHES[settings.get("batches", "sequences")](rule_log(n=5), 5, 20, np.random.default_rng(0)), 1)
+    found = []
+    for arithmetic in ("reference", "fast"):
+        model = untrained(40, arithmetic=arithmetic, **settings)
+        model.masks = [None] * (1 + model.fast)
+        n_cases = int((batch.targets >= 0).sum())
+        draw_always(model, [39, 7, 7, 0] * (n_cases if model.settings.negatives_of == "case" else 1))
+        found.append(gradients_of(model, batch))
+    (loss, gradients, _, state), (of_fast, gradients_of_fast, _, state_of_fast) = found
+    assert float(of_fast) == pytest.approx(float(loss), rel=1e-10)
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(gradients_of_fast[name], gradient, rtol=1e-8, atol=1e-12)
+    for tensor, other in zip(state, state_of_fast, strict=True):
+        torch.testing.assert_close(tensor, other)
 
 
 def test_early_stopping_restores_the_best_epoch(monkeypatch):

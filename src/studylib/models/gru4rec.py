@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from studylib.models.cells import GatheredRecurrence, Surroundings, recurrence
+from studylib.models.dropout import Dropout
 from studylib.models.neural import NeuralRecommender
 from studylib.params.models import CELLS, Gru4Rec
 
@@ -39,7 +40,7 @@ class Network(nn.Module):
             layer = (
                 GatheredRecurrence(settings.hidden)
                 if one_hot and depth == 0
-                else recurrence(kind, below, settings.hidden)
+                else recurrence(kind, below, settings.hidden, settings.arithmetic == "fast")
             )
             self.layers.append(layer)
             around = settings.dropout_hidden, settings.normalise, settings.residual, settings.widening
@@ -52,7 +53,7 @@ class Network(nn.Module):
         normalised = [nn.LayerNorm(settings.hidden)] if settings.normalise else []
         last = nn.Identity() if out == settings.hidden else nn.Linear(settings.hidden, out)
         self.head = nn.Sequential(*normalised, *feed_forward, last)
-        self.dropout_embedding = nn.Dropout(settings.dropout_embedding)
+        self.dropout_embedding = Dropout(settings.dropout_embedding)
 
     def forward(self, vectors: Tensor, state: list[Tensor] | None = None) -> tuple[Tensor, list[Tensor]]:
         """(n, steps, width) to (n, steps, out), and the state after the last step, tensors (n, size) as `start` returns."""

@@ -42,6 +42,57 @@ class _CrossEntropy(torch.autograd.Function):
         return (of_positive - 1) * each, of_negatives * each, None
 
 
+def product_cross_entropy(vectors: Tensor, output: Tensor, bias: Tensor, targets: Tensor, negatives: Tensor) -> Tensor:
+    """`cross_entropy` together with the scores, vectors times output rows plus bias, in few passes over what is large.
+
+    Args:
+        vectors: (n, width).
+        output, bias: (n_rows, width) and (n_rows,).
+        targets, negatives: int64 (n,) and (n_negatives,), the numbers of their rows.
+    """
+    return _ProductCrossEntropy.apply(vectors, output, bias, targets, negatives)
+
+
+class _ProductCrossEntropy(torch.autograd.Function):
+    TOGETHER = 256
+    """Cases at a time, so that their scores stay in the processor's cache from pass to pass."""
+
+    @staticmethod
+    def forward(ctx, vectors: Tensor, output: Tensor, bias: Tensor, targets: Tensor, negatives: Tensor) -> Tensor:
+        n, together = len(targets), _ProductCrossEntropy.TOGETHER
+        of_targets, of_negatives = output.index_select(0, targets), output.index_select(0, negatives)
+        positive = (vectors * of_targets).sum(1).add_(bias.index_select(0, targets))
+        probability = torch.addmm(bias.index_select(0, negatives), vectors, of_negatives.t())
+        # A negative that is the true item does not count; few are anybody's, and only these are compared.
+        is_target = torch.zeros(len(bias), dtype=torch.bool, device=bias.device)
+        is_target[targets] = True
+        shared = is_target[negatives].nonzero()[:, 0]
+        case, column = (targets[:, None] == negatives[shared]).nonzero(as_tuple=True)
+        probability[case, shared[column]] = -torch.inf
+        highest, total = torch.empty_like(positive), torch.empty_like(positive)
+        parts = (probability, positive, highest, total)
+        for scores, of_true, most, whole in zip(*(part.split(together) for part in parts), strict=True):
+            torch.maximum(scores.amax(1), of_true, out=most)
+            torch.sum(scores.sub_(most[:, None]).exp_(), 1, out=whole)
+            whole.add_((of_true - most).exp_())
+            scores.mul_((n * whole).reciprocal_()[:, None])
+        losses = total.log_().add_(highest).sub_(positive)
+        ctx.save_for_backward(vectors, of_targets, of_negatives, probability, (-losses).exp_(), targets, negatives)
+        ctx.n_rows = len(bias)
+        return losses.mean()
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
+        vectors, of_targets, of_negatives, probability, of_positive, targets, negatives = ctx.saved_tensors
+        each = (of_positive - 1) * (gradient / len(targets))
+        of_vectors = torch.addcmul(probability @ of_negatives * gradient, of_targets, each[:, None])
+        of_output = vectors.new_zeros(ctx.n_rows, vectors.shape[1])
+        of_output.index_add_(0, negatives, (vectors.t() @ probability).mul_(gradient).t())
+        of_output.index_add_(0, targets, vectors * each[:, None])
+        of_bias = vectors.new_zeros(ctx.n_rows).index_add_(0, negatives, probability.sum(0).mul_(gradient))
+        return of_vectors, of_output, of_bias.index_add_(0, targets, each), None, None
+
+
 def bpr(positive: Tensor, negative: Tensor, same: Tensor) -> Tensor:
     """Minus the log-probability that the true item beats a negative, mean over negatives and cases (Rendle et al. 2009)."""
     each = F.softplus(negative - positive[:, None]).masked_fill(same, 0)

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import contextlib
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,10 +24,41 @@ from studylib.errors import StudyError
 from studylib.evaluation.ranking import validation_ndcg
 from studylib.models.base import Recommender
 from studylib.models.batches import BATCHES, Batch, NegativeSampler, pad
-from studylib.models.losses import algorithm_1, bpr, bpr_max, cross_entropy
+from studylib.models.dropout import Masks, drawn_from, dropout
+from studylib.models.losses import algorithm_1, bpr, bpr_max, cross_entropy, product_cross_entropy
 from studylib.models.optimizer import Optimizer
 from studylib.params.models import Trained
 from studylib.progress import track
+
+
+class Step(NamedTuple):
+    """What a training step is about: a batch, its negatives, and the state that it goes on from, if any.
+
+    Attributes:
+        inputs, is_case: int64 and bool (n, steps), numbers of rows of the item tables, and where they have a target.
+        targets: int64 (n_cases,), rows too.
+        negatives: int64 (n_negatives,) for all cases, (n_cases, n_negatives), or None for all items.
+    """
+
+    inputs: Tensor
+    is_case: Tensor
+    targets: Tensor
+    negatives: Tensor | None
+    before: list[Tensor] | None
+
+    def parts(self, count: int) -> Iterator[Step]:
+        """At most ``count`` parts of about as many sessions."""
+        if count == 1:
+            yield self
+            return
+        first_case = [0, *self.is_case.sum(1).cumsum(0).tolist()]
+        for start, end in pairwise(sorted({len(self.inputs) * part // count for part in range(count + 1)})):
+            rows, cases = slice(start, end), slice(first_case[start], first_case[end])
+            negatives = self.negatives
+            if negatives is not None and negatives.dim() == 2:
+                negatives = negatives[cases]
+            before = None if self.before is None else [tensor[rows] for tensor in self.before]
+            yield Step(self.inputs[rows], self.is_case[rows], self.targets[cases], negatives, before)
 
 
 class NeuralRecommender(Recommender):
@@ -39,17 +74,23 @@ class NeuralRecommender(Recommender):
         network: item vectors (n, steps, width) to output vectors, with the ``tables`` of the items: ``input``, perhaps
             ``output``, and ``bias`` (n_items, 1).
         watch: called after each epoch with its number and the best validation value so far; returns whether to stop.
+        masks: for each part of a batch, where its dropout comes from.
         curve: for each epoch ``epoch``, ``loss`` and, with validation cases, ``validation_ndcg@10``.
     """
 
     settings: Trained
     ROWS = 128
     """Prefixes that go through the network at a time when they are scored."""
+    PARTS = 2
+    """Of each batch in fast arithmetic. Two threads with a part each wait for one another once a step, not at each operation; one
+    thread takes the parts in turn, so that the numbers are the same."""
 
     def __init__(self, history: int = 20, seed: int = 0, device: str = "auto", **settings):
         super().__init__(history, seed, device, **settings)
         self.device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
         self.watch: Callable[[int, float], bool] = lambda epoch, best: False
+        self.fast = self.settings.arithmetic == "fast" and self.device == "cpu"
+        self.masks: list[Masks | None] = [None]
 
     @abstractmethod
     def build(self, n_items: int) -> nn.Module:
@@ -66,7 +107,9 @@ class NeuralRecommender(Recommender):
         self.network = self.build(train.n_items).to(self.device)
         self.parameters = sum(p.numel() for p in self.network.parameters())
         self.sampler = NegativeSampler(self.popularity, settings.alpha, self.device)
-        optimizer = Optimizer(self.network, settings)
+        if self.fast:
+            self.masks = [Masks(self.seed, part) for part in range(self.PARTS)]
+        optimizer = Optimizer(self.network, settings, self.fast)
         if validation is not None and len(validation) > settings.validation_cases:
             sample = np.random.default_rng(0).choice(len(validation), settings.validation_cases, replace=False)
             validation = validation.take(np.sort(sample))
@@ -78,11 +121,12 @@ class NeuralRecommender(Recommender):
             if settings.schedule == "cosine":
                 optimizer.rate = settings.learning_rate * (1 + np.cos(np.pi * (epoch - 1) / settings.max_epochs)) / 2
             losses, state = [], None
-            for batch in BATCHES[settings.batches](train, settings.batch_size, self.history, random):
-                loss, gradients, state = self.gradients(batch, state, optimizer.take)
-                optimizer.step(gradients)
-                losses.append(loss)
-            optimizer.flush()
+            with self._threads() as at_once:
+                for batch in BATCHES[settings.batches](train, settings.batch_size, self.history, random):
+                    loss, gradients, state = self.gradients(batch, state, optimizer.take, at_once)
+                    optimizer.step(gradients)
+                    losses.append(loss)
+                optimizer.flush()
             self.epochs = epoch
             self.curve.append({"epoch": epoch, "loss": float(torch.stack(losses).mean())})
             if validation is None or not len(validation):
@@ -99,14 +143,33 @@ class NeuralRecommender(Recommender):
         if best_weights is not None:
             self.network.load_state_dict(best_weights)
 
+    @contextlib.contextmanager
+    def _threads(self) -> Iterator[Callable]:
+        """`map`, in fast arithmetic on as many threads as there are parts and threads, each with one thread for itself."""
+        threads = torch.get_num_threads()
+        if not self.fast or threads == 1:
+            yield map
+            return
+        torch.set_num_threads(1)
+        try:
+            with ThreadPoolExecutor(min(self.PARTS, threads)) as pool:
+                yield pool.map
+        finally:
+            torch.set_num_threads(threads)
+
     def gradients(
-        self, batch: Batch, state: list[Tensor] | None, take: Callable[[Tensor | None], dict[str, Tensor]]
+        self,
+        batch: Batch,
+        state: list[Tensor] | None,
+        take: Callable[[Tensor | None], dict[str, Tensor]],
+        at_once: Callable = map,
     ) -> tuple[Tensor, dict[str, Tensor], list[Tensor]]:
         """The loss of a batch and its gradient.
 
         Args:
             state: after the previous batch, where this one continues from it.
             take: returns the rows, int64 (None: all), of the item tables.
+            at_once: `map`, for the parts of the batch.
 
         Returns:
             The loss; the gradient of each parameter by its name, of the item tables for the rows alone; the state after.
@@ -123,13 +186,28 @@ class NeuralRecommender(Recommender):
             rows, index = torch.unique(torch.cat([part.reshape(-1) for part in parts]), return_inverse=True)
             index = index.split([part.numel() for part in parts])
             inputs, targets, negatives = (i.view(part.shape) for i, part in zip(index, parts, strict=True))
-        tables = {name: table.requires_grad_() for name, table in take(rows).items()}
+        tables = take(rows)
         before = None if batch.lanes is None else self._carry(state, torch.from_numpy(batch.lanes).to(self.device))
-        with self._precision():
-            # Over (n, steps, width), dropout1d drops whole events.
-            embedded = F.dropout1d(F.embedding(inputs, tables["input"]), self.settings.dropout_items)
-            vectors, after = self.network(embedded, before)
-            loss = self._loss(vectors[is_case].to(tables["bias"].dtype), targets, negatives, rows, tables)
+        step = Step(inputs, is_case, targets, negatives, before)
+        of_part = partial(self._gradients, n_cases=len(targets), rows=rows, tables=tables)
+        done = list(at_once(of_part, self.masks, step.parts(len(self.masks))))
+        loss, gradients, _ = done[0]
+        for more, others, _ in done[1:]:
+            loss = loss + more
+            for name, gradient in gradients.items():
+                gradient.add_(others[name])
+        return loss, gradients, [torch.cat(tensors) for tensors in zip(*(after for *_, after in done), strict=True)]
+
+    def _gradients(
+        self, masks: Masks | None, part: Step, n_cases: int, rows: Tensor | None, tables: dict[str, Tensor]
+    ) -> tuple[Tensor, dict[str, Tensor], list[Tensor]]:
+        """As `gradients`, of a part of the ``n_cases`` of a step, its dropout from ``masks``."""
+        tables = {name: table.detach().requires_grad_() for name, table in tables.items()}
+        with self._precision(), drawn_from(masks):
+            embedded = dropout(F.embedding(part.inputs, tables["input"]), self.settings.dropout_items, whole=True)
+            vectors, after = self.network(embedded, part.before)
+            vectors = vectors[part.is_case].to(tables["bias"].dtype)
+            loss = self._loss(vectors, part.targets, part.negatives, rows, tables, n_cases) * (len(vectors) / n_cases)
         weights = {name: weight for name, weight in self.network.named_parameters() if not name.startswith("tables.")}
         weights |= {f"tables.{name}": table for name, table in tables.items()}
         gradients = dict(zip(weights, torch.autograd.grad(loss, list(weights.values())), strict=True))
@@ -146,9 +224,10 @@ class NeuralRecommender(Recommender):
         return torch.cat([drawn, targets]) if settings.batch_negatives else drawn
 
     def _loss(
-        self, vectors: Tensor, targets: Tensor, negatives: Tensor | None, rows: Tensor | None, tables: dict[str, Tensor]
-    ) -> Tensor:
-        """The loss of the cases; vectors (n, out), targets (n,), the numbers of their rows in ``tables``."""
+        self, vectors: Tensor, targets: Tensor, negatives: Tensor | None, rows: Tensor | None, tables: dict[str, Tensor],
+        n_cases: int,
+    ) -> Tensor:  # fmt: skip
+        """The loss of cases among the ``n_cases`` of a step; vectors (n, out), targets (n,), their rows in ``tables``."""
         settings = self.settings
         output, bias = tables.get("output", tables["input"]), tables["bias"][:, 0]
         if negatives is None:
@@ -159,7 +238,9 @@ class NeuralRecommender(Recommender):
             same = torch.arange(len(output), device=targets.device) == targets[:, None]
         else:
             if settings.loss == "cross-entropy" and settings.log_q:
-                bias = bias - self._log_expected(rows, len(targets))
+                bias = bias - self._log_expected(rows, n_cases)
+            if self.fast and settings.loss == "cross-entropy" and negatives.dim() == 1:
+                return product_cross_entropy(vectors, output, bias, targets, negatives)
             # The gradient of an embedding is faster than that of an index.
             positive = (vectors * F.embedding(targets, output)).sum(-1) + bias[targets]
             items = F.embedding(negatives, output)

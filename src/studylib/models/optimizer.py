@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.adam import adam
 
 from studylib.params.models import Trained
 
@@ -23,8 +24,8 @@ class Optimizer:
     SETTLED = 20_000
     """Steps after which Adam's corrections for its start at zero are one."""
 
-    def __init__(self, network: nn.Module, settings: Trained):
-        self.settings, self.rate = settings, settings.learning_rate
+    def __init__(self, network: nn.Module, settings: Trained, fast: bool = False):
+        self.settings, self.rate, self.fast = settings, settings.learning_rate, fast
         self.weights = {name: weight.data for name, weight in network.named_parameters()}
         self.moments = {name: (torch.zeros_like(w), torch.zeros_like(w)) for name, w in self.weights.items()}
         self.steps = 0
@@ -67,14 +68,18 @@ class Optimizer:
     def step(self, gradients: dict[str, Tensor]) -> None:
         """Update the rows that were taken, and all other weights, by their gradients."""
         self.steps += 1
-        for name, gradient in gradients.items():
-            taken = self.taken[name]
-            if self.settings.l2:
-                gradient = gradient.add(taken[0], alpha=self.settings.l2)
+        if self.settings.optimizer == "adam" and self.fast:
+            self._adam_in_one_pass(gradients)
+        else:
             update = self._adam if self.settings.optimizer == "adam" else self._adagrad
-            update(taken[0], taken[1], taken[2], gradient)
-            if name.startswith("tables.") and self.rows is not None:
-                for table, moved in zip((self.weights[name], *self.moments[name]), taken, strict=True):
+            for name, gradient in gradients.items():
+                if self.settings.l2:
+                    gradient = gradient.add(self.taken[name][0], alpha=self.settings.l2)
+                weight, mean, square = self.taken[name]
+                update(weight, mean, square, gradient)
+        for name in self.taken if self.rows is not None else ():
+            if name.startswith("tables."):
+                for table, moved in zip((self.weights[name], *self.moments[name]), self.taken[name], strict=True):
                     table.index_copy_(0, self.rows, moved)
         self.last_step[slice(None) if self.rows is None else self.rows] = self.steps
 
@@ -88,6 +93,16 @@ class Optimizer:
         square.mul_(self.BETA_SQUARE).addcmul_(gradient, gradient, value=1 - self.BETA_SQUARE)
         divisor = (square / (1 - self.BETA_SQUARE**self.steps)).sqrt_().add_(self.EPSILON)
         weight.addcdiv_(mean, divisor, value=-self.rate / (1 - self.BETA**self.steps))
+
+    def _adam_in_one_pass(self, gradients: dict[str, Tensor]) -> None:
+        """`_adam` of all weights by PyTorch's fused form, which reads and writes each number once."""
+        weights, means, squares = (list(tensors) for tensors in zip(*map(self.taken.get, gradients), strict=True))
+        done = [torch.full((), self.steps - 1.0) for _ in weights]
+        adam(
+            weights, [gradient.contiguous() for gradient in gradients.values()], means, squares, [], done, fused=True,
+            lr=self.rate, beta1=self.BETA, beta2=self.BETA_SQUARE, eps=self.EPSILON, weight_decay=self.settings.l2,
+            amsgrad=False, maximize=False,
+        )  # fmt: skip
 
     def _adagrad(self, weight: Tensor, velocity: Tensor, square: Tensor, gradient: Tensor) -> None:
         square.addcmul_(gradient, gradient)

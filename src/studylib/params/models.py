@@ -130,7 +130,7 @@ class Bpr(Tunable):
 class Trained(Tunable):
     """What the neural models share: one training loop, so that only their networks differ."""
 
-    added: ClassVar[frozenset[str]] = frozenset({"positive"})
+    added: ClassVar[frozenset[str]] = frozenset({"positive", "arithmetic"})
 
     embedding: Width = 64
     dropout_items: Fraction = 0.2
@@ -170,6 +170,10 @@ class Trained(Tunable):
     """Weight decay of what a step moves."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of the network's products, where the device has it; weights and losses stay in float32."""
+    arithmetic: Literal["reference", "fast"] = "reference"
+    """Of a recurrent network's training without a GPU. fast: the same network, losses and updates in fewer and larger operations,
+    two halves of a batch at once where there are two threads, and dropout from a generator of its own. Its numbers are others,
+    but the same for any number of threads."""
     max_epochs: Epochs = 20
     patience: Count = 5
     """Epochs without a better validation NDCG@10 after which training stops."""
@@ -182,6 +186,8 @@ class Trained(Tunable):
             raise ValueError("'batch_negatives' goes with 'negatives_of: batch'")
         if self.score_activation == "elu" and self.loss != "bpr-max":
             raise ValueError("'score_activation: elu' goes with 'loss: bpr-max'")
+        if self.arithmetic == "fast" and self.precision != "float32":
+            raise ValueError("'arithmetic: fast' goes with 'precision: float32'")
         return self
 
 
@@ -239,6 +245,8 @@ class SasRec(Trained):
 
     @model_validator(mode="after")
     def _has_no_state(self) -> SasRec:
+        if self.arithmetic == "fast":
+            raise ValueError("'arithmetic: fast' needs a recurrent network")
         if self.batches == "session-parallel":
             raise ValueError("'batches: session-parallel' needs a recurrent network: take 'sequences' or 'prefixes'")
         if self.embedding % self.heads:
