@@ -57,7 +57,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if match:
         return f"; did you mean {brief(match[0])!r}?"
     named = [brief(name, 40) for name in known]
-    while len(", ".join(named)) > 150:
+    while len(", ".join(named)) > 120:
         named.pop()
     others = len(known) - len(named)
     return f"; it must be one of {', '.join(named)}{f' and {others} more' if others else ''}."
