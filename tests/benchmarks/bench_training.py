@@ -110,7 +110,9 @@ def main() -> None:
     for _ in range(ROUNDS):
         for name in NETWORKS:
             for threads in (1, 2):
-                found.setdefault((name, threads), []).append(_result(_start(name, threads)))
+                result = _result(_start(name, threads))
+                print(f"{name}, {threads} thread(s): {result['events_per_second']:,.0f} events/s", flush=True)
+                found.setdefault((name, threads), []).append(result)
     limit = {t: max(r["gigaflops"] for (_, n), rs in found.items() if n == t for r in rs) for t in (1, 2)}
     print("a product of two matrices: " + ", ".join(f"{limit[t]:.0f} Gflop/s on {t} thread(s)" for t in limit))
     speeds = {key: max(r["events_per_second"] for r in results) for key, results in found.items()}

@@ -720,13 +720,14 @@ FAST = {
 """Settings for fast arithmetic, by what they are about."""
 
 
+@pytest.mark.parametrize("arithmetic", ["reference", "fast"])
 @pytest.mark.parametrize("settings", FAST.values(), ids=FAST)
-def test_fast_arithmetic_gives_the_same_numbers_with_one_thread_and_two(settings):
+def test_the_numbers_are_the_same_with_one_thread_and_two(settings, arithmetic):
     train, threads, states = rule_log(), torch.get_num_threads(), []
     try:
         for count in (1, 2):
             torch.set_num_threads(count)
-            states.append(GRU4Rec(**SMALL | settings, arithmetic="fast", seed=3).fit(train).state())
+            states.append(GRU4Rec(**SMALL | settings, arithmetic=arithmetic, seed=3).fit(train).state())
             assert torch.get_num_threads() == count
     finally:
         torch.set_num_threads(threads)

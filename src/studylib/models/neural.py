@@ -145,15 +145,19 @@ class NeuralRecommender(Recommender):
 
     @contextlib.contextmanager
     def _threads(self) -> Iterator[Callable]:
-        """`map`, in fast arithmetic on as many threads as there are parts and threads, each with one thread for itself."""
+        """`map` for the parts of a batch, on threads of their own where there are several of both.
+
+        An operation has one thread: most are so small that a second costs more than it gives (on two cores half of the speed, and
+        more beside another training), and a sum has the same last digit whatever the number of threads.
+        """
         threads = torch.get_num_threads()
-        if not self.fast or threads == 1:
-            yield map
-            return
         torch.set_num_threads(1)
         try:
-            with ThreadPoolExecutor(min(self.PARTS, threads)) as pool:
-                yield pool.map
+            if len(self.masks) == 1 or threads == 1:
+                yield map
+            else:
+                with ThreadPoolExecutor(min(len(self.masks), threads)) as pool:
+                    yield pool.map
         finally:
             torch.set_num_threads(threads)
 
