@@ -403,6 +403,15 @@ def test_dropout_of_items_takes_out_whole_visits_in_training_alone(monkeypatch):
     np.testing.assert_array_equal(fitted.score(test_prefixes), fitted.score(test_prefixes))
 
 
+def test_the_initial_weights_are_drawn_in_one_order():
+    """A set of names has another order in another process."""
+    torch.manual_seed(4)
+    tables = Network(9, Gru4Rec(item_embedding="separate", embedding=4)).tables
+    torch.manual_seed(4)
+    for name in ("input", "output"):
+        torch.testing.assert_close(tables[name].detach(), torch.randn(9, 4) / 2)
+
+
 def test_the_linear_map_is_there_where_the_sizes_differ():
     assert isinstance(untrained(9, embedding=12, hidden=12).network.head[-1], nn.Identity)
     assert isinstance(untrained(9, embedding=8, hidden=12).network.head[-1], nn.Linear)

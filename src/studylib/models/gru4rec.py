@@ -30,8 +30,9 @@ class Network(nn.Module):
         self.tables = nn.ParameterDict({"input": torch.empty(n_items, width), "bias": torch.zeros(n_items, 1)})
         if settings.item_embedding != "shared":
             self.tables["output"] = torch.empty(n_items, out)
-        for name in self.tables.keys() - {"bias"}:
-            nn.init.normal_(self.tables[name], std=self.tables[name].shape[1] ** -0.5)
+        for name, table in self.tables.items():
+            if name != "bias":
+                nn.init.normal_(table, std=table.shape[1] ** -0.5)
         self.decay, self.deep_input = settings.input_decay, settings.deep_input
         self.input_sizes = [width, 1] if self.decay else []
         self.layers, self.surroundings = nn.ModuleList(), nn.ModuleList()
