@@ -70,9 +70,11 @@ def test_a_file_that_is_rewritten_is_the_old_one_or_the_new(tmp_path, name):
                 write(path, content)
 
     whole = 0
-    for _ in killed(rewrite, KILLS, seed=1):
+    for kills, _ in enumerate(killed(rewrite, 20 * KILLS, seed=1), 1):
         assert not path.exists() or path.read_text() in contents
         whole += path.exists()
+        if kills >= KILLS and whole > KILLS / 2:
+            break
     assert whole > KILLS / 2, "hardly anything was written"
 
 
@@ -88,10 +90,12 @@ def test_a_result_is_kept_whole_or_not_at_all(tmp_path, result):
         number = len(list(store.folder.glob("*.json")))
         store.keep(f"r{number}", result)
 
-    for _ in killed(keep, KILLS, seed=2, longest=0.1):
-        pass
-    names = [path.stem for path in store.folder.glob("*.json")]
-    assert len(names) > KILLS / 2
+    # More kills where the machine is busy and fewer results are begun.
+    for kills, _ in enumerate(killed(keep, 20 * KILLS, seed=2, longest=0.1), 1):
+        names = [path.stem for path in store.folder.glob("*.json")]
+        if kills >= KILLS and len(names) > KILLS / 2:
+            break
+    assert len(names) > KILLS / 2, "hardly anything was kept"
     for name in names:
         back = store.load(name)
         assert json.dumps(back.facts) == json.dumps(FACTS) and back.arrays.keys() == ARRAYS.keys()
