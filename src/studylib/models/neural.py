@@ -147,8 +147,8 @@ class NeuralRecommender(Recommender):
     def _threads(self) -> Iterator[Callable]:
         """`map` for the parts of a batch, on threads of their own where there are several of both.
 
-        An operation has one thread: most are so small that a second costs more than it gives (on two cores half of the speed, and
-        more beside another training), and a sum has the same last digit whatever the number of threads.
+        An operation has one thread: most are so small that a second costs more than it gives (on two cores half of the speed),
+        and a sum has the same last digit whatever the number of threads.
         """
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
