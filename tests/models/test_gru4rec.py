@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from studylib.data.sessions import Cases, Sessions
 from studylib.errors import StudyError
@@ -152,21 +153,23 @@ def product_and_its_parts():
     return vectors, output, bias, targets, negatives
 
 
-def test_cross_entropy_with_its_product_is_the_one_without(monkeypatch):
-    monkeypatch.setattr(losses._ProductCrossEntropy, "TOGETHER", 4)
+@pytest.mark.parametrize("whole", [False, True])
+def test_cross_entropy_with_its_product_is_the_one_without(whole, monkeypatch):
+    monkeypatch.setattr(losses._ProductCrossEntropy, "TOGETHER", 14)  # two or three cases at a time
     vectors, output, bias, targets, negatives = product_and_its_parts()
-    positive = (vectors * output[targets]).sum(1) + bias[targets]
-    expected = cross_entropy(positive, vectors @ output[negatives].T + bias[negatives], negatives == targets[:, None])
+    if whole:
+        expected = F.cross_entropy(vectors @ output.T + bias, targets)
+        negatives = None
+    else:
+        positive, same = (vectors * output[targets]).sum(1) + bias[targets], negatives == targets[:, None]
+        expected = cross_entropy(positive, vectors @ output[negatives].T + bias[negatives], same)
     loss = losses.product_cross_entropy(vectors, output, bias, targets, negatives)
     assert loss.item() == pytest.approx(expected.item(), rel=1e-12)
     given = (vectors, output, bias)
     pairs = zip(torch.autograd.grad(3 * loss, given), torch.autograd.grad(3 * expected, given), strict=True)
     for gradient, other in pairs:
         torch.testing.assert_close(gradient, other)
-
-
-def test_the_gradient_of_cross_entropy_with_its_product_is_that_of_its_finite_differences():
-    assert torch.autograd.gradcheck(losses.product_cross_entropy, product_and_its_parts())
+    assert torch.autograd.gradcheck(losses.product_cross_entropy, (*given, targets, negatives))
 
 
 @pytest.mark.parametrize("loss", LOSSES)

@@ -42,55 +42,81 @@ class _CrossEntropy(torch.autograd.Function):
         return (of_positive - 1) * each, of_negatives * each, None
 
 
-def product_cross_entropy(vectors: Tensor, output: Tensor, bias: Tensor, targets: Tensor, negatives: Tensor) -> Tensor:
-    """`cross_entropy` together with the scores, vectors times output rows plus bias, in few passes over what is large.
+def product_cross_entropy(
+    vectors: Tensor, output: Tensor, bias: Tensor, targets: Tensor, negatives: Tensor | None
+) -> Tensor:
+    """`cross_entropy` together with the scores, vectors times output rows plus bias, and with its gradient.
+
+    The gradient is made along with the loss, some cases at a time, so that their scores never leave the processor's cache; an
+    array of all scores would come and go from memory five times.
 
     Args:
         vectors: (n, width).
         output, bias: (n_rows, width) and (n_rows,).
-        targets, negatives: int64 (n,) and (n_negatives,), the numbers of their rows.
+        targets, negatives: int64 (n,) and (n_negatives,), the numbers of their rows; None: all rows are negatives.
     """
     return _ProductCrossEntropy.apply(vectors, output, bias, targets, negatives)
 
 
 class _ProductCrossEntropy(torch.autograd.Function):
-    TOGETHER = 256
-    """Cases at a time, so that their scores stay in the processor's cache from pass to pass."""
+    TOGETHER = 1 << 18
+    """Scores at a time: a megabyte."""
 
     @staticmethod
-    def forward(ctx, vectors: Tensor, output: Tensor, bias: Tensor, targets: Tensor, negatives: Tensor) -> Tensor:
-        n, together = len(targets), _ProductCrossEntropy.TOGETHER
-        of_targets, of_negatives = output.index_select(0, targets), output.index_select(0, negatives)
+    def forward(
+        ctx, vectors: Tensor, output: Tensor, bias: Tensor, targets: Tensor, negatives: Tensor | None
+    ) -> Tensor:
+        n, width = vectors.shape
+        of_targets = output.index_select(0, targets)
         positive = (vectors * of_targets).sum(1).add_(bias.index_select(0, targets))
-        probability = torch.addmm(bias.index_select(0, negatives), vectors, of_negatives.t())
-        # A negative that is the true item does not count; few are anybody's, and only these are compared.
-        is_target = torch.zeros(len(bias), dtype=torch.bool, device=bias.device)
-        is_target[targets] = True
-        shared = is_target[negatives].nonzero()[:, 0]
-        case, column = (targets[:, None] == negatives[shared]).nonzero(as_tuple=True)
-        probability[case, shared[column]] = -torch.inf
-        highest, total = torch.empty_like(positive), torch.empty_like(positive)
-        parts = (probability, positive, highest, total)
-        for scores, of_true, most, whole in zip(*(part.split(together) for part in parts), strict=True):
-            torch.maximum(scores.amax(1), of_true, out=most)
-            torch.sum(scores.sub_(most[:, None]).exp_(), 1, out=whole)
-            whole.add_((of_true - most).exp_())
+        rows, of_rows, biases = output, output.t(), bias
+        if negatives is not None:
+            rows, biases = output.index_select(0, negatives), bias.index_select(0, negatives)
+            of_rows = rows.t()
+        same_case, same_column = _same(targets, negatives, len(bias))
+        highest, total, of_vectors = torch.empty_like(positive), torch.empty_like(positive), torch.empty_like(vectors)
+        of_output, of_bias = torch.zeros_like(rows), torch.zeros_like(biases)
+        together = max(1, _ProductCrossEntropy.TOGETHER // len(rows))
+        starts = range(0, n, together)
+        first_same = torch.searchsorted(same_case, torch.tensor([*starts, n], device=same_case.device)).tolist()
+        for part, start in enumerate(starts):
+            cases, same = slice(start, start + together), slice(first_same[part], first_same[part + 1])
+            scores = torch.addmm(biases, vectors[cases], of_rows)
+            scores[same_case[same] - start, same_column[same]] = -torch.inf
+            most = torch.maximum(scores.amax(1), positive[cases], out=highest[cases])
+            whole = torch.sum(scores.sub_(most[:, None]).exp_(), 1, out=total[cases])
+            whole.add_((positive[cases] - most).exp_())
             scores.mul_((n * whole).reciprocal_()[:, None])
+            torch.mm(scores, rows, out=of_vectors[cases])
+            of_output.addmm_(scores.t(), vectors[cases])
+            of_bias.add_(scores.sum(0))
         losses = total.log_().add_(highest).sub_(positive)
-        ctx.save_for_backward(vectors, of_targets, of_negatives, probability, (-losses).exp_(), targets, negatives)
-        ctx.n_rows = len(bias)
+        each = (-losses).exp_().sub_(1).div_(n)
+        of_vectors.addcmul_(of_targets, each[:, None])
+        if negatives is not None:
+            of_output = vectors.new_zeros(len(bias), width).index_add_(0, negatives, of_output)
+            of_bias = vectors.new_zeros(len(bias)).index_add_(0, negatives, of_bias)
+        of_output.index_add_(0, targets, vectors * each[:, None])
+        of_bias.index_add_(0, targets, each)
+        ctx.save_for_backward(of_vectors, of_output, of_bias)
         return losses.mean()
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
-        vectors, of_targets, of_negatives, probability, of_positive, targets, negatives = ctx.saved_tensors
-        each = (of_positive - 1) * (gradient / len(targets))
-        of_vectors = torch.addcmul(probability @ of_negatives * gradient, of_targets, each[:, None])
-        of_output = vectors.new_zeros(ctx.n_rows, vectors.shape[1])
-        of_output.index_add_(0, negatives, (vectors.t() @ probability).mul_(gradient).t())
-        of_output.index_add_(0, targets, vectors * each[:, None])
-        of_bias = vectors.new_zeros(ctx.n_rows).index_add_(0, negatives, probability.sum(0).mul_(gradient))
-        return of_vectors, of_output, of_bias.index_add_(0, targets, each), None, None
+        of_vectors, of_output, of_bias = ctx.saved_tensors
+        return of_vectors * gradient, of_output * gradient, of_bias * gradient, None, None
+
+
+def _same(targets: Tensor, negatives: Tensor | None, n_rows: int) -> tuple[Tensor, Tensor]:
+    """int64 (n_same,) each: the cases, in ascending order, and the columns where a negative is the true item and not counted."""
+    if negatives is None:
+        return torch.arange(len(targets), device=targets.device), targets
+    # Few negatives are anybody's target, and only these are compared.
+    is_target = torch.zeros(n_rows, dtype=torch.bool, device=targets.device)
+    is_target[targets] = True
+    shared = is_target[negatives].nonzero()[:, 0]
+    case, column = (targets[:, None] == negatives[shared]).nonzero(as_tuple=True)
+    return case, shared[column]
 
 
 def bpr(positive: Tensor, negative: Tensor, same: Tensor) -> Tensor:

@@ -235,6 +235,8 @@ class NeuralRecommender(Recommender):
         settings = self.settings
         output, bias = tables.get("output", tables["input"]), tables["bias"][:, 0]
         if negatives is None:
+            if self.fast and settings.loss == "cross-entropy":
+                return product_cross_entropy(vectors, output, bias, targets, None)
             scores = F.linear(vectors, output, bias)
             if settings.loss == "cross-entropy":
                 return F.cross_entropy(scores, targets)
