@@ -15,7 +15,7 @@ from studylib import grid as grids, kept as keeping, machine
 from studylib.data.sessions import Cases, Sessions
 from studylib.errors import StudyError
 from studylib.evaluation.classification import macro_average
-from studylib.evaluation.ranking import Ranks
+from studylib.evaluation.ranking import Ranks, rank_cases
 from studylib.execution import WorkerDied, fan_out
 from studylib.grid import (
     AGAIN,
@@ -27,7 +27,9 @@ from studylib.grid import (
     cell_store,
     cells_of,
     expand,
+    filter_log,
     judge,
+    later_cases,
     other_settings,
     read_grid,
     run_grid,
@@ -36,6 +38,7 @@ from studylib.grid import (
     train_cells,
 )
 from studylib.kept import TIMES
+from studylib.models.baselines import Markov
 from studylib.params.study import Data, Execution, Grid
 from studylib.tables.grid import baseline_measures, seconds_an_epoch, time_ratio
 
@@ -70,7 +73,7 @@ def trained(monkeypatch):
 def instant(monkeypatch):
     """Cells without a network, whose measures say where they come from."""
 
-    def cells(training, epochs, split, data, grid):
+    def cells(training, epochs, split, data, grid, later):
         results = [grids.failed_cell(training, e, split, "not trained") for e in epochs]
         for result in results:
             result.facts.update(loss=len(split.train) + grid.units, status="ok")
@@ -370,13 +373,70 @@ def test_the_baselines_are_judged_on_the_cases_of_the_cells(log, kept):
     cells, _ = kept
     counted = baselines(log, DATA, GRID)
     assert counted[["architecture", "seed"]].to_numpy().tolist() == [
-        [name, seed] for name in ("popularity", "markov") for seed in GRID.seeds
+        [name, seed] for name in ("popularity", "markov", "markov-last") for seed in GRID.seeds
     ]
     assert dict(counted[["seed", "split"]].to_numpy()) == dict(cells[["seed", "split"]].to_numpy())
     assert all(len(above) == 10 for above in counted["above"])
     means = baseline_measures(counted)
-    assert list(means.index) == ["popularity", "markov"] and means.loc["markov", "accuracy"] > 0.5
+    assert list(means.index) == ["popularity", "markov", "markov-last"] and means.loc["markov", "accuracy"] > 0.5
     assert means.loc["popularity", "mrr"] == pytest.approx(counted["mrr"][:2].mean())
+
+
+def test_later_sessions_are_cases_of_what_the_grid_knows():
+    data = Data(max_sessions=2, later=True, max_length=3)
+    loaded = Sessions.from_lists(
+        [
+            ["a", "b", "c"],
+            ["b", "c"],
+            ["x", "a", "y", "c"],
+            ["a", "b", "c"],
+            ["a", "x"],
+            ["x", "b"],
+            ["c", "a"],
+            ["q", "b", "b"],
+        ]
+    )
+    log = filter_log(loaded, data)
+    later = later_cases(loaded, log, data)
+    ids = [log.vocabulary[session].tolist() for session in map(later.sessions.__getitem__, range(len(later)))]
+    assert ids == [["a", "c"], ["c", "a"], ["b", "b"]]
+    assert log.vocabulary[later.targets].tolist() == ["c", "a", "b"] and later.sessions.n_items == 3
+    left_out = [(drop.reason.split(",")[0], drop.sessions, drop.events) for drop in later.sessions.drops]
+    assert left_out == [
+        ("session that is one of the grid", 1, 3),
+        ("session that ends in an item unknown to the grid", 1, 2),
+        ("item unknown to the grid", 0, 4),
+        ("session without another item known to the grid", 1, 1),
+    ]
+    assert later_cases(loaded, log, Data(max_sessions=2)) is None
+
+
+def test_what_is_kept_of_later_cases_has_their_measures():
+    """Of 40 items and scores with ties: the gains from what is kept are those of all ranks."""
+    random = np.random.default_rng(0)
+    sessions = Sessions(random.integers(0, 40, 1200).astype(np.int32), np.arange(0, 1201, 3), np.arange(40))
+    cases = Cases(sessions, sessions.offsets[1:] - 1)
+    model = Markov().fit(sessions)
+    measures, arrays = grids.judge_later(model, cases)
+    ranks = rank_cases(model, cases, exclude_visited=False)["full"]
+    assert (ranks.above > 10).any() and (ranks.tied > 0).any()
+    kept = Ranks(arrays["later_above"], arrays["later_tied"], None, 40)
+    for name in grids.LATER_METRICS:
+        np.testing.assert_array_equal(kept.metric(name), ranks.metric(name))
+        assert measures[f"later_{name}"] == ranks.metric(name).mean()
+    assert arrays["later_top"].tolist() == ranks.top[::10, 0].tolist() and arrays["later_above"].dtype == np.uint8
+
+
+def test_a_cell_judges_the_later_cases_and_has_a_curve_of_validation(log, kept):
+    cells, _ = kept
+    assert all(len(curve) == epochs for curve, epochs in cells[["validation_curve", "epochs"]].to_numpy())
+    later = Cases(log, log.offsets[1:] - 1)
+    results = train_cells(Training("gru", "softmax", "adam", 16, 0), [1, 3], split_log(log, DATA, 0), DATA, GRID, later)
+    assert [result.facts["accuracy"] for result in results] == cells.loc[cells["seed"] == 0, "accuracy"].tolist()
+    assert [result.facts["validation_curve"][-1] for result in results] == [
+        result.facts["validation_accuracy"] for result in results
+    ]
+    assert all(len(result.arrays["later_above"]) == len(later) and grids._is_cell(result) for result in results)
 
 
 def test_seconds_an_epoch_leave_out_what_comes_before_the_first_checkpoint():

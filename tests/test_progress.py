@@ -75,7 +75,7 @@ def test_the_grid_counts_cells_and_goes_on_counting_from_what_is_kept(channel, m
     log = Sessions.from_lists([[int(s + step) % 8 for step in range(3)] for s in np.arange(50)])
     wide = {"optimizers": ["adam", "sgd"], "batch_sizes": [16], "epochs": [1, 2, 3], "units": 3}
 
-    def cells(training, epochs, split, data, grid):
+    def cells(training, epochs, split, data, grid, later):
         results = [grids.failed_cell(training, e, split, "no memory") for e in epochs]
         for result in results if training.optimizer == "adam" else []:
             result.facts["status"] = "ok"

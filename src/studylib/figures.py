@@ -32,6 +32,7 @@ COLOURS = {
     "hybrid-gru-lstm": "#CC79A7",
     "popularity": "#8C8C8C",
     "markov": "#56B4E9",
+    "markov-last": "#1F7A8C",
     "gru4rec": "#D55E00",
     "item-knn": "#884E3A",
     "session-knn": "#455CA1",

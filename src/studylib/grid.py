@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import itertools
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ import pandas as pd
 from studylib.data.sessions import Cases, Sessions, apply_filters
 from studylib.data.splits import Split, split_sessions
 from studylib.evaluation.classification import macro_average, micro_average
-from studylib.evaluation.ranking import rank_cases
+from studylib.evaluation.ranking import TOP, rank_cases
 from studylib.execution import WorkerDied, configure
 from studylib.kept import FAILED, TIMES, Result, Store, Work, complete, key
 from studylib.models.base import Recommender
@@ -36,6 +36,11 @@ COLUMNS = [
 ]  # fmt: skip
 """The columns of ``grid.csv``."""
 CELL_ARRAYS = ["above", "tied", "top", "validation_above", "validation_tied"]
+LATER_METRICS = ["accuracy", "hr@5", "hr@10", "ndcg@5", "ndcg@10"]
+LATER_ARRAYS = ["later_above", "later_tied", "later_top"]
+"""Of the later cases (`later_cases`) a cell keeps what `LATER_METRICS` need, and the predicted items of every
+`LATER_TOPS`-th case."""
+LATER_TOPS = 10
 
 AGAIN = "again"
 """The folder of a study with second trainings of its cells, on another machine or by other instructions of the processor:
@@ -61,31 +66,34 @@ def expand(grid: Grid) -> list[Training]:
     return [Training(*values) for values in itertools.product(*factors)]
 
 
-def run_grid(log: Sessions, data: Data, grid: Grid, execution: Execution, folder: Path) -> pd.DataFrame:
+def run_grid(
+    log: Sessions, data: Data, grid: Grid, execution: Execution, folder: Path, later: Cases | None = None
+) -> pd.DataFrame:
     """Train every cell that is not kept yet, keep it, and return all of them.
 
     Args:
         log: the sessions of the log, filtered.
         data, grid, execution: the sections of the study.
         folder: of the study; the cells are kept in its ``cells/``.
+        later: of `later_cases`.
 
     Returns:
         As `read_grid`.
     """
-    complete(cells_of(log, data, grid, execution, folder), execution)
-    return read_grid(log, data, grid, execution, folder)
+    complete(cells_of(log, data, grid, execution, folder, later), execution)
+    return read_grid(log, data, grid, execution, folder, later)
 
 
 def cells_of(
-    log: Sessions, data: Data, grid: Grid, execution: Execution, folder: Path
+    log: Sessions, data: Data, grid: Grid, execution: Execution, folder: Path, later: Cases | None = None
 ) -> Work[tuple[Training, int], Training]:
     """The cells of a grid, and how they are trained; a cell is a training and its number of epochs. As `run_grid`."""
     splits = split_by_seed(log, data, grid)
     return Work(
         store=cell_store(folder),
-        names=_names(splits, data, grid, execution),
+        names=_names(splits, data, grid, execution, later),
         task=_training,
-        train=functools.partial(_train_task, splits, data, grid, execution),
+        train=functools.partial(_train_task, splits, data, grid, execution, later),
         died=functools.partial(_died, splits),
         description="grid, cells",
         measures=_measures,
@@ -96,19 +104,23 @@ def _measures(cell: Result) -> dict[str, float]:
     return {name: cell.facts[name] for name in [*CLASS_METRICS, *RANKING_METRICS, "loss"]}
 
 
-def read_grid(log: Sessions, data: Data, grid: Grid, execution: Execution, folder: Path) -> pd.DataFrame:
+def read_grid(
+    log: Sessions, data: Data, grid: Grid, execution: Execution, folder: Path, later: Cases | None = None
+) -> pd.DataFrame:
     """The kept cells of a grid; nothing is trained.
 
     Returns:
         One row per cell in the order of `KEYS`: `COLUMNS`, `TIMES`, and with them ``validation_accuracy``,
         ``validation_ndcg@10``, ``curve`` (the loss after each epoch), ``above`` and ``tied`` (the ranks of the test cases),
-        ``top`` (the item predicted for each), the same two of the validation cases, and ``split`` (which test cases). With
+        ``top`` (the item predicted for each), the same two of the validation cases, ``validation_curve`` (their accuracy after
+        each epoch), and ``split`` (which test cases). With later cases `LATER_METRICS` of these, as ``later_accuracy``, and
+        `LATER_ARRAYS`. With
         `SECOND` where second trainings are kept, and ``again``: the second training of the cell as a `Result`, or None.
 
     Raises:
         StudyError: a cell is not kept yet, or its file is damaged.
     """
-    work = cells_of(log, data, grid, execution, folder)
+    work = cells_of(log, data, grid, execution, folder, later)
     rows = [{**result.facts, **result.arrays, **result.times} for result in work.kept().values()]
     second = second_trainings(work, folder)
     if any(second):
@@ -149,14 +161,17 @@ def _is_cell(result: Result) -> bool:
         and all(arrays[name].dtype == np.int32 and arrays[name].ndim == 1 for name in CELL_ARRAYS)
         and len(arrays["above"]) == len(arrays["tied"]) == len(arrays["top"])
         and len(arrays["validation_above"]) == len(arrays["validation_tied"])
+        and len(arrays.get("later_above", ())) == len(arrays.get("later_tied", ()))
     )
 
 
-def count_cells(log: Sessions, data: Data, grid: Grid, execution: Execution, folder: Path) -> tuple[int, int]:
+def count_cells(
+    log: Sessions, data: Data, grid: Grid, execution: Execution, folder: Path, later: Cases | None = None
+) -> tuple[int, int]:
     """How many cells a study has, those of ``compare_settings`` included, and how many of them are kept (see `run_grid`)."""
     splits, store = split_by_seed(log, data, grid), cell_store(folder)
     grids = [grid, other_settings(grid)] if grid.compare_settings else [grid]
-    names = {name for cells in grids for name in _names(splits, data, cells, execution).values()}
+    names = {name for cells in grids for name in _names(splits, data, cells, execution, later).values()}
     return len(names), sum(store.has(name) for name in names)
 
 
@@ -179,6 +194,38 @@ def filter_log(log: Sessions, data: Data) -> Sessions:
     return apply_filters(log, data, data.max_length)
 
 
+def later_cases(loaded: Sessions, log: Sessions, data: Data) -> Cases | None:
+    """The cases of the sessions that come after those of the grid: later visitors of the same site.
+
+    The last item of each is its target. Items that the grid's sessions do not have leave the prefix, as in `recommend`;
+    a session whose target is one of them, or that has no other item left, has no case, and neither has one that is item
+    for item a session of the grid.
+
+    Args:
+        loaded: the sessions of the log, unfiltered.
+        log: those of the grid.
+
+    Returns:
+        Over the vocabulary of ``log``; what has no case is counted in `Sessions.drops`. None unless the study asks for them.
+    """
+    if not data.later:
+        return None
+    everything = apply_filters(loaded, data.model_copy(update={"max_sessions": None, "k_core": None}))
+    n_first = min(data.max_sessions or 0, len(everything))
+    learnt = {everything[session].tobytes() for session in range(n_first)}
+    repeats = np.array([everything[session].tobytes() in learnt for session in range(len(everything))])
+    later = replace(everything, drops=()).select(everything.session_of_event >= n_first)
+    later = later.select(~np.repeat(repeats[n_first:], later.lengths), "session that is one of the grid, item for item")
+    known = np.isin(later.vocabulary, log.vocabulary)
+    has_target = known[later.items[later.offsets[1:] - 1]]
+    later = later.select(np.repeat(has_target, later.lengths), "session that ends in an item unknown to the grid")
+    later = later.select(known[later.items], "item unknown to the grid, before the last")
+    later = later.select(np.repeat(later.lengths > 1, later.lengths), "session without another item known to the grid")
+    items = np.searchsorted(log.vocabulary, later.vocabulary[later.items]).astype(np.int32)
+    later = replace(later, items=items, vocabulary=log.vocabulary)
+    return Cases(later, later.offsets[1:] - 1)
+
+
 def split_by_seed(log: Sessions, data: Data, grid: Grid) -> dict[int, Split]:
     """The split of each seed of a grid."""
     return {seed: split_log(log, data, seed) for seed in grid.seeds}
@@ -188,22 +235,26 @@ def _training(cell: tuple[Training, int]) -> Training:
     return cell[0]
 
 
-def _names(splits: dict[int, Split], data: Data, grid: Grid, execution: Execution) -> dict[tuple[Training, int], str]:
+def _names(
+    splits: dict[int, Split], data: Data, grid: Grid, execution: Execution, later: Cases | None
+) -> dict[tuple[Training, int], str]:
     """The name under which each cell is kept, a cell being a training and its number of epochs."""
+    judged = None if later is None else later.sessions.checksum
     return {
-        (training, epochs): key(_determinants(training, epochs, splits[training.seed], data, grid, execution))
+        (training, epochs): key(_determinants(training, epochs, splits[training.seed], data, grid, execution, judged))
         for training in expand(grid)
         for epochs in grid.epochs
     }
 
 
 def _determinants(
-    training: Training, epochs: int, split: Split, data: Data, grid: Grid, execution: Execution
+    training: Training, epochs: int, split: Split, data: Data, grid: Grid, execution: Execution, later: str | None
 ) -> dict[str, object]:
     return {
         **asdict(training),
         "epochs": epochs,
         "split": split.checksum,
+        "later": later,
         "max_length": data.max_length,
         "units": grid.units,
         "optimizer_settings": _settings_that_matter(training, grid),
@@ -220,10 +271,16 @@ def _settings_that_matter(training: Training, grid: Grid) -> str:
 
 
 def _train_task(
-    splits: dict[int, Split], data: Data, grid: Grid, execution: Execution, training: Training, cells: list
+    splits: dict[int, Split],
+    data: Data,
+    grid: Grid,
+    execution: Execution,
+    later: Cases | None,
+    training: Training,
+    cells: list,
 ) -> dict[tuple[Training, int], Result]:
     configure(execution)
-    results = train_cells(training, [epochs for _, epochs in cells], splits[training.seed], data, grid)
+    results = train_cells(training, [epochs for _, epochs in cells], splits[training.seed], data, grid, later)
     return {(training, result.facts["epochs"]): result for result in results}
 
 
@@ -232,7 +289,9 @@ def _died(splits: dict[int, Split], training: Training, cells: list, death: Work
     return {(training, epochs): failed_cell(training, epochs, split, str(death)) for _, epochs in cells}
 
 
-def train_cells(training: Training, epochs: list[int], split: Split, data: Data, grid: Grid) -> list[Result]:
+def train_cells(
+    training: Training, epochs: list[int], split: Split, data: Data, grid: Grid, later: Cases | None = None
+) -> list[Result]:
     """Train one network up to the last of ``epochs`` and evaluate it at each of them; for the statuses see `status_of`.
 
     A network that raises an error (out of memory) is a cell with the status ``failed`` and a reason, not an exception.
@@ -250,18 +309,22 @@ def train_cells(training: Training, epochs: list[int], split: Split, data: Data,
     )
     cells: list[Result] = []
     seconds = 0.0
+    validation_curve: list[float] = []
     try:
         model.prepare(split.train)
-        for checkpoint in sorted(epochs):
+        for epoch in range(1, max(epochs) + 1):
             started = time.perf_counter()
-            model.train_to(checkpoint)
+            model.train_to(epoch)
             seconds += time.perf_counter() - started
-            measures, arrays = judge(model, split.test)
             validation = rank_cases(model, split.validation, exclude_visited=False)["full"]
+            validation_curve.append(float(validation.metric("accuracy").mean()))
+            if epoch not in epochs:
+                continue
+            measures, arrays = judge(model, split.test)
             status, reason = status_of(model.curve, arrays["top"])
             facts = {
                 **asdict(training),
-                "epochs": checkpoint,
+                "epochs": epoch,
                 "split": split.checksum,
                 **measures,
                 **{f"validation_{name}": float(validation.metric(name).mean()) for name in VALIDATION_METRICS},
@@ -270,8 +333,12 @@ def train_cells(training: Training, epochs: list[int], split: Split, data: Data,
                 "reason": reason,
                 "parameters": model.parameters,
                 "curve": [point["loss"] for point in model.curve],
+                "validation_curve": validation_curve.copy(),
             }
             arrays |= {"validation_above": validation.above, "validation_tied": validation.tied}
+            if later is not None:
+                of_later, more = judge_later(model, later)
+                facts, arrays = facts | of_later, arrays | more
             cells.append(Result(facts, arrays, made={"train_seconds": round(seconds, 3)}))
     except Exception as error:
         done = {cell.facts["epochs"] for cell in cells}
@@ -285,7 +352,8 @@ def failed_cell(training: Training, epochs: int, split: Split, reason: str) -> R
     validation = [f"validation_{name}" for name in VALIDATION_METRICS]
     unknown = [*CLASS_METRICS, *RANKING_METRICS, *validation, "loss", "parameters"]
     about = {**asdict(training), "epochs": epochs, "split": split.checksum}
-    facts = {**about, **dict.fromkeys(unknown, float("nan")), "status": FAILED, "reason": reason, "curve": []}
+    facts = {**about, **dict.fromkeys(unknown, float("nan")), "status": FAILED, "reason": reason}
+    facts |= {"curve": [], "validation_curve": []}
     none = np.zeros(0, np.int32)
     return Result(facts, dict.fromkeys(CELL_ARRAYS, none))
 
@@ -330,20 +398,49 @@ def judge(model: Recommender, cases: Cases) -> tuple[dict[str, float], dict[str,
     return {name: float(value) for name, value in measures.items()}, arrays
 
 
-def baselines(log: Sessions, data: Data, grid: Grid) -> pd.DataFrame:
-    """Two non-neural baselines on the test cases: the items that are most often the last, and a first-order Markov chain.
+def judge_later(model: Recommender, later: Cases) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+    """`LATER_METRICS` of a model on the later cases, and what they follow from.
 
     Returns:
-        One row per baseline and seed: ``architecture`` (its name), ``seed``, ``split`` and what `judge` returns.
+        The measures, as ``later_accuracy``; ``later_above``, uint8 (n_cases,), where no item beyond the tenth counts, so that
+        10 stands for all that are further down; ``later_tied``, int32 (n_cases,), 0 for these; ``later_top``, int32, of every
+        `LATER_TOPS`-th case.
+    """
+    ranks = rank_cases(model, later, exclude_visited=False)["full"]
+    assert ranks.top is not None, "they were not kept yet"
+    measures = {f"later_{name}": float(ranks.metric(name).mean()) for name in LATER_METRICS}
+    arrays = {
+        "later_above": np.minimum(ranks.above, TOP).astype(np.uint8),
+        "later_tied": np.where(ranks.above < TOP, ranks.tied, 0).astype(np.int32),
+        "later_top": ranks.top[::LATER_TOPS, 0],
+    }
+    return measures, arrays
+
+
+def baselines(log: Sessions, data: Data, grid: Grid, later: Cases | None = None) -> pd.DataFrame:
+    """Non-neural baselines: the items that are most often the last, and first-order Markov chains.
+
+    ``markov-last`` has the networks' own task: which item is the last, by the one before it. ``markov`` counts all transitions.
+
+    Returns:
+        One row per baseline and seed: ``architecture`` (its name), ``seed``, ``split`` and what `judge` returns; with later
+        cases what `judge_later` returns too.
     """
     rows = []
     for seed, split in split_by_seed(log, data, grid).items():
-        models = {"popularity": Popularity().fit(split.train.last_events()), "markov": Markov().fit(split.train)}
-        about = {"seed": seed, "split": split.checksum}
+        models = {
+            "popularity": Popularity().fit(split.train.last_events()),
+            "markov": Markov().fit(split.train),
+            "markov-last": Markov().fit(split.train.last_events(2)),
+        }
         for name, model in models.items():
-            measures, arrays = judge(model, split.test)
-            rows.append({"architecture": name, **about, **measures, **arrays})
-    return pd.DataFrame(rows).sort_values("architecture", ascending=False, kind="stable", ignore_index=True)
+            judged = [judge(model, split.test), *([judge_later(model, later)] if later is not None else [])]
+            found = {key: value for part in judged for each in part for key, value in each.items()}
+            rows.append({"architecture": name, "seed": seed, "split": split.checksum, **found})
+    order = {name: place for place, name in enumerate(models)}
+    return pd.DataFrame(rows).sort_values(
+        "architecture", key=lambda names: names.map(order), kind="stable", ignore_index=True
+    )
 
 
 def to_csv(cells: pd.DataFrame, path: Path) -> None:

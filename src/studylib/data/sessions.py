@@ -151,11 +151,13 @@ class Sessions:
             drops=(*self.drops, drop) if drop and (drop.sessions or drop.events) else self.drops,
         )
 
-    def last_events(self) -> Sessions:
-        """Sessions of one event each: the last, which is the target of Toledo & Rezende 2020 (section 2)."""
-        last = np.zeros(len(self.items), dtype=bool)
-        last[self.offsets[1:] - 1] = True
-        return self.select(last)
+    def last_events(self, count: int = 1, reason: str | None = None) -> Sessions:
+        """The last ``count`` events of each session; the last one is the target of Toledo & Rezende 2020 (section 2).
+
+        ``reason`` as in `select`.
+        """
+        from_end = np.repeat(self.offsets[1:], self.lengths) - np.arange(len(self.items))
+        return self.select(from_end <= count, reason)
 
     def compact(self) -> Sessions:
         """The same sessions over a vocabulary of only the items that occur in them or among the candidates of `given`."""
@@ -312,8 +314,7 @@ def apply_filters(sessions: Sessions, log: Log, max_length: int | None = None) -
             sessions = sessions.select(frequent, f"item with fewer than {log.k_core} events")
             sessions = _drop_short(sessions, max(log.min_length, log.k_core))
     if max_length is not None:
-        position_from_end = np.repeat(sessions.offsets[1:], sessions.lengths) - np.arange(len(sessions.items))
-        sessions = sessions.select(position_from_end <= max_length + 1, f"before the last {max_length} input events")
+        sessions = sessions.last_events(max_length + 1, f"before the last {max_length} input events")
     return sessions.compact()
 
 

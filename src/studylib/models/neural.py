@@ -285,8 +285,7 @@ class NeuralRecommender(Recommender):
     @torch.inference_mode()
     def score(self, prefixes: Sessions) -> np.ndarray:
         self.network.eval()
-        from_end = np.repeat(prefixes.offsets[1:], prefixes.lengths) - np.arange(len(prefixes.items))
-        prefixes = prefixes.select(from_end <= self.history)
+        prefixes = prefixes.last_events(self.history)
         tables = self.network.tables
         last = []
         by_length = np.argsort(prefixes.lengths, kind="stable")  # so that little padding goes through the network

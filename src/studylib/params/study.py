@@ -128,6 +128,8 @@ class Data(Log):
     test_fraction: Fraction = Field(0.2, gt=0)
     split_seed: Seed | None = None
     """None: the seed of the run, so that a seed stands for another split and another initialisation."""
+    later: bool = False
+    """Judge each network also on the sessions after the first ``max_sessions`` (`studylib.grid.later_cases`)."""
 
     @model_validator(mode="before")
     @classmethod
@@ -135,6 +137,12 @@ class Data(Log):
         if isinstance(values, dict) and values.get("reader") is not None:
             return {"dataset": None, **values}
         return values
+
+    @model_validator(mode="after")
+    def _later_than_something(self) -> Data:
+        if self.later and self.max_sessions is None:
+            raise ValueError("'later: true' judges on what comes after the first 'max_sessions': give their number")
+        return self
 
 
 class Grid(Section):
