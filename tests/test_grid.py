@@ -14,7 +14,7 @@ import pytest
 from studylib import grid as grids, kept as keeping, machine
 from studylib.data.sessions import Cases, Sessions
 from studylib.errors import StudyError
-from studylib.evaluation.classification import macro_average
+from studylib.evaluation.classification import case_shares, macro_average
 from studylib.evaluation.ranking import Ranks, rank_cases
 from studylib.execution import WorkerDied, fan_out
 from studylib.grid import (
@@ -29,6 +29,7 @@ from studylib.grid import (
     expand,
     filter_log,
     judge,
+    judge_later,
     later_cases,
     other_settings,
     read_grid,
@@ -412,19 +413,21 @@ def test_later_sessions_are_cases_of_what_the_grid_knows():
 
 
 def test_what_is_kept_of_later_cases_has_their_measures():
-    """Of 40 items and scores with ties: the gains from what is kept are those of all ranks."""
+    """Of 40 items and scores with ties: the gains from what is kept are those of all ranks, the averages over items too."""
     random = np.random.default_rng(0)
     sessions = Sessions(random.integers(0, 40, 1200).astype(np.int32), np.arange(0, 1201, 3), np.arange(40))
     cases = Cases(sessions, sessions.offsets[1:] - 1)
     model = Markov().fit(sessions)
-    measures, arrays = grids.judge_later(model, cases)
+    measures, arrays = judge_later(model, cases)
+    assert measures == {f"later_{name}": value for name, value in judge(model, cases)[0].items()}
     ranks = rank_cases(model, cases, exclude_visited=False)["full"]
     assert (ranks.above > 10).any() and (ranks.tied > 0).any()
     kept = Ranks(arrays["later_above"], arrays["later_tied"], None, 40)
-    for name in grids.LATER_METRICS:
+    for name in ("accuracy", "hr@5", "hr@10", "ndcg@5", "ndcg@10"):
         np.testing.assert_array_equal(kept.metric(name), ranks.metric(name))
-        assert measures[f"later_{name}"] == ranks.metric(name).mean()
-    assert arrays["later_top"].tolist() == ranks.top[::10, 0].tolist() and arrays["later_above"].dtype == np.uint8
+    right = np.unpackbits(arrays["later_right"], count=len(cases))
+    for name, shares in case_shares(cases.targets, right, arrays["later_guesses"]).items():
+        assert shares.mean() == pytest.approx(measures[f"later_{name}"], rel=1e-12)
 
 
 def test_a_cell_judges_the_later_cases_and_has_a_curve_of_validation(log, kept):

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from studylib.data.datasets import load
 from studylib.data.sessions import Cases, Sessions, apply_filters
 from studylib.data.splits import Split, split_sessions
 from studylib.evaluation.classification import macro_average, micro_average
@@ -36,11 +37,8 @@ COLUMNS = [
 ]  # fmt: skip
 """The columns of ``grid.csv``."""
 CELL_ARRAYS = ["above", "tied", "top", "validation_above", "validation_tied"]
-LATER_METRICS = ["accuracy", "hr@5", "hr@10", "ndcg@5", "ndcg@10"]
-LATER_ARRAYS = ["later_above", "later_tied", "later_top"]
-"""Of the later cases (`later_cases`) a cell keeps what `LATER_METRICS` need, and the predicted items of every
-`LATER_TOPS`-th case."""
-LATER_TOPS = 10
+LATER_ARRAYS = ["above", "tied", "right", "guesses"]
+"""What a cell keeps of the later cases (`judge_later`), as ``later_above`` and so on."""
 
 AGAIN = "again"
 """The folder of a study with second trainings of its cells, on another machine or by other instructions of the processor:
@@ -113,8 +111,7 @@ def read_grid(
         One row per cell in the order of `KEYS`: `COLUMNS`, `TIMES`, and with them ``validation_accuracy``,
         ``validation_ndcg@10``, ``curve`` (the loss after each epoch), ``above`` and ``tied`` (the ranks of the test cases),
         ``top`` (the item predicted for each), the same two of the validation cases, ``validation_curve`` (their accuracy after
-        each epoch), and ``split`` (which test cases). With later cases `LATER_METRICS` of these, as ``later_accuracy``, and
-        `LATER_ARRAYS`. With
+        each epoch), and ``split`` (which test cases). With later cases what `judge_later` returns. With
         `SECOND` where second trainings are kept, and ``again``: the second training of the cell as a `Result`, or None.
 
     Raises:
@@ -192,6 +189,13 @@ def split_log(log: Sessions, data: Data, seed: int) -> Split:
 def filter_log(log: Sessions, data: Data) -> Sessions:
     """The sessions that the grid is trained and evaluated on."""
     return apply_filters(log, data, data.max_length)
+
+
+def read_log(data: Data, seed: int) -> tuple[Sessions, Cases | None]:
+    """The sessions that the grid is trained and evaluated on, and its later cases."""
+    loaded = load(data, seed)
+    log = filter_log(loaded, data)
+    return log, later_cases(loaded, log, data)
 
 
 def later_cases(loaded: Sessions, log: Sessions, data: Data) -> Cases | None:
@@ -399,22 +403,22 @@ def judge(model: Recommender, cases: Cases) -> tuple[dict[str, float], dict[str,
 
 
 def judge_later(model: Recommender, later: Cases) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-    """`LATER_METRICS` of a model on the later cases, and what they follow from.
+    """`judge` on the later cases, which are many: what is kept is what the first ten places and the predictions need.
 
     Returns:
-        The measures, as ``later_accuracy``; ``later_above``, uint8 (n_cases,), where no item beyond the tenth counts, so that
-        10 stands for all that are further down; ``later_tied``, int32 (n_cases,), 0 for these; ``later_top``, int32, of every
-        `LATER_TOPS`-th case.
+        The measures, as ``later_accuracy``; and as ``later_above`` and so on ``above``, uint8 (n_cases,), 10 where it is more;
+        ``tied``, int32 (n_cases,), 0 for these; ``right``, uint8, whether each prediction is, in bits (`numpy.packbits`);
+        ``guesses``, int32 (n_guessed, 2), each item that is predicted, and for how many cases.
     """
-    ranks = rank_cases(model, later, exclude_visited=False)["full"]
-    assert ranks.top is not None, "they were not kept yet"
-    measures = {f"later_{name}": float(ranks.metric(name).mean()) for name in LATER_METRICS}
-    arrays = {
-        "later_above": np.minimum(ranks.above, TOP).astype(np.uint8),
-        "later_tied": np.where(ranks.above < TOP, ranks.tied, 0).astype(np.int32),
-        "later_top": ranks.top[::LATER_TOPS, 0],
+    measures, arrays = judge(model, later)
+    above, tied, top = arrays["above"], arrays["tied"], arrays["top"]
+    kept = {
+        "above": np.minimum(above, TOP).astype(np.uint8),
+        "tied": np.where(above < TOP, tied, 0).astype(np.int32),
+        "right": np.packbits(top == later.targets),
+        "guesses": np.column_stack(np.unique(top, return_counts=True)).astype(np.int32),
     }
-    return measures, arrays
+    return tuple({f"later_{name}": value for name, value in of.items()} for of in (measures, kept))
 
 
 def baselines(log: Sessions, data: Data, grid: Grid, later: Cases | None = None) -> pd.DataFrame:

@@ -26,7 +26,7 @@ from papermill.exceptions import PapermillExecutionError
 from studylib import outputs, provenance
 from studylib.data import datasets
 from studylib.errors import StudyError, nearest
-from studylib.grid import count_cells, filter_log
+from studylib.grid import count_cells, read_log
 from studylib.params.study import StudyParams
 from studylib.paths import project_root, read_json, remove_torn, reports_root, unwritable, write
 from studylib.progress import environment, progress_of_kernel, stderr_to
@@ -160,8 +160,8 @@ def what_to_train(params: StudyParams, only: str | None, folder: Path) -> str:
     parts = []
     if only in (None, "02"):
         with contextlib.suppress(StudyError):  # of the log; the notebook that needs it says what is wrong
-            log = filter_log(datasets.load(params.data, params.seed), params.data)
-            cells, kept = count_cells(log, params.data, params.grid, params.execution, folder)
+            log, later = read_log(params.data, params.seed)
+            cells, kept = count_cells(log, params.data, params.grid, params.execution, folder, later)
             parts.append(f"{count(cells, 'cell')} of the grid ({kept:,} kept)")
     if only in (None, "03"):
         rankings = [params.ranking, *([params.ranking.ablated] if params.ranking.ablation else [])]

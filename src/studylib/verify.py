@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 
 from studylib import comparison, grid
-from studylib.data import datasets
 from studylib.errors import StudyError
 from studylib.execution import workers
 from studylib.kept import TOLERANCE, Work, complete
@@ -90,12 +89,12 @@ def published_params(folder: Path) -> StudyParams:
 
 def works_of(params: StudyParams, folder: Path) -> list[Work]:
     """All that a study trains: the cells, those with the other settings of the optimizers, the ranking, the ablation."""
-    log = grid.filter_log(datasets.load(params.data, params.seed), params.data)
+    log, later = grid.read_log(params.data, params.seed)
     grids = [params.grid, *([grid.other_settings(params.grid)] if params.grid.compare_settings else [])]
     rankings = [params.ranking, *([params.ranking.ablated] if params.ranking.ablation else [])]
     splits = comparison.split_datasets(params.ranking, params.seed)
     return [
-        *(grid.cells_of(log, params.data, part, params.execution, folder) for part in grids),
+        *(grid.cells_of(log, params.data, part, params.execution, folder, later) for part in grids),
         *(comparison.trainings_of(splits, part, params.execution, params.seed, folder) for part in rankings),
     ]
 

@@ -29,21 +29,26 @@ def macro_average(targets: np.ndarray, predicted: np.ndarray) -> dict[str, float
     return {"precision": precision.mean(), "recall": recall.mean(), "f1": f1.mean()}
 
 
-def case_shares(targets: np.ndarray, predicted: np.ndarray) -> dict[str, np.ndarray]:
+def case_shares(targets: np.ndarray, right: np.ndarray, guesses: np.ndarray) -> dict[str, np.ndarray]:
     """The contribution of each case to `macro_average`, times the number of cases, so that their means are its values.
 
     How often an item is a target or a prediction is held fixed. Resampling cases then moves the mean as it moves an
     accuracy; counting the items of each resample anew would leave fewer items to average over, which is another measure.
 
+    Args:
+        targets, right: int and bool (n_cases,), indices of items, and whether each is predicted.
+        guesses: int (n_guessed, 2), each item that is predicted, and for how many cases.
+
     Returns:
         ``precision, recall, f1``, each float64 (n_cases,); zero for a case whose prediction is wrong.
     """
-    items, codes = np.unique(np.concatenate([targets, predicted]), return_inverse=True)
-    target, guess = codes[: len(targets)], codes[len(targets) :]
-    hits = (target == guess) * (len(targets) / len(items))
-    n_target = np.bincount(target, minlength=len(items))[target]
-    n_guess = np.bincount(guess, minlength=len(items))[guess]
-    return {"precision": hits / n_guess, "recall": hits / n_target, "f1": 2 * hits / (n_target + n_guess)}
+    guessed, counts = guesses.T
+    n_items = len(np.union1d(targets, guessed))
+    of_item = np.zeros(1 + max(targets.max(), guessed.max()), np.int64)
+    of_item[guessed] = counts
+    hits = right * (len(targets) / n_items)
+    n_target, n_guess = np.bincount(targets)[targets], of_item[targets]
+    return {"precision": hits / np.maximum(n_guess, 1), "recall": hits / n_target, "f1": 2 * hits / (n_target + n_guess)}
 
 
 def micro_average(positives: np.ndarray) -> dict[str, float]:

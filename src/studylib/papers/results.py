@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from studylib.data import datasets
 from studylib.evaluation.claims import COLUMNS, WITHOUT_COLLAPSED
-from studylib.grid import baselines, filter_log, other_settings, read_grid, split_log
+from studylib.grid import baselines, other_settings, read_grid, read_log, split_log
 from studylib.kept import FAILED
 from studylib.papers.shrimal_patil import ranking_claims
 from studylib.papers.toledo_rezende import grid_claims, time_claims
@@ -62,10 +61,10 @@ def read_results(params: StudyParams, folder: Path, path: Callable[[str, str], P
         StudyError: something is not there yet, or damaged.
     """
     path("grid.csv", "02_grid_training")
-    sessions = filter_log(datasets.load(params.data, params.seed), params.data)
+    sessions, later = read_log(params.data, params.seed)
 
     def cells(grid):
-        rows = read_grid(sessions, params.data, grid, params.execution, folder)
+        rows = read_grid(sessions, params.data, grid, params.execution, folder, later)
         return rows[rows["status"] != FAILED].reset_index(drop=True)
 
     def table(name: str) -> pd.DataFrame:
@@ -77,7 +76,7 @@ def read_results(params: StudyParams, folder: Path, path: Callable[[str, str], P
         params,
         cells=grid_cells,
         other_settings=cells(other_settings(params.grid)) if params.grid.compare_settings else grid_cells.iloc[:0],
-        baselines=baseline_measures(baselines(sessions, params.data, params.grid)),
+        baselines=baseline_measures(baselines(sessions, params.data, params.grid, later)),
         targets={split.checksum: split.test.targets for split in splits},
         measured=table("intervals"),
         differences=table("pairs"),
