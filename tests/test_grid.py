@@ -41,7 +41,7 @@ from studylib.grid import (
 from studylib.kept import TIMES
 from studylib.models.baselines import Markov
 from studylib.params.study import Data, Execution, Grid
-from studylib.tables.grid import baseline_measures, seconds_an_epoch, time_ratio
+from studylib.tables.grid import LATER, baseline_measures, by_case, on_later, seconds_an_epoch, time_ratio
 
 DATA = Data(max_length=1)
 TINY = {"architectures": ["gru"], "optimizers": ["adam"], "batch_sizes": [16], "epochs": [3, 1], "units": 3}
@@ -428,6 +428,23 @@ def test_what_is_kept_of_later_cases_has_their_measures():
     right = np.unpackbits(arrays["later_right"], count=len(cases))
     for name, shares in case_shares(cases.targets, right, arrays["later_guesses"]).items():
         assert shares.mean() == pytest.approx(measures[f"later_{name}"], rel=1e-12)
+
+
+def test_cells_on_the_later_cases_are_judged_by_these_alone(log):
+    later = Cases(log, log.offsets[1:] - 1)
+    counted = baselines(log, DATA, GRID, later)
+    judged = on_later(counted)
+    assert set(judged["split"]) == {LATER} and not any(name.startswith("later") for name in judged)
+    for (_, before), (_, after) in zip(counted.iterrows(), judged.iterrows(), strict=True):
+        assert len(after["above"]) == len(later) != len(before["above"])
+        found = {name: values.mean() for name, values in by_case(after, later.targets).items()}
+        assert found == pytest.approx({name: before[f"later_{name}"] for name in found})
+        test = split_log(log, DATA, before["seed"]).test
+        found = {name: values.mean() for name, values in by_case(before, test.targets).items()}
+        assert found == pytest.approx({name: before[name] for name in found})
+        assert after["ndcg@10"] == before["later_ndcg@10"]
+    plain = baselines(log, DATA, GRID)
+    assert on_later(plain) is plain
 
 
 def test_a_cell_judges_the_later_cases_and_has_a_curve_of_validation(log, kept):

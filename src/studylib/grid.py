@@ -418,7 +418,7 @@ def judge_later(model: Recommender, later: Cases) -> tuple[dict[str, float], dic
         "right": np.packbits(top == later.targets),
         "guesses": np.column_stack(np.unique(top, return_counts=True)).astype(np.int32),
     }
-    return tuple({f"later_{name}": value for name, value in of.items()} for of in (measures, kept))
+    return {f"later_{name}": value for name, value in measures.items()}, {f"later_{n}": a for n, a in kept.items()}
 
 
 def baselines(log: Sessions, data: Data, grid: Grid, later: Cases | None = None) -> pd.DataFrame:

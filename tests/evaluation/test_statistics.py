@@ -6,10 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from studylib.evaluation import statistics
 from studylib.evaluation.statistics import (
     bootstrap_means,
     bootstrap_seeds,
     detectable_difference,
+    drawn_together,
     holm,
     interval,
     paired_difference,
@@ -200,3 +202,22 @@ def test_a_detectable_difference_is_detected_four_times_in_five():
         for seed in range(300)
     ]
     assert 0.72 < np.mean(detected) < 0.88
+
+
+def test_many_sessions_are_drawn_in_runs_of_neighbours(monkeypatch):
+    random = np.random.default_rng(0)
+    values = random.random((1003, 2))
+    sums, sizes = drawn_together(values)
+    assert sums.shape == (1003, 2) and (sizes == 1).all()
+    alone = bootstrap_means(values).std(0)
+    monkeypatch.setattr(statistics, "MOST_DRAWN", 100)
+    sums, sizes = drawn_together(values)
+    assert sums.shape == (100, 2) and set(sizes.tolist()) == {10, 11} and sizes.sum() == 1003
+    np.testing.assert_allclose(sums.sum(0), values.sum(0))
+    np.testing.assert_allclose(sums[0], values[:10].sum(0))
+    np.testing.assert_allclose(bootstrap_means(values).std(0), alone, rtol=0.25)
+    alike = np.repeat(random.random(101), 10)[:1003, None]  # neighbours that are one: the error of a hundred sessions
+    assert bootstrap_means(alike).std() > 2.5 * alike.std() / np.sqrt(len(alike))
+    of_two = np.repeat(np.arange(502), 2)[:1003]
+    sums, sizes = drawn_together(values, of_two)
+    assert len(sums) == 100 and sizes.sum() == 1003

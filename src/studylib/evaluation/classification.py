@@ -48,7 +48,11 @@ def case_shares(targets: np.ndarray, right: np.ndarray, guesses: np.ndarray) -> 
     of_item[guessed] = counts
     hits = right * (len(targets) / n_items)
     n_target, n_guess = np.bincount(targets)[targets], of_item[targets]
-    return {"precision": hits / np.maximum(n_guess, 1), "recall": hits / n_target, "f1": 2 * hits / (n_target + n_guess)}
+    return {
+        "precision": hits / np.maximum(n_guess, 1),
+        "recall": hits / n_target,
+        "f1": 2 * hits / (n_target + n_guess),
+    }
 
 
 def micro_average(positives: np.ndarray) -> dict[str, float]:

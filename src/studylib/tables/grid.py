@@ -12,9 +12,10 @@ import pandas as pd
 
 from studylib.errors import StudyError, nearest
 from studylib.evaluation import statistics
+from studylib.evaluation.classification import case_shares
 from studylib.evaluation.ranking import Ranks
 from studylib.evaluation.statistics import bootstrap_seeds, detectable_difference, holm, two_sided_p
-from studylib.grid import CLASS_METRICS, COLUMNS, KEYS, RANKING_METRICS
+from studylib.grid import CLASS_METRICS, COLUMNS, KEYS, LATER_ARRAYS, RANKING_METRICS, SECOND
 from studylib.kept import FAILED, TOLERANCE
 from studylib.tables.formats import count, interval, p_value
 
@@ -81,6 +82,35 @@ def case_hits(cell: pd.Series | dict) -> np.ndarray:
     above, tied = np.asarray(cell["above"]), np.asarray(cell["tied"])
     return Ranks(above, tied, np.empty((0, 0)), int((above + tied).max()) + 1).metric("accuracy")
 
+
+def by_case(cell: pd.Series | dict, targets: np.ndarray) -> dict[str, np.ndarray]:
+    """By measure, of accuracy, precision, recall and F1: float64 (n_cases,), what each test case adds to that of a cell.
+
+    ``cell``: its test cases, or the later ones (`on_later`); ``targets``: the items that truly came next in them.
+    """
+    if "guesses" in cell:
+        right, guesses = np.unpackbits(cell["right"], count=len(targets)), cell["guesses"]
+    else:
+        right, guesses = cell["top"] == targets, np.column_stack(np.unique(cell["top"], return_counts=True))
+    return {"accuracy": case_hits(cell), **case_shares(targets, right, guesses)}
+
+
+def on_later(cells: pd.DataFrame) -> pd.DataFrame:
+    """The cells, or baselines, judged on the later cases (`studylib.grid.later_cases`) in place of the test cases.
+
+    The same columns, so that every table and figure can be of either; all cells share the split `LATER`. As they are where no
+    later cases are kept.
+    """
+    if "later_above" not in cells:
+        return cells
+    measures = {name: cells[f"later_{name}"] for name in [*CLASS_METRICS, *RANKING_METRICS]}
+    arrays = {name: cells[f"later_{name}"] for name in LATER_ARRAYS}
+    omitted = [name for name in cells if name.startswith("later_")] + ["top", *SECOND, "again"]
+    return cells.drop(columns=omitted, errors="ignore").assign(**measures, **arrays, split=LATER)
+
+
+LATER = "later"
+"""The name of the split of the later cases."""
 
 SELECTED_BY = "validation_ndcg@10"
 """Settings are selected by NDCG@10 on the validation cases: unlike accuracy it hardly ever ties, and unlike the cross-entropy it
