@@ -41,7 +41,7 @@ from studylib.grid import (
 from studylib.kept import TIMES
 from studylib.models.baselines import Markov
 from studylib.params.study import Data, Execution, Grid
-from studylib.tables.grid import LATER, baseline_measures, by_case, on_later, seconds_an_epoch, time_ratio
+from studylib.tables.grid import ON_LATER, baseline_measures, by_case, on_later, seconds_an_epoch, time_ratio
 
 DATA = Data(max_length=1)
 TINY = {"architectures": ["gru"], "optimizers": ["adam"], "batch_sizes": [16], "epochs": [3, 1], "units": 3}
@@ -434,7 +434,7 @@ def test_cells_on_the_later_cases_are_judged_by_these_alone(log):
     later = Cases(log, log.offsets[1:] - 1)
     counted = baselines(log, DATA, GRID, later)
     judged = on_later(counted)
-    assert set(judged["split"]) == {LATER} and not any(name.startswith("later") for name in judged)
+    assert set(judged["split"]) == {ON_LATER} and not any(name.startswith("later") for name in judged)
     for (_, before), (_, after) in zip(counted.iterrows(), judged.iterrows(), strict=True):
         assert len(after["above"]) == len(later) != len(before["above"])
         found = {name: values.mean() for name, values in by_case(after, later.targets).items()}

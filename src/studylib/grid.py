@@ -37,8 +37,12 @@ COLUMNS = [
 ]  # fmt: skip
 """The columns of ``grid.csv``."""
 CELL_ARRAYS = ["above", "tied", "top", "validation_above", "validation_tied"]
+LATER = [f"later_{name}" for name in [*CLASS_METRICS, *RANKING_METRICS]]
+"""The columns of ``grid.csv`` about the later cases."""
 LATER_ARRAYS = ["above", "tied", "right", "guesses"]
 """What a cell keeps of the later cases (`judge_later`), as ``later_above`` and so on."""
+
+UNKNOWN_TARGET = "session that ends in an item unknown to the grid"
 
 AGAIN = "again"
 """The folder of a study with second trainings of its cells, on another machine or by other instructions of the processor:
@@ -222,7 +226,7 @@ def later_cases(loaded: Sessions, log: Sessions, data: Data) -> Cases | None:
     later = later.select(~np.repeat(repeats[n_first:], later.lengths), "session that is one of the grid, item for item")
     known = np.isin(later.vocabulary, log.vocabulary)
     has_target = known[later.items[later.offsets[1:] - 1]]
-    later = later.select(np.repeat(has_target, later.lengths), "session that ends in an item unknown to the grid")
+    later = later.select(np.repeat(has_target, later.lengths), UNKNOWN_TARGET)
     later = later.select(known[later.items], "item unknown to the grid, before the last")
     later = later.select(np.repeat(later.lengths > 1, later.lengths), "session without another item known to the grid")
     items = np.searchsorted(log.vocabulary, later.vocabulary[later.items]).astype(np.int32)
@@ -448,9 +452,9 @@ def baselines(log: Sessions, data: Data, grid: Grid, later: Cases | None = None)
 
 
 def to_csv(cells: pd.DataFrame, path: Path) -> None:
-    """Write ``grid.csv``: `COLUMNS` and, where there are any, `SECOND`; and beside it ``grid_times.csv``: `KEYS` and `TIMES`.
+    """Write ``grid.csv``: `COLUMNS` and, where there are any, `LATER` and `SECOND`. Beside it ``grid_times.csv``.
 
     Measures have six digits.
     """
-    write_table(path, cells[[*COLUMNS, *(name for name in SECOND if name in cells)]])
+    write_table(path, cells[[*COLUMNS, *(name for name in [*LATER, *SECOND] if name in cells)]])
     write_table(times_of(path), cells[[*KEYS, *TIMES]])

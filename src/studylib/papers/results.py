@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 
 from studylib.evaluation.claims import COLUMNS, WITHOUT_COLLAPSED
-from studylib.grid import baselines, other_settings, read_grid, read_log, split_log
+from studylib.grid import baselines, other_settings, read_grid, read_log, split_by_seed
 from studylib.kept import FAILED
 from studylib.papers.shrimal_patil import ranking_claims
 from studylib.papers.toledo_rezende import grid_claims, time_claims
 from studylib.params.study import StudyParams
 from studylib.paths import times_of, write_table
 from studylib.tables.formats import interval
-from studylib.tables.grid import baseline_measures, seconds_an_epoch
+from studylib.tables.grid import ON_LATER, baseline_measures, on_later, seconds_an_epoch
 
 LABELS = ["dataset", "model", "protocol", "metric", "higher", "lower"]
 """Columns of text in the tables of the ranking: a label that reads as a number, or as `nan`, is a text as well."""
@@ -29,10 +29,13 @@ class Results:
 
     Attributes:
         params: of the study.
-        cells: of `studylib.grid.read_grid`, without those that failed.
+        cells: of `studylib.grid.read_grid`, without those that failed, on the cases that decide
+            (`studylib.tables.grid.on_later`).
+        on_test_cases: the same cells on the test cases of the paper's split; the same table where there are no others.
         other_settings: cells with the other optimizer settings (`studylib.grid.other_settings`); no rows where there are none.
         baselines: of `studylib.tables.grid.baseline_measures`.
-        targets: by the checksum of each split of the cells: the item that truly came next in each test case.
+        targets: by the checksum of each split of the cells, and for the later cases by `ON_LATER`: the item that truly came
+            next in each case.
         measured: ``intervals.csv``.
         differences: ``pairs.csv``.
         order: ``order_sensitivity.csv``.
@@ -41,6 +44,7 @@ class Results:
 
     params: StudyParams
     cells: pd.DataFrame
+    on_test_cases: pd.DataFrame
     other_settings: pd.DataFrame
     baselines: pd.DataFrame
     targets: dict[str, np.ndarray]
@@ -70,14 +74,21 @@ def read_results(params: StudyParams, folder: Path, path: Callable[[str, str], P
     def table(name: str) -> pd.DataFrame:
         return read_table(path(f"{name}.csv", "03_ranking_evaluation"))
 
-    splits = [split_log(sessions, params.data, seed) for seed in params.grid.seeds]
-    grid_cells = cells(params.grid)
+    targets = {
+        split.checksum: split.test.targets for split in split_by_seed(sessions, params.data, params.grid).values()
+    }
+    if later is not None:
+        targets[ON_LATER] = later.targets
+    on_test_cases = cells(params.grid)
+    decisive = on_later(on_test_cases)
+    other = on_later(cells(other_settings(params.grid))) if params.grid.compare_settings else decisive.iloc[:0]
     return Results(
         params,
-        cells=grid_cells,
-        other_settings=cells(other_settings(params.grid)) if params.grid.compare_settings else grid_cells.iloc[:0],
-        baselines=baseline_measures(baselines(sessions, params.data, params.grid, later)),
-        targets={split.checksum: split.test.targets for split in splits},
+        cells=decisive,
+        on_test_cases=on_test_cases,
+        other_settings=other,
+        baselines=baseline_measures(on_later(baselines(sessions, params.data, params.grid, later))),
+        targets=targets,
         measured=table("intervals"),
         differences=table("pairs"),
         order=table("order_sensitivity"),
@@ -93,12 +104,20 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 def claims(results: Results) -> pd.DataFrame:
-    """The claims of both papers, as in ``claims.csv``: `COLUMNS` and `WITHOUT_COLLAPSED`."""
+    """The claims of both papers, as in ``claims.csv``: `COLUMNS` and `WITHOUT_COLLAPSED`.
+
+    Where there are later cases, these decide; ``measured_on_test_cases`` and so on is what the paper's own split says.
+    """
     rows = [
         *grid_claims(results.cells, results.targets),
         *ranking_claims(results.measured, results.differences, results.order, results.params.ranking),
     ]
-    return pd.DataFrame(rows, columns=[*COLUMNS, *WITHOUT_COLLAPSED])
+    table = pd.DataFrame(rows, columns=[*COLUMNS, *WITHOUT_COLLAPSED])
+    if results.on_test_cases is results.cells:
+        return table
+    beside = pd.DataFrame(grid_claims(results.on_test_cases, results.targets), columns=COLUMNS)
+    columns = {name: f"{name}_on_test_cases" for name in ("measured", "low", "high", "verdict")}
+    return table.merge(beside.rename(columns=columns)[["claim", *columns.values()]], on="claim", how="left")
 
 
 def claims_about_time(results: Results) -> pd.DataFrame:

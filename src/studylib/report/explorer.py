@@ -9,7 +9,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from studylib.evaluation.statistics import bootstrap_means, interval
+from studylib.evaluation.statistics import bootstrap_sums, drawn_together, interval
 from studylib.figures import colours
 from studylib.grid import KEYS
 from studylib.tables.grid import case_hits
@@ -58,7 +58,8 @@ def _intervals(cells: pd.DataFrame) -> pd.DataFrame:
     """The 95 % interval of each cell's accuracy over its test cases: a column a cell."""
     bounds: dict = {}
     for _, trained in cells[cells["status"] != "failed"].groupby("split"):
-        low, high = interval(bootstrap_means(np.column_stack([case_hits(cell) for _, cell in trained.iterrows()])))
+        sums, sizes = zip(*(drawn_together(case_hits(cell)[:, None]) for _, cell in trained.iterrows()), strict=True)
+        low, high = interval(bootstrap_sums(np.hstack(sums), sizes[0]))
         bounds |= dict(zip(trained.index, zip(low, high, strict=True), strict=True))
     return pd.DataFrame(bounds).reindex(columns=cells.index)
 

@@ -78,9 +78,9 @@ def count_test_cases(cells: pd.DataFrame) -> int:
 
 
 def case_hits(cell: pd.Series | dict) -> np.ndarray:
-    """float64 (n_cases,): whether each test case of a cell is predicted, from its kept ranks."""
+    """float64 (n_cases,): whether each test case of a cell is predicted, from its kept ranks; a share where items tie."""
     above, tied = np.asarray(cell["above"]), np.asarray(cell["tied"])
-    return Ranks(above, tied, np.empty((0, 0)), int((above + tied).max()) + 1).metric("accuracy")
+    return (above == 0) / (tied + 1.0)
 
 
 def by_case(cell: pd.Series | dict, targets: np.ndarray) -> dict[str, np.ndarray]:
@@ -98,7 +98,7 @@ def by_case(cell: pd.Series | dict, targets: np.ndarray) -> dict[str, np.ndarray
 def on_later(cells: pd.DataFrame) -> pd.DataFrame:
     """The cells, or baselines, judged on the later cases (`studylib.grid.later_cases`) in place of the test cases.
 
-    The same columns, so that every table and figure can be of either; all cells share the split `LATER`. As they are where no
+    The same columns, so that every table and figure can be of either; all cells share the split `ON_LATER`. As they are where no
     later cases are kept.
     """
     if "later_above" not in cells:
@@ -106,11 +106,31 @@ def on_later(cells: pd.DataFrame) -> pd.DataFrame:
     measures = {name: cells[f"later_{name}"] for name in [*CLASS_METRICS, *RANKING_METRICS]}
     arrays = {name: cells[f"later_{name}"] for name in LATER_ARRAYS}
     omitted = [name for name in cells if name.startswith("later_")] + ["top", *SECOND, "again"]
-    return cells.drop(columns=omitted, errors="ignore").assign(**measures, **arrays, split=LATER)
+    return cells.drop(columns=omitted, errors="ignore").assign(**measures, **arrays, split=ON_LATER)
 
 
-LATER = "later"
+ON_LATER = "later"
 """The name of the split of the later cases."""
+
+
+def both_test_sets(best: dict[str, pd.DataFrame], baselines: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy of the selected cells and of the baselines on the test cases and on the later cases, each with its interval.
+
+    Args:
+        best: of `best_cells`.
+        baselines: of `studylib.grid.baselines`, with later cases.
+    """
+    contenders = best | dict(list(baselines.groupby("architecture", sort=False)))
+    sides = {
+        "accuracy on the test cases": measure_contenders(contenders),
+        "accuracy on the later cases": measure_contenders({name: on_later(rows) for name, rows in contenders.items()}),
+    }
+    texts = {
+        side: [interval(*row) for row in measured[["accuracy", "low", "high"]].to_numpy()]
+        for side, measured in sides.items()
+    }
+    return pd.DataFrame({"model": list(contenders), **texts})
+
 
 SELECTED_BY = "validation_ndcg@10"
 """Settings are selected by NDCG@10 on the validation cases: unlike accuracy it hardly ever ties, and unlike the cross-entropy it

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from studylib.data.sessions import Cases
 from studylib.data.splits import Split
 from studylib.data.summary import unseen_targets
 from studylib.evaluation import statistics
 from studylib.evaluation.statistics import bootstrap_means, variance_shares
-from studylib.grid import KEYS
+from studylib.grid import KEYS, UNKNOWN_TARGET
 from studylib.kept import TOLERANCE
 from studylib.tables.factors import factor_differences, varying_factors
 from studylib.tables.formats import count, fixed, interval, p_value, percent_interval, points
@@ -114,6 +115,38 @@ def grid_overview(cells: pd.DataFrame) -> GridOverview:
         statuses=statuses,
         largest=largest["architecture"],
         parameters=int(largest["parameters"]),
+    )
+
+
+@dataclass(frozen=True)
+class TwoTestSets:
+    """The cells on the test cases of the paper's split, and on the later cases.
+
+    Attributes:
+        cases, later: how many of each, over all splits.
+        unknown: later sessions that end in an item that the grid's sessions do not have, so that no model could know it.
+        accuracy, accuracy_later: the mean over all cells that were trained.
+        correlation: of both accuracies over the cells, by rank (Spearman).
+    """
+
+    cases: int
+    later: int
+    unknown: int
+    accuracy: float
+    accuracy_later: float
+    correlation: float
+
+
+def two_test_sets(trained: pd.DataFrame, later: Cases) -> TwoTestSets:
+    """See `TwoTestSets`; ``trained``: cells that are judged on both, ``later``: of `studylib.grid.later_cases`."""
+    unknown = sum(drop.sessions for drop in later.sessions.drops if drop.reason == UNKNOWN_TARGET)
+    return TwoTestSets(
+        cases=count_test_cases(trained),
+        later=len(later),
+        unknown=unknown,
+        accuracy=trained["accuracy"].mean(),
+        accuracy_later=trained["later_accuracy"].mean(),
+        correlation=trained["accuracy"].corr(trained["later_accuracy"], "spearman"),
     )
 
 
