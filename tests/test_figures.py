@@ -128,7 +128,7 @@ DRAWINGS = {
     "combinations of one": lambda: figures.combinations(make_cells(**ONE)),
     "scenarios": lambda: figures.scenarios(SHARES),
     "verdicts": lambda: figures.verdicts(
-        pd.DataFrame({"paper": ["a", "a", "b"], "verdict": ["holds", "undecided", "does not hold"]})
+        pd.DataFrame({"paper": ["a", "a", "b"], "verdict": ["reproduced", "undecided", "contradicted"]})
     ),
     "beside the paper": lambda: figures.beside_paper(make_reported()),
     "order sensitivity": lambda: figures.order_sensitivity(make_order(["grocery", "ml-1m"]), "ndcg@10"),

@@ -529,7 +529,7 @@ def scenarios(shares: pd.DataFrame) -> Figure:
 SCENARIO_DRAWN = COLOURS["popularity"]
 """Grey, of the scenarios that no architecture wins alone."""
 
-VERDICTS = {"holds": "#009E73", "undecided": "#8C8C8C", "does not hold": "#D55E00"}
+VERDICTS = {"reproduced": "#009E73", "reachable": "#0072B2", "undecided": "#8C8C8C", "contradicted": "#D55E00"}
 
 
 def verdicts(claims: pd.DataFrame) -> Figure:

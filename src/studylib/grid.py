@@ -262,7 +262,7 @@ def _determinants(
         **asdict(training),
         "epochs": epochs,
         "split": split.checksum,
-        "later": later,
+        **({} if later is None else {"later": later}),
         "max_length": data.max_length,
         "units": grid.units,
         "optimizer_settings": _settings_that_matter(training, grid),

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 
-ROUNDS = 3
+ROUNDS = 2
 NETWORKS = {
     "GRU, reference": {},
     "GRU, fast": {"arithmetic": "fast"},

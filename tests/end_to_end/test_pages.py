@@ -77,7 +77,7 @@ def test_the_table_of_all_cells_filters(visit, page_file):
     assert 0 < shown < of and block.locator("tbody tr:visible").count() == shown
 
 
-@pytest.mark.parametrize("verdict", ["holds", "does not hold", "undecided"])
+@pytest.mark.parametrize("verdict", ["reproduced", "reachable", "contradicted", "undecided", "not tested"])
 def test_filtering_the_claims_by_a_verdict_gives_the_rows_with_that_verdict(visit, verdict):
     block = visit().locator(".output", has_text="The claims: the verdict")
     header = block.locator("thead th").all_inner_texts()

@@ -10,7 +10,8 @@ from studylib.evaluation.claims import (
     COLUMNS,
     NEVER,
     NO_CELLS,
-    NOT_RUN,
+    NOT_TESTED,
+    REACHABLE,
     SHRIMAL,
     SOMEWHERE,
     TOLEDO,
@@ -20,13 +21,13 @@ from studylib.evaluation.claims import (
     inside,
     outside,
     row,
-    row_not_run,
+    not_tested,
     simultaneous_intervals,
 )
 from studylib.papers.toledo_rezende import GRID_CLAIMS
 from studylib.paths import project_root
 
-HOLDS, FAILS, OPEN = "holds", "does not hold", "undecided"
+HOLDS, FAILS, OPEN = "reproduced", "contradicted", "undecided"
 
 
 def verdict(rule, *intervals):
@@ -116,13 +117,19 @@ def test_rows_have_the_columns_of_the_table():
     assert one["test"] == "a less another" and one["verdict"] == HOLDS
     assert one["verdict_without_collapsed"] is None and np.isnan(one["measured_without_collapsed"])
     both = row(TOLEDO, "a", "section 3", parts[:1], 7, "a less b", above(), "", parts)
-    assert [both[column] for column in WITHOUT_COLLAPSED] == [0.1, -0.1, 0.3, OPEN] and both["verdict"] == HOLDS
+    assert [both[column] for column in WITHOUT_COLLAPSED] == [0.1, -0.1, 0.3, OPEN] and both["verdict"] == OPEN
+    assert both["test"] == "a less b; with all cells reproduced, without the collapsed ones undecided"
+    twice = row(TOLEDO, "a", "section 3", parts[:1], 7, "a less b", above(), "", parts[:1])
+    assert twice["verdict"] == twice["verdict_without_collapsed"] == HOLDS and twice["test"] == "a less b"
+    for bound, verdict in ((0.0, REACHABLE), (0.2, OPEN), (0.4, FAILS)):
+        other = row(SHRIMAL, "a", "Table 3", parts[:1], 7, "a less b", above(bound), "", own_setting=False)
+        assert other["verdict"] == verdict
     no_cells = row(TOLEDO, "a", "section 3", parts[:1], 7, "a less b", above(), "", [])
     assert no_cells["verdict_without_collapsed"] == NO_CELLS and np.isnan(no_cells["low_without_collapsed"])
-    missing = row_not_run(SHRIMAL, "c", "Table 3", "studylib run params/ml-1m.yaml")
+    missing = not_tested(SHRIMAL, "c", "Table 3", "studylib run params/ml-1m.yaml")
     assert (
         list(missing) == [*COLUMNS, *WITHOUT_COLLAPSED]
-        and missing["verdict"] == NOT_RUN
+        and missing["verdict"] == NOT_TESTED
         and np.isnan(missing["measured"])
     )
     assert missing["test"] == "`studylib run params/ml-1m.yaml`"

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from studylib.errors import StudyError
-from studylib.evaluation.claims import COLUMNS, SHRIMAL, TOLEDO, WITHOUT_COLLAPSED, Part, above, row, row_not_run
+from studylib.evaluation.claims import COLUMNS, SHRIMAL, TOLEDO, WITHOUT_COLLAPSED, Part, above, row, not_tested
 from studylib.papers.results import read_results, read_table, shown_claims
 from studylib.params.files import study_params
 
@@ -36,13 +36,13 @@ def test_a_reader_sees_both_verdicts_with_their_intervals():
         [
             row(TOLEDO, "a is best", "section 3", parts, 7, "a less b", above(), "grid", [Part("", 0.0, -0.1, 0.1)]),
             row(TOLEDO, "a wins", "section 3", parts, 7, "share", above(), "scenarios"),
-            row_not_run(SHRIMAL, "c", "Table 3", "studylib run params/ml-1m.yaml"),
+            not_tested(SHRIMAL, "c", "Table 3", "studylib run params/ml-1m.yaml"),
         ],
         columns=[*COLUMNS, *WITHOUT_COLLAPSED],
     )
     shown = shown_claims(claims).iloc[:, 1:5].astype(object).where(lambda table: table.notna(), None)
     assert shown.to_numpy().tolist() == [
-        ["holds", "0.200 [0.100, 0.300]", "undecided", "0.000 [-0.100, 0.100]"],
-        ["holds", "0.200 [0.100, 0.300]", None, None],
-        ["not run here", None, None, None],
+        ["undecided", "0.200 [0.100, 0.300]", "undecided", "0.000 [-0.100, 0.100]"],
+        ["reproduced", "0.200 [0.100, 0.300]", None, None],
+        ["not tested", None, None, None],
     ]

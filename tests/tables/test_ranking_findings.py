@@ -158,12 +158,19 @@ def test_the_first_case():
 
 
 def test_verdicts_and_how_many_differ_without_collapsed_cells():
-    holds, fails, undecided, not_run = "holds", "does not hold", "undecided", "not run here"
+    same, other = "a less b", "a less b; with all cells reproduced, without the collapsed ones contradicted"
     claims = pd.DataFrame(
-        [(holds, holds), (holds, fails), (fails, None), (undecided, "no cells left"), (not_run, None)],
-        columns=["verdict", "verdict_without_collapsed"],
+        [
+            ("reproduced", "reproduced", same),
+            ("undecided", "contradicted", other),
+            ("contradicted", None, same),
+            ("reachable", None, same),
+            ("undecided", "no cells left", other),
+            ("not tested", None, same),
+        ],
+        columns=["verdict", "verdict_without_collapsed", "test"],
     )
     verdicts = count_verdicts(claims)
-    assert verdicts == Verdicts(4, 2, 1, 1, not_run=1, both_ways=3, differ=2)
+    assert verdicts == Verdicts(5, 1, 1, 1, 2, 1, both_ways=3, differ=2)
     assert verdicts.changed == "2 of 3 verdicts on means over cells"
     assert "0" not in replace(verdicts, both_ways=0, differ=0).changed

@@ -21,8 +21,13 @@ WITHOUT_COLLAPSED = [f"{column}_without_collapsed" for column in ("measured", "l
 """The same without the networks that recommend one list to everyone, for claims about means over cells; empty for others."""
 
 TOLEDO, SHRIMAL = "Toledo & Rezende 2020", "Shrimal & Patil 2024"
-NOT_RUN = "not run here"
-"""The verdict on a claim about data that the study does not have; its ``test`` is the command that runs it."""
+REPRODUCED, REACHABLE, CONTRADICTED, UNDECIDED = "reproduced", "reachable", "contradicted", "undecided"
+"""Verdicts: what is claimed holds in the paper's own setting; it holds with other settings than the paper's; it does not hold;
+the intervals leave it open."""
+NOT_TESTED = "not tested"
+"""The verdict on a claim about data that the study does not have, whatever other data show; its ``test`` has the command that
+runs it."""
+VERDICTS = [REPRODUCED, REACHABLE, UNDECIDED, CONTRADICTED, NOT_TESTED]
 NO_CELLS = "no cells left"
 """The verdict without collapsed cells where no other cell has the levels that a claim is about."""
 
@@ -56,7 +61,7 @@ class Rule:
         """The verdict, and the part that decides it: the least favourable one, or for a claim about any part the most."""
         sign = 1 if self.of_all else -1
         decisive = min(parts, key=lambda p: (sign * self.side(p.low, p.high), sign * self.favour(p.measured)))
-        verdict = {1: "holds", -1: "does not hold", 0: "undecided"}[self.side(decisive.low, decisive.high)]
+        verdict = {1: REPRODUCED, -1: CONTRADICTED, 0: UNDECIDED}[self.side(decisive.low, decisive.high)]
         return verdict, decisive
 
 
@@ -128,17 +133,28 @@ def row(
     rule: Rule,
     figure: str,
     parts_without_collapsed: list[Part] | None = None,
+    own_setting: bool = True,
 ) -> dict[str, object]:
     """A row of ``claims.csv``: the part that decides, and the verdict.
+
+    A verdict on means over cells that is another one without the collapsed cells says more about these than about the claim: it is
+    undecided.
 
     Args:
         parts_without_collapsed: the same parts without the collapsed cells; an empty list where no cell is left, None where the
             claim is not about means over cells.
+        own_setting: whether what was measured has the settings that the paper prints.
     """
     verdict, part = rule.judge(parts)
+    if verdict == REPRODUCED and not own_setting:
+        verdict = REACHABLE
     test += f"; {len(parts)} parts, the decisive one: {part.name}" if len(parts) > 1 else ""
+    without = _without_collapsed(parts_without_collapsed, rule)
+    if parts_without_collapsed and without["verdict_without_collapsed"] != verdict:
+        test += f"; with all cells {verdict}, without the collapsed ones {without['verdict_without_collapsed']}"
+        verdict = UNDECIDED
     values = (paper, claim, where, part.measured, part.low, part.high, n, test, rule.words, verdict, figure)
-    return dict(zip(COLUMNS, values, strict=True)) | _without_collapsed(parts_without_collapsed, rule)
+    return dict(zip(COLUMNS, values, strict=True)) | without
 
 
 def _without_collapsed(parts: list[Part] | None, rule: Rule) -> dict[str, object]:
@@ -149,8 +165,8 @@ def _without_collapsed(parts: list[Part] | None, rule: Rule) -> dict[str, object
     return dict(zip(WITHOUT_COLLAPSED, values, strict=True))
 
 
-def row_not_run(paper: str, claim: str, where: str, command: str) -> dict[str, object]:
+def not_tested(paper: str, claim: str, where: str, command: str) -> dict[str, object]:
     """The row of a claim about data that the study does not have."""
     nothing = float("nan")
-    values = (paper, claim, where, nothing, nothing, nothing, 0, f"`{command}`", "", NOT_RUN, "")
+    values = (paper, claim, where, nothing, nothing, nothing, 0, f"`{command}`", "", NOT_TESTED, "")
     return dict(zip(COLUMNS, values, strict=True)) | _without_collapsed(None, NEVER)

@@ -168,7 +168,7 @@ def rank_cases(
         exclude_visited = not model.has_repeats
     batches: dict[str, list[Ranks]] = {}
     n_items = cases.sessions.n_items
-    batch = max(1, min(1024, 8_000_000 // n_items))
+    batch = max(1, min(1024, 4_000_000 // n_items))
     for start in range(0, len(cases), batch):
         rows = cases.take(slice(start, start + batch))
         scores, targets = model.score(rows.prefixes(history)), rows.targets

@@ -143,7 +143,9 @@ def shown_claims(claims: pd.DataFrame) -> pd.DataFrame:
         "verdict_without_collapsed": "verdict without collapsed cells",
         "measured_without_collapsed": "measured without them",
     }
-    shown = claims.assign(measured=texts(""), measured_without_collapsed=texts("_without_collapsed")).rename(
-        columns=both
-    )
+    shown = claims.assign(measured=texts(""), measured_without_collapsed=texts("_without_collapsed"))
+    if "verdict_on_test_cases" in claims:
+        shown = shown.assign(measured_on_test_cases=texts("_on_test_cases"))
+        both |= {"verdict_on_test_cases": "verdict on the test cases", "measured_on_test_cases": "measured on them"}
+    shown = shown.rename(columns=both)
     return shown[["claim", "verdict", "measured", *both.values(), "n", "figure", "paper", "where", "test", "rule"]]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from studylib.evaluation.claims import SHRIMAL, Part, above, row, row_not_run
+from studylib.evaluation.claims import NOT_TESTED, SHRIMAL, Part, above, not_tested, row
 from studylib.params.models import Gru4Rec
 from studylib.params.study import Ranking
 from studylib.tables.formats import interval
@@ -136,6 +136,13 @@ def _on(ranking: Ranking) -> dict[str, str]:
     }
 
 
+def _stand_ins(ranking: Ranking) -> set[str]:
+    """The data sets of `_on` that are not the paper's own."""
+    labels = _dataset_labels(ranking)
+    versions = [version for reported in REPORTED.values() for version in reported.versions.items()]
+    return {labels[name] for name, version in versions if name in labels and version != "the same"}
+
+
 def _numbers(beside: pd.DataFrame) -> list[dict]:
     """Each printed number, reached where the whole interval is above what is rounded to it."""
     rows = []
@@ -149,12 +156,21 @@ def _numbers(beside: pd.DataFrame) -> list[dict]:
             part = Part("", r["mean"], r["low"], r["high"])
             rule = above(round(r["reported"] - 0.005, 3))  # what is printed with two digits
             test = f"{r['metric'].upper()} among 99 negatives; bootstrap over test cases"
-            rows.append(row(SHRIMAL, claim, f"Table {table}", [part], r["n"], test, rule, figure))
+            found = row(SHRIMAL, claim, f"Table {table}", [part], r["n"], test, rule, figure, own_setting=False)
+            rows.append(found if r["version"] == "the same" else _of_a_stand_in(found))
         if "the same" not in set(here["version"]):
             numbers = ", ".join(f"{metric.upper()} {printed:.2f}" for metric, printed in reported.metrics.items())
             claim = f"GRU4Rec reaches {numbers} on {reported_on}"
-            rows.append(row_not_run(SHRIMAL, claim, "Tables 3 and 4", reported.command))
+            rows.append(not_tested(SHRIMAL, claim, "Tables 3 and 4", reported.command))
     return rows
+
+
+def _of_a_stand_in(found: dict[str, object]) -> dict[str, object]:
+    """The row of a claim on other data than the paper's: what was measured stands there, and decides nothing."""
+    return found | {
+        "verdict": NOT_TESTED,
+        "test": f"{found['test']}; other data than the paper's: {found['verdict']} there",
+    }
 
 
 _MATCHES = above(-MARGIN)
@@ -164,6 +180,7 @@ def _against_models(measured: pd.DataFrame, differences: pd.DataFrame, ranking: 
     """The study's GRU4Rec against the best of its other models, and the best of the non-neural baselines."""
     gru4rec = next(iter(gru4rec_labels(ranking)), None)
     others = [model.label for model in ranking.models if model.model != "gru4rec"]
+    stand_ins = _stand_ins(ranking)
     rows = []
     for dataset, on in _on(ranking).items() if gru4rec is not None else ():
         values = measured[
@@ -182,7 +199,9 @@ def _against_models(measured: pd.DataFrame, differences: pd.DataFrame, ranking: 
             part = _difference(differences, dataset, gru4rec, best)
             test = f"NDCG@10 less that of {best}, the best of the others ({len(rivals)}); bootstrap over test cases"
             n = values.loc[gru4rec, "n"]
-            rows.append(row(SHRIMAL, f"GRU4Rec {claim} on {on}", where, [part], n, test, rule, "ranking-ndcg"))
+            figure = "ranking-ndcg"
+            found = row(SHRIMAL, f"GRU4Rec {claim} on {on}", where, [part], n, test, rule, figure, own_setting=False)
+            rows.append(_of_a_stand_in(found) if dataset in stand_ins else found)
     return rows
 
 
@@ -225,7 +244,8 @@ def _against_published(beside: pd.DataFrame) -> list[dict]:
             claim = f"GRU4Rec {claim} in ReChorus's own table for Amazon Grocery: {source}"
             less = f"HR@5 and NDCG@5 less those of {name} there; {test}"
             figure = "tables-3-and-4" if len(beside) else ""
-            rows.append(row(SHRIMAL, claim, where, parts, numbers["n"].iloc[0], less, rule, figure))
+            own = numbers is rounded
+            rows.append(row(SHRIMAL, claim, where, parts, numbers["n"].iloc[0], less, rule, figure, own_setting=own))
     return rows
 
 
@@ -240,5 +260,6 @@ def _order_sensitivity(measured: pd.DataFrame, order: pd.DataFrame, ranking: Ran
         claim = f"GRU4Rec captures temporal patterns on {_on(ranking)[r['dataset']]}"
         test = "NDCG@10 against the whole catalogue, less that after shuffled prefixes; bootstrap over test cases"
         part = Part("", r["lost"], r["low"], r["high"])
-        rows.append(row(SHRIMAL, claim, "section 2", [part], n, test, above(), "order-sensitivity"))
+        found = row(SHRIMAL, claim, "section 2", [part], n, test, above(), "order-sensitivity", own_setting=False)
+        rows.append(_of_a_stand_in(found) if r["dataset"] in _stand_ins(ranking) else found)
     return rows

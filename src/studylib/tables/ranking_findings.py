@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from studylib.comparison import SHUFFLED, Comparison
-from studylib.evaluation.claims import NOT_RUN
+from studylib.evaluation.claims import NOT_TESTED, VERDICTS
 from studylib.params.study import Ranking
 from studylib.tables.formats import count, interval
 from studylib.tables.ranking import reversed_pairs, split_in_time
@@ -339,13 +339,18 @@ def first_case(comparison: Comparison, ranking: Ranking) -> FirstCase:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """How many claims were judged and how; how many of those given without collapsed cells too have another verdict then."""
+    """How many claims have which verdict; how many of those on means over cells change without the collapsed ones.
 
-    judged: int
-    holds: int
-    does_not_hold: int
+    Attributes:
+        tested: claims with another verdict than *not tested*.
+    """
+
+    tested: int
+    reproduced: int
+    reachable: int
+    contradicted: int
     undecided: int
-    not_run: int
+    not_tested: int
     both_ways: int
     differ: int
 
@@ -359,14 +364,10 @@ class Verdicts:
 
 def count_verdicts(claims: pd.DataFrame) -> Verdicts:
     """The verdicts of a table of claims (`studylib.evaluation.claims.COLUMNS`)."""
-    verdict, without = claims["verdict"], claims["verdict_without_collapsed"]
-    number = verdict.value_counts()
+    number = claims["verdict"].value_counts().reindex(VERDICTS, fill_value=0)
     return Verdicts(
-        judged=int((verdict != NOT_RUN).sum()),
-        holds=int(number.get("holds", 0)),
-        does_not_hold=int(number.get("does not hold", 0)),
-        undecided=int(number.get("undecided", 0)),
-        not_run=int(number.get(NOT_RUN, 0)),
-        both_ways=int(without.notna().sum()),
-        differ=int((without.notna() & (without != verdict)).sum()),
+        tested=int(number.drop(NOT_TESTED).sum()),
+        **{verdict.replace(" ", "_"): int(number[verdict]) for verdict in VERDICTS},
+        both_ways=int(claims["verdict_without_collapsed"].notna().sum()),
+        differ=int(claims["test"].str.contains("; with all cells ", regex=False).sum()),
     )
