@@ -124,6 +124,38 @@ def test_a_model_file_that_is_missing_trains_nothing(first, trained, tmp_path):
     assert trained == [] and not (tmp_path / "models").exists()
 
 
+@pytest.fixture
+def days(tmp_path):
+    """A log that gives days: of each visitor's four events the first two have one day, and the last two."""
+    random = np.random.default_rng(0)
+    rows = [
+        f"{user},{item},{place // 2}" for user in range(60) for place, item in enumerate(random.permutation(12)[:4])
+    ]
+    (tmp_path / "days.csv").write_text("user,item,day\n" + "\n".join(rows) + "\n")
+    return {
+        "name": "days", "reader": "events", "path": str(tmp_path / "days.csv"), "user": "user", "item": "item", "time": "day",
+    }  # fmt: skip
+
+
+def test_a_drawn_order_of_equal_times_is_another_for_each_seed(days, trained, tmp_path):
+    drawn = days | {"equal_times": "drawn"}
+    ranking = Ranking(datasets=[drawn], models=["markov"], candidates=5, seeds=[4, 2])
+    result = compare(ranking, EXECUTION, 0, tmp_path)
+    assert trained == [("markov", 4), ("markov", 2)]
+    splits = split_datasets(ranking, 0)
+    assert result.splits["days"].checksum == splits["days", 4].checksum != splits["days", 2].checksum
+    assert splits["days", 4].test.tied.all() and len(splits["days", 4].test) == 60
+    for seed in (2, 4):
+        split = splits["days", seed]
+        markov = rank_cases(Markov().fit(split.train), split.test, 20)["full"]
+        np.testing.assert_array_equal(result.ranks["days", "markov", seed, "full"].above, markov.above)
+    same = (splits["days", 4].test.targets == splits["days", 2].test.targets).mean()
+    assert 0.3 < same < 0.7, "the last of two is one or the other"
+    assert (splits["days", 4].test.session == splits["days", 2].test.session).all()
+    in_file = split_datasets(Ranking(datasets=[days], models=["markov"], candidates=5, seeds=[4, 2]), 0)
+    assert in_file["days", 4] is in_file["days", 2]
+
+
 def test_what_is_kept_is_not_trained_again(first, trained, monkeypatch):
     def fit(*arguments):
         raise AssertionError("trained again")

@@ -49,7 +49,8 @@ class Comparison:
     Attributes:
         table: one row per data set, model, seed and protocol: `COLUMNS`, `TIMES` and `LISTED`.
         ranks: the `Ranks` behind each row, by (dataset, model, seed, protocol).
-        splits: the split of each data set.
+        splits: the split of each data set, where the order of equal times is drawn that of the first seed: with the others each
+            case has another target and the same session.
         first_lists: the head of the list of the first test case, by data set and model: of the whole catalogue, the first seed.
     """
 
@@ -59,9 +60,14 @@ class Comparison:
     first_lists: dict[tuple[str, str], list[int]] = field(default_factory=dict)
 
 
-def prepare(dataset: RankingDataset, ranking: Ranking, seed: int) -> Split:
-    """Load, filter and split a data set, with candidates drawn once for the data set and the study's seed."""
+def prepare(dataset: RankingDataset, ranking: Ranking, seed: int, draw: int = 0) -> Split:
+    """Load, filter and split a data set, with candidates drawn once for the data set and the study's seed.
+
+    ``draw``: the seed of a drawn order of equal times.
+    """
     sessions = apply_filters(load(dataset, seed), dataset)
+    if dataset.equal_times == "drawn":
+        sessions = sessions.with_ties_drawn(draw)
     kind = dataset.split or ("given" if sessions.given else "leave-one-out")
     if kind == "given":
         split = split_as_given(sessions)
@@ -94,19 +100,28 @@ def compare(ranking: Ranking, execution: Execution, seed: int, folder: Path) -> 
     return _read(work, splits, ranking)
 
 
-def split_datasets(ranking: Ranking, seed: int) -> dict[str, Split]:
-    """Every data set of a ranking, by its label (`prepare`)."""
-    return {dataset.label: prepare(dataset, ranking, seed) for dataset in ranking.datasets}
+def split_datasets(ranking: Ranking, seed: int) -> dict[tuple[str, int], Split]:
+    """Every data set of a ranking (`prepare`), by its label and the seed of a training, of the ablation too."""
+    splits = {}
+    for dataset in ranking.datasets:
+        draws = dict.fromkeys([*ranking.seeds, *(ranking.ablation.seeds if ranking.ablation else [])])
+        first = prepare(dataset, ranking, seed, next(iter(draws)))
+        for draw in draws:
+            other = dataset.equal_times == "drawn" and draw != ranking.seeds[0]
+            splits[dataset.label, draw] = prepare(dataset, ranking, seed, draw) if other else first
+    return splits
 
 
 def trainings_of(
-    splits: dict[str, Split], ranking: Ranking, execution: Execution, seed: int, folder: Path
+    splits: dict[tuple[str, int], Split], ranking: Ranking, execution: Execution, seed: int, folder: Path
 ) -> Work[Training, Training]:
     """The ranks of every training, and how they are made. ``splits``: of all data sets at least; the others as in `compare`."""
     datasets = [dataset.label for dataset in ranking.datasets]
     entries = {(dataset, model.label): tuned(model, dataset) for dataset in datasets for model in ranking.models}
     trainings = [Training(dataset, label, s) for dataset, label in entries for s in ranking.seeds]
-    names = {t: _name(t, splits[t.dataset], entries[t.dataset, t.model], ranking, execution, seed) for t in trainings}
+    names = {
+        t: _name(t, splits[t.dataset, t.seed], entries[t.dataset, t.model], ranking, execution, seed) for t in trainings
+    }
     return Work(
         store=Store(folder / "ranks", "03_ranking_evaluation", _is_ranks),
         names=names,
@@ -160,12 +175,12 @@ LISTED = ["top_share", "percentile", "coverage@10"]
 coverage (the share of the catalogue that is in any list, from 0 to 1) say: the lists would be ten times as large."""
 
 
-def _read(work: Work[Training, Training], splits: dict[str, Split], ranking: Ranking) -> Comparison:
+def _read(work: Work[Training, Training], splits: dict[tuple[str, int], Split], ranking: Ranking) -> Comparison:
     rows, ranks_of = [], {}
     first_lists: dict[tuple[str, str], list[int]] = {}
     for training, result in work.kept().items():
         facts = dict(result.facts)
-        split = splits[training.dataset]
+        split = splits[training.dataset, training.seed]
         first_lists.setdefault((training.dataset, training.model), facts.pop("first_list"))
         of_lists = facts.pop("protocols")
         for protocol, ranks in _ranks(result).items():
@@ -186,7 +201,8 @@ def _read(work: Work[Training, Training], splits: dict[str, Split], ranking: Ran
             )
     columns = list(dict.fromkeys([*COLUMNS, *TIMES, *LISTED]))
     table = pd.DataFrame(rows)[columns].sort_values(KEYS, ignore_index=True)
-    return Comparison(table, ranks_of, splits, first_lists)
+    first = {dataset.label: splits[dataset.label, ranking.seeds[0]] for dataset in ranking.datasets}
+    return Comparison(table, ranks_of, first, first_lists)
 
 
 def _ranks(result: Result) -> dict[str, Ranks]:
@@ -211,7 +227,7 @@ def _train(
     may run on a machine without the study's disk.
     """
     configure(execution)
-    split = splits[training.dataset]
+    split = splits[training.dataset, training.seed]
     entry = entries[training.dataset, training.model]
     model = build(entry, ranking.history, training.seed, execution.device, ranking.exclude_visited)
     model.fit(split.learnt, split.validation if split.final is None else None)

@@ -312,3 +312,29 @@ def test_the_share_of_visits_that_are_visits_again():
     assert Sessions.from_lists([["b", "c"], ["a", "b", "a", "a"]]).has_repeats
     assert not Sessions.from_lists([["a", "b"], ["a"]]).has_repeats
     assert not Sessions.from_lists([["a"]]).has_repeats
+
+
+def timed():
+    """Two sessions; in the first the second to fourth event have one time, and the second session begins with that time."""
+    items, times = [4, 1, 2, 3, 0, 5, 6], [0.0, 7.0, 7.0, 7.0, 9.0, 9.0, 9.0]
+    return Sessions(np.array(items, np.int32), np.array([0, 5, 7]), np.arange(7), np.array(times))
+
+
+def test_tied_is_what_has_the_time_of_the_event_before_it_in_its_session():
+    assert timed().tied.tolist() == [False, False, True, True, False, False, True]
+    assert Cases(timed(), np.array([1, 3, 6])).tied.tolist() == [False, True, True]
+    assert not replace(timed(), times=None).tied.any()
+
+
+def test_only_items_of_one_time_and_session_change_places_and_every_order_comes():
+    sessions = timed()
+    orders = set()
+    for seed in range(200):
+        drawn = sessions.with_ties_drawn(seed)
+        assert drawn.items[[0, 4]].tolist() == [4, 0] and sorted(drawn.items[1:4].tolist()) == [1, 2, 3]
+        assert sorted(drawn.items[5:].tolist()) == [5, 6] and drawn.times is sessions.times
+        orders.add(tuple(drawn.items.tolist()))
+    assert len(orders) == 6 * 2
+    assert sessions.with_ties_drawn(3).items.tolist() == sessions.with_ties_drawn(3).items.tolist()
+    untimed = replace(sessions, times=None)
+    assert untimed.with_ties_drawn(1).items.tolist() == untimed.items.tolist()

@@ -62,7 +62,7 @@ def test_one_model_alone(tmp_path, without_kernels):
     run_study(load_params(write_study(tmp_path, models=["popularity"])), "03", tmp_path)
     text = said(tmp_path)
     assert ", the only model" in text
-    assert "equivalence by TOST. None." in text, "there is nothing to compare it with"
+    assert "within a tenth of the higher mean. None." in text, "there is nothing to compare it with"
     (provenance,) = tmp_path.glob("*/provenance.json")
     data = json.loads(provenance.read_text())["data"]
     assert set(data) == {"shop", "later"}, "notebook 01 was not run here"

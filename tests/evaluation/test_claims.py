@@ -19,9 +19,9 @@ from studylib.evaluation.claims import (
     Part,
     above,
     inside,
+    not_tested,
     outside,
     row,
-    not_tested,
     simultaneous_intervals,
 )
 from studylib.papers.toledo_rezende import GRID_CLAIMS

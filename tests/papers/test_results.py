@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from studylib.errors import StudyError
-from studylib.evaluation.claims import COLUMNS, SHRIMAL, TOLEDO, WITHOUT_COLLAPSED, Part, above, row, not_tested
+from studylib.evaluation.claims import COLUMNS, SHRIMAL, TOLEDO, WITHOUT_COLLAPSED, Part, above, not_tested, row
 from studylib.papers.results import read_results, read_table, shown_claims
 from studylib.params.files import study_params
 

@@ -8,7 +8,7 @@ import pytest
 
 from studylib.comparison import Comparison, compare, of_lists
 from studylib.data.sessions import Cases, Sessions
-from studylib.data.splits import Split
+from studylib.data.splits import Split, leave_one_out
 from studylib.evaluation.ranking import Ranks
 from studylib.params.study import Execution, Ranking
 from studylib.tables.ranking import (
@@ -16,6 +16,7 @@ from studylib.tables.ranking import (
     best_possible,
     by_prefix_length,
     by_target_frequency,
+    by_tie,
     intervals,
     judged_data,
     order_sensitivity,
@@ -25,6 +26,7 @@ from studylib.tables.ranking import (
     shown_differences,
     shown_order,
     split_in_time,
+    wide_by_tie,
     wide_intervals,
 )
 
@@ -227,3 +229,24 @@ def test_the_popularity_bias_by_hand():
     assert markov["coverage@10"] == 4 / 200 and np.isnan(true["coverage@10"])
     assert true["model"] == "targets" and true["top_share"] == 1 / 2
     assert true["percentile"] == pytest.approx((seven + nine) / 2)
+
+
+def test_cases_are_apart_by_whether_their_target_is_tied():
+    """Sixty sessions whose targets are found where they are tied, and thirty whose targets are not."""
+    times = np.concatenate([np.tile([0.0, 1.0, 1.0], 60), np.tile([0.0, 1.0, 2.0], 30)])
+    sessions = Sessions(np.tile(np.arange(3, dtype=np.int32), 90), np.arange(0, 271, 3), np.arange(3), times)
+    split = leave_one_out(sessions)
+    above = np.where(split.test.tied, 0, 2).astype(np.int32)
+    ranks = {("days", "markov", 0, "full"): Ranks(above, np.zeros_like(above), None, 3)}
+    comparison = Comparison(pd.DataFrame(), ranks, {"days": split})
+    ranking = Ranking(datasets=[{"name": "days", "reader": "events", "path": "-"}], models=["markov"])
+    table = by_tie(comparison, ranking, 0, ["accuracy"])
+    assert table[["target", "mean", "n"]].values.tolist() == [
+        ["a time of its own", 0.0, 30],
+        ["the time of the event before", 1.0, 60],
+    ]
+    wide = wide_by_tie(table, "accuracy")
+    assert wide.columns.tolist() == ["dataset", "model", "a time of its own", "the time of the event before"]
+    assert wide.iloc[0, 3].startswith("1.0000")
+    untied = replace(comparison, splits={"days": leave_one_out(replace(sessions, times=None))})
+    assert by_tie(untied, ranking, 0, ["accuracy"]).empty and wide_by_tie(by_tie(untied, ranking, 0), "mrr").empty

@@ -20,6 +20,7 @@ from studylib.tables.ranking_findings import (
     SeedSpread,
     ShareOfPossible,
     SplitInTime,
+    Ties,
     Verdicts,
     ablation_gains,
     best_by_protocol,
@@ -34,6 +35,7 @@ from studylib.tables.ranking_findings import (
     seed_spread,
     shares_of_possible,
     splits_in_time,
+    ties,
 )
 
 
@@ -174,3 +176,19 @@ def test_verdicts_and_how_many_differ_without_collapsed_cells():
     assert verdicts == Verdicts(5, 1, 1, 1, 2, 1, both_ways=3, differ=2)
     assert verdicts.changed == "2 of 3 verdicts on means over cells"
     assert "0" not in replace(verdicts, both_ways=0, differ=0).changed
+
+
+def test_who_is_best_where_targets_are_tied():
+    kinds = ("a time of its own", "the time of the event before")
+    rows = [
+        ("days", model, metric, kind, mean, 0, 1, n)
+        for metric, sign in (("hr@5", -1), ("ndcg@10", 1))
+        for kind, n, means in (
+            (kinds[0], 30, {"markov": 0.1, "gru4rec": 0.2}),
+            (kinds[1], 10, {"markov": 0.4, "gru4rec": 0.3}),
+        )
+        for model, mean in {model: sign * mean for model, mean in means.items()}.items()
+    ]
+    table = pd.DataFrame(rows, columns=["dataset", "model", "metric", "target", "mean", "low", "high", "n"])
+    assert ties(table) == [Ties("days", 0.25, tied="markov", untied="gru4rec")]
+    assert ties(table.iloc[:0]) == []

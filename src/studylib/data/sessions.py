@@ -159,6 +159,24 @@ class Sessions:
         from_end = np.repeat(self.offsets[1:], self.lengths) - np.arange(len(self.items))
         return self.select(from_end <= count, reason)
 
+    @property
+    def tied(self) -> np.ndarray:
+        """bool (n_events,): which events have the time of the one before them in the session; none where there are no times."""
+        if self.times is None:
+            return np.zeros(len(self.items), dtype=bool)
+        tied = np.diff(self.times, prepend=np.nan) == 0
+        tied[self.offsets[:-1]] = False
+        return tied
+
+    def with_ties_drawn(self, seed: int) -> Sessions:
+        """The sessions with the items of equal times in a drawn order; a source has them in some order, perhaps that of ids.
+
+        Everything but ``items`` stays as it is.
+        """
+        moment = np.cumsum(~self.tied)
+        order = np.lexsort((np.random.default_rng(seed).random(len(self.items)), moment))
+        return replace(self, items=self.items[order])
+
     def compact(self) -> Sessions:
         """The same sessions over a vocabulary of only the items that occur in them or among the candidates of `given`."""
         used = np.zeros(self.n_items, dtype=bool)
@@ -356,6 +374,11 @@ class Cases:
     def session(self) -> np.ndarray:
         """int64 (n_cases,): the session of each case."""
         return np.searchsorted(self.sessions.offsets, self.events, side="right") - 1
+
+    @property
+    def tied(self) -> np.ndarray:
+        """bool (n_cases,): whether the target has the time of the event before it, so that their order is the source's."""
+        return self.sessions.tied[self.events]
 
     @property
     def prefix_lengths(self) -> np.ndarray:

@@ -137,8 +137,7 @@ def row(
 ) -> dict[str, object]:
     """A row of ``claims.csv``: the part that decides, and the verdict.
 
-    A verdict on means over cells that is another one without the collapsed cells says more about these than about the claim: it is
-    undecided.
+    A claim about means over cells is undecided where its verdict without the collapsed cells is another one.
 
     Args:
         parts_without_collapsed: the same parts without the collapsed cells; an empty list where no cell is left, None where the

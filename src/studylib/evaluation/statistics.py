@@ -64,7 +64,13 @@ def drawn_together(values: np.ndarray, sessions: np.ndarray | None = None) -> tu
     return values, sizes
 
 
-def bootstrap_seeds(values: list[np.ndarray], shared: bool = False, resamples: int = 2000, seed: int = 0) -> np.ndarray:
+def bootstrap_seeds(
+    values: list[np.ndarray],
+    shared: bool = False,
+    resamples: int = 2000,
+    seed: int = 0,
+    sessions: np.ndarray | None = None,
+) -> np.ndarray:
     """Means over seeds and cases, both resampled: seeds with replacement, then the cases of each.
 
     With one seed only its cases are resampled, as in `bootstrap_means`. The variance between seeds contains that of their
@@ -73,16 +79,23 @@ def bootstrap_seeds(values: list[np.ndarray], shared: bool = False, resamples: i
     Args:
         values: for each seed, float (n_cases, n_columns).
         shared: all seeds have the same cases, so that they share a resample of cases.
+        sessions: as for `bootstrap_means`, of cases that all seeds share.
 
     Returns:
         float64 (resamples, n_columns).
     """
     places = range(len(values))
     drawn = np.random.default_rng([seed, len(values)]).integers(0, len(values), (len(values), resamples))
+    alike = shared or len(values) == 1
+
+    def of_seeds(place: int) -> np.ndarray:
+        draws = [[seed] if alike else [seed, place, other] for other in places]
+        return np.stack([bootstrap_means(v, resamples, draw, sessions) for v, draw in zip(values, draws, strict=True)])
+
     total = np.zeros((resamples, values[0].shape[1]))
+    means = of_seeds(0)
     for place in places:
-        cases = [[seed] if shared or len(values) == 1 else [seed, place, other] for other in places]
-        means = np.stack([bootstrap_means(v, resamples, c) for v, c in zip(values, cases, strict=True)])
+        means = means if alike or place == 0 else of_seeds(place)
         total = total + means[drawn[place], np.arange(resamples)]
     return total / len(values)
 
@@ -158,7 +171,7 @@ class Difference:
     Attributes:
         mean, low, high: the mean difference and its 95 % bootstrap confidence interval.
         p: of the sign-flip permutation test of no difference; not corrected for multiple comparisons.
-        equivalent: whether the 90 % interval lies within the margin: the equivalence test (TOST) at the 5 % level.
+        equivalent: whether the 95 % interval lies within the margin: two one-sided tests (TOST) at 2.5 % each.
     """
 
     mean: float
@@ -202,14 +215,13 @@ def paired_differences(
     means = bootstrap_means(values, resamples, seed, sessions)
     sums, _ = drawn_together(values, sessions)
     low, high = interval(means[:, first] - means[:, second])
-    inner_low, inner_high = interval(means[:, first] - means[:, second], 0.9)
     random, block = np.random.default_rng(seed), max(1, 4_000_000 // len(sums))
     sizes = [min(block, resamples - start) for start in range(0, resamples, block)]
     signs = (2.0 * random.integers(0, 2, (size, len(sums)), np.int8) - 1 for size in sizes)
     flipped = np.concatenate([block_signs @ sums for block_signs in signs]) / n_cases
     flipped = flipped[:, first] - flipped[:, second]  # flipping a difference is flipping both of its terms
     p = (1 + np.sum(np.abs(flipped) >= np.abs(difference) - 1e-12, axis=0)) / (resamples + 1)
-    equivalent = (-margin < inner_low) & (inner_high < margin)
+    equivalent = (-margin < low) & (high < margin)
     return [
         Difference(float(centre), float(lower), float(upper), float(p_value), bool(within))
         for centre, lower, upper, p_value, within in zip(difference, low, high, p, equivalent, strict=True)

@@ -179,6 +179,8 @@ class RankingDataset(Log):
     """How tables and figures call it; the registry's name where there is one."""
     split: Literal["leave-one-out", "temporal", "given"] | None = None
     """None: as given where the source has a split of its own, else leave-one-out."""
+    equal_times: Literal["as in the file", "drawn"] = "as in the file"
+    """The order of events of a session that have one time; drawn: anew for each seed."""
     test_fraction: Fraction = Field(0.1, gt=0, lt=0.5)
     """`temporal` only: the share of all events after the point in time, and again before it for validation."""
 

@@ -27,7 +27,7 @@ FACTORS = ["architecture", "activation", "optimizer", "batch_size", "epochs"]
 
 DIFFERENCES = ["higher", "lower", "difference", "low", "high", "p", "equivalent", "detectable"]
 """The columns of a table of differences: the higher mean first; the 95 % interval; ``p`` corrected for the number of pairs
-(Holm); ``equivalent`` within the margin (TOST, 5 %); the smallest difference that the cases would show with a
+(Holm); ``equivalent`` where the interval is within the margin; the smallest difference that the cases would show with a
 probability of 80 %."""
 
 
@@ -286,13 +286,13 @@ def differences_of(
             first, second, difference = second, first, [-d for d in difference]
         shared = _share_cases(contenders[first])
         means = bootstrap_seeds([d[:, None] for d in difference], shared=shared)
-        (low, high), inner = statistics.interval(means), statistics.interval(means, 0.9)
+        low, high = statistics.interval(means)
         cases = np.mean(difference, axis=0) if shared else np.concatenate(difference)
         rows.append(
             {
                 "higher": first, "lower": second, "difference": np.mean([d.mean() for d in difference]),
                 "low": low[0], "high": high[0], "p": two_sided_p(means[:, 0]),
-                "equivalent": bool(-margin < inner[0][0] and inner[1][0] < margin), "detectable": detectable_difference(cases),
+                "equivalent": bool(-margin < low[0] and high[0] < margin), "detectable": detectable_difference(cases),
             }
         )  # fmt: skip
     return correct(pd.DataFrame(rows, columns=DIFFERENCES))

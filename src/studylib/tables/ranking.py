@@ -12,7 +12,7 @@ from studylib.comparison import LISTED, METRICS, SHUFFLED, Comparison, events_of
 from studylib.data import synthetic
 from studylib.data.splits import Split
 from studylib.evaluation.ranking import popularity
-from studylib.evaluation.statistics import bootstrap_means, holm, interval, paired_differences
+from studylib.evaluation.statistics import bootstrap_seeds, holm, interval, two_sided_p
 from studylib.params.files import tuned
 from studylib.params.study import Ranking, RankingDataset
 from studylib.tables import formats
@@ -63,9 +63,9 @@ def best_possible(comparison: Comparison, ranking: Ranking, seed: int) -> dict[s
 
 
 def intervals(comparison: Comparison, ranking: Ranking, seed: int, metrics: list[str] = METRICS) -> pd.DataFrame:
-    """Every metric with its 95 % bootstrap interval over the test cases; a case counts with its mean over the seeds.
+    """Every metric with its 95 % bootstrap interval over the test cases and the seeds.
 
-    The cases of a session are drawn together (`bootstrap_means`), as in all intervals and tests here.
+    Seeds are drawn again, and then sessions with all their cases (`bootstrap_seeds`), as in all intervals and tests here.
     All models of a data set share the draws, so that their differences can be read from them too.
 
     Returns:
@@ -75,12 +75,11 @@ def intervals(comparison: Comparison, ranking: Ranking, seed: int, metrics: list
     rows = []
     names = [(label, metric) for label in labels for metric in metrics]
     for dataset, protocol in _judged(comparison):
-        values = np.column_stack(
-            [_case_values(comparison, ranking, (dataset, label, protocol), metric) for label, metric in names]
-        )
-        low, high = interval(bootstrap_means(values, seed=seed, sessions=comparison.splits[dataset].test.session))
-        for (label, metric), mean, bottom, top in zip(names, values.mean(0), low, high, strict=True):
-            rows.append((dataset, label, protocol, metric, mean, bottom, top, len(values)))
+        values = _values(comparison, ranking, dataset, [(label, protocol, metric) for label, metric in names])
+        sessions = comparison.splits[dataset].test.session
+        low, high = interval(bootstrap_seeds(values, shared=True, seed=seed, sessions=sessions))
+        for (label, metric), mean, bottom, top in zip(names, _mean(values), low, high, strict=True):
+            rows.append((dataset, label, protocol, metric, mean, bottom, top, len(sessions)))
     return pd.DataFrame(rows, columns=["dataset", "model", "protocol", "metric", "mean", "low", "high", "n"])
 
 
@@ -125,6 +124,33 @@ def by_target_frequency(
     return _by_group("target_frequency", frequencies, TARGET_FREQUENCIES, 50, comparison, ranking, seed, metrics)
 
 
+TIED_TARGETS = ("a time of its own", "the time of the event before")
+"""What a target has, as `by_tie` names it."""
+
+
+def by_tie(comparison: Comparison, ranking: Ranking, seed: int, metrics: list[str] = METRICS) -> pd.DataFrame:
+    """Metrics against the whole catalogue by whether the target has the time of the event before it.
+
+    Returns:
+        Columns ``dataset, model, metric, target, mean, low, high, n``; of data sets that have at least 20 cases of either kind.
+    """
+
+    def tied(split: Split) -> np.ndarray:
+        return split.test.tied.astype(int)
+
+    table = _by_group("target", tied, [(0, 0), (1, 1)], 2, comparison, ranking, seed, metrics)
+    table = table.assign(target=table["target"].map(dict(zip("01", TIED_TARGETS, strict=True))))
+    return table[table.groupby("dataset")["target"].transform("nunique") == 2].reset_index(drop=True)
+
+
+def wide_by_tie(by_tie: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """The rows of `by_tie` of a metric as a reader sees them: a row a data set and model, a column a kind of target."""
+    shown = by_tie[by_tie["metric"] == metric]
+    texts = [formats.interval(*row, digits=4) for row in shown[["mean", "low", "high"]].to_numpy()]
+    wide = shown.assign(text=texts).pivot(index=["dataset", "model"], columns="target", values="text")
+    return wide.reset_index().rename_axis(columns=None)
+
+
 PREFIX_LENGTHS = [(1, 1), (2, 2), (3, 3), (4, 4), (5, 7), (8, 12), (13, 19), (20, 10**9)]
 TARGET_FREQUENCIES = [(0, 0), (1, 4), (5, 9), (10, 19), (20, 49), (50, 10**9)]
 
@@ -150,45 +176,53 @@ def _by_group(
     names = [(model.label, metric) for model in ranking.models for metric in metrics]
     rows = []
     for dataset, split in comparison.splits.items():
-        values = np.column_stack(
-            [_case_values(comparison, ranking, (dataset, m, "full"), metric) for m, metric in names]
-        )
+        values = _values(comparison, ranking, dataset, [(label, "full", metric) for label, metric in names])
         numbers, session = number(split), split.test.session
         for first, last in groups:
             inside = (numbers >= first) & (numbers <= last)
-            group = values[inside]
-            if len(group) < 20:
+            if inside.sum() < 20:
                 continue
-            low, high = interval(bootstrap_means(group, seed=seed, sessions=session[inside]))
+            group = [of_seed[inside] for of_seed in values]
+            low, high = interval(bootstrap_seeds(group, shared=True, seed=seed, sessions=session[inside]))
+            means = _mean(group)
             name = f"{first}+" if last >= most else str(first) if first == last else f"{first}-{last}"
             for k, (label, metric) in enumerate(names):
-                rows.append((dataset, label, metric, name, group[:, k].mean(), low[k], high[k], len(group)))
+                rows.append((dataset, label, metric, name, means[k], low[k], high[k], int(inside.sum())))
     return pd.DataFrame(rows, columns=["dataset", "model", "metric", column, "mean", "low", "high", "n"])
 
 
-def pairs(comparison: Comparison, ranking: Ranking, seed: int, metric: str, margin: float = 0.01) -> pd.DataFrame:
-    """Every two models of a data set, case by case, under each protocol; a case counts with its mean over the seeds.
+MARGIN = 0.1
+"""Two models are equivalent where the one is shown to be within a tenth of the other: no metric here has a natural unit."""
 
-    Args:
-        margin: a difference of the metric that is of no interest.
+
+def pairs(comparison: Comparison, ranking: Ranking, seed: int, metric: str) -> pd.DataFrame:
+    """Every two models of a data set, case by case, under each protocol; sessions and seeds are drawn again.
 
     Returns:
         Columns ``dataset, protocol, higher, lower, difference, low, high, p, equivalent``: the model with the higher mean first;
-        ``p`` is corrected for the number of pairs of the data set and protocol (Holm), ``equivalent`` is the test of
-        equivalence within the margin (TOST at 5 %, uncorrected).
+        ``p`` is corrected for the number of pairs of the data set and protocol (Holm), ``equivalent`` whether the interval is
+        within `MARGIN` of the higher mean.
     """
     labels = [model.label for model in ranking.models]
     rows = []
     for dataset, protocol in _judged(comparison):
-        values = np.column_stack([_case_values(comparison, ranking, (dataset, m, protocol), metric) for m in labels])
-        order = np.argsort(-values.mean(0), kind="stable").tolist()
+        values = _values(comparison, ranking, dataset, [(label, protocol, metric) for label in labels])
+        means = _mean(values)
+        order = np.argsort(-means, kind="stable").tolist()
         compared = list(itertools.combinations(order, 2))
         sessions = comparison.splits[dataset].test.session
-        resamples = max(2000, 100 * len(compared))  # the least p that there can be is 0.01 after the correction
-        differences = paired_differences(values, compared, margin, resamples, seed, sessions)
-        corrected = holm([d.p for d in differences]) if differences else []
-        for (higher, lower), d, p in zip(compared, differences, corrected, strict=True):
-            rows.append((dataset, protocol, labels[higher], labels[lower], d.mean, d.low, d.high, p, d.equivalent))
+        resamples = max(2000, 200 * len(compared))  # the least p that there can be is 0.01 after the correction
+        draws = bootstrap_seeds(values, shared=True, resamples=resamples, seed=seed, sessions=sessions)
+        found = []
+        for higher, lower in compared:
+            drawn = draws[:, higher] - draws[:, lower]
+            low, high = interval(drawn)
+            margin = MARGIN * means[higher]
+            numbers = float(means[higher] - means[lower]), float(low), float(high)
+            found.append((labels[higher], labels[lower], *numbers, two_sided_p(drawn), -margin < low and high < margin))
+        corrected = holm([p for *_, p, _ in found]) if found else []
+        for (*start, _, equivalent), p in zip(found, corrected, strict=True):
+            rows.append((dataset, protocol, *start, p, bool(equivalent)))
     columns = ["dataset", "protocol", "higher", "lower", "difference", "low", "high", "p", "equivalent"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -244,13 +278,13 @@ def order_sensitivity(comparison: Comparison, ranking: Ranking, seed: int, metri
     rows = []
     for dataset in comparison.splits:
         ordered, shuffled = (
-            np.column_stack([_case_values(comparison, ranking, (dataset, m, protocol), metric) for m in labels])
+            _values(comparison, ranking, dataset, [(label, protocol, metric) for label in labels])
             for protocol in ("full", SHUFFLED)
         )
+        lost = [one - other for one, other in zip(ordered, shuffled, strict=True)]
         sessions = comparison.splits[dataset].test.session
-        low, high = interval(bootstrap_means(ordered - shuffled, seed=seed, sessions=sessions))
-        for k, label in enumerate(labels):
-            before, after = ordered[:, k].mean(), shuffled[:, k].mean()
+        low, high = interval(bootstrap_seeds(lost, shared=True, seed=seed, sessions=sessions))
+        for label, before, after, k in zip(labels, _mean(ordered), _mean(shuffled), range(len(labels)), strict=True):
             share = (before - after) / before if before else 0.0
             rows.append((dataset, label, before, after, before - after, low[k], high[k], share))
     return pd.DataFrame(rows, columns=["dataset", "model", "ordered", "shuffled", "lost", "low", "high", "share"])
@@ -305,8 +339,21 @@ def _judged(comparison: Comparison) -> list[tuple[str, str]]:
     return list(dict.fromkeys((key[0], key[3]) for key in comparison.ranks))
 
 
-def _case_values(comparison: Comparison, ranking: Ranking, key: tuple[str, str, str], metric: str) -> np.ndarray:
-    """float64 (n_cases,): the metric of each case, the mean over the seeds."""
-    dataset, label, protocol = key
-    seeds = [comparison.ranks[dataset, label, seed, protocol].metric(metric, ranking.ties) for seed in ranking.seeds]
-    return np.mean(seeds, axis=0)
+def _values(
+    comparison: Comparison, ranking: Ranking, dataset: str, columns: list[tuple[str, str, str]]
+) -> list[np.ndarray]:
+    """For each seed, float64 (n_cases, n_columns): a metric of each case, by model, protocol and metric."""
+    return [
+        np.column_stack(
+            [
+                comparison.ranks[dataset, label, seed, protocol].metric(metric, ranking.ties)
+                for label, protocol, metric in columns
+            ]
+        )
+        for seed in ranking.seeds
+    ]
+
+
+def _mean(values: list[np.ndarray]) -> np.ndarray:
+    """float64 (n_columns,): the means over seeds and cases."""
+    return np.mean([of_seed.mean(0) for of_seed in values], axis=0)

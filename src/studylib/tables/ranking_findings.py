@@ -14,7 +14,7 @@ from studylib.comparison import SHUFFLED, Comparison
 from studylib.evaluation.claims import NOT_TESTED, VERDICTS
 from studylib.params.study import Ranking
 from studylib.tables.formats import count, interval
-from studylib.tables.ranking import reversed_pairs, split_in_time
+from studylib.tables.ranking import TIED_TARGETS, reversed_pairs, split_in_time
 
 METRIC = "ndcg@10"
 ALPHA = 0.05
@@ -335,6 +335,31 @@ def first_case(comparison: Comparison, ranking: Ranking) -> FirstCase:
         model,
         vocabulary[comparison.first_lists[dataset, model]].tolist(),
     )
+
+
+@dataclass(frozen=True)
+class Ties:
+    """What the cases say whose target has the time of the event before it, and the others, of one data set.
+
+    Attributes:
+        share: of the cases whose target is tied.
+        tied, untied: the model with the highest NDCG@10 over the cases of either kind.
+    """
+
+    dataset: str
+    share: float
+    tied: str
+    untied: str
+
+
+def ties(by_tie: pd.DataFrame) -> list[Ties]:
+    """See `Ties`; ``by_tie``: of `studylib.tables.ranking.by_tie`."""
+    found = []
+    for dataset, rows in by_tie[by_tie["metric"] == "ndcg@10"].groupby("dataset", sort=False):
+        untied, tied = (rows[rows["target"] == kind].set_index("model") for kind in TIED_TARGETS)
+        share = tied["n"].iloc[0] / (tied["n"].iloc[0] + untied["n"].iloc[0])
+        found.append(Ties(str(dataset), float(share), tied["mean"].idxmax(), untied["mean"].idxmax()))
+    return found
 
 
 @dataclass(frozen=True)
