@@ -183,8 +183,10 @@ def _against_models(measured: pd.DataFrame, differences: pd.DataFrame, ranking: 
     others = [model.label for model in ranking.models if model.model != "gru4rec"]
     traditional = [model.label for model in ranking.models if model.model in TRADITIONAL]
     stand_ins = _stand_ins(ranking)
-    rows = []
-    for dataset, on in _on(ranking).items() if gru4rec is not None else ():
+    rows: list[dict] = []
+    if gru4rec is None:
+        return rows
+    for dataset, on in _on(ranking).items():
         for claim, where, rule, rivals in (
             ("matches the state of the art", "abstract", _MATCHES, others),
             ("surpasses the state of the art", "section 4.4", _SURPASSES, others),

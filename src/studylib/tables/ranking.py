@@ -146,7 +146,8 @@ def by_tie(comparison: Comparison, ranking: Ranking, seed: int, metrics: list[st
 def wide_by_tie(by_tie: pd.DataFrame, metric: str) -> pd.DataFrame:
     """The rows of `by_tie` of a metric as a reader sees them: a row a data set and model, a column a kind of target."""
     shown = by_tie[by_tie["metric"] == metric]
-    texts = [formats.interval(*row, digits=4) for row in shown[["mean", "low", "high"]].to_numpy()]
+    numbers = shown[["mean", "low", "high"]].to_numpy()
+    texts = [formats.interval(mean, low, high, digits=4) for mean, low, high in numbers]
     wide = shown.assign(text=texts).pivot(index=["dataset", "model"], columns="target", values="text")
     return wide.reset_index().rename_axis(columns=None)
 
