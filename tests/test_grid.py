@@ -405,9 +405,9 @@ def test_later_sessions_are_cases_of_what_the_grid_knows():
     left_out = [(drop.reason.split(",")[0], drop.sessions, drop.events) for drop in later.sessions.drops]
     assert left_out == [
         ("session that is one of the grid", 1, 3),
-        ("session that ends in an item unknown to the grid", 1, 2),
-        ("item unknown to the grid", 0, 4),
-        ("session without another item known to the grid", 1, 1),
+        ("session that ends in an unknown item", 1, 2),
+        ("unknown item", 0, 4),
+        ("session without another known item", 1, 1),
     ]
     assert later_cases(loaded, log, Data(max_sessions=2)) is None
 

@@ -14,7 +14,7 @@ FLOORS = [
     {"data"},
     {"evaluation"},
     {"models"},
-    {"kept", "grid", "comparison", "tuning"},
+    {"kept", "grid", "scale", "comparison", "tuning"},
     {"tables", "papers"},
     {"figures", "report"},
     {"notebook", "outputs", "provenance", "runner", "verify", "cli"},

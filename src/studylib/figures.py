@@ -304,6 +304,32 @@ def learning_curves(cells: pd.DataFrame) -> Figure:
     return figure
 
 
+def by_scale(scale: pd.DataFrame) -> Figure:
+    """A panel a measure, a line a model: `studylib.scale.scale_of`, over the number of sessions (logarithmic)."""
+    _theme()
+    models, measures = (list(dict.fromkeys(scale[column])) for column in ("model", "measure"))
+    colour = colours(models)
+    figure, panels = plt.subplots(
+        1, len(measures), figsize=(4 * len(measures), 3.4), layout="constrained", squeeze=False
+    )
+    for panel, measure in zip(panels[0], measures, strict=True):
+        for place, model in enumerate(models):
+            rows = scale[(scale["model"] == model) & (scale["measure"] == measure)].sort_values("sessions")
+            beside = rows["sessions"] * 1.03 ** (
+                place - (len(models) - 1) / 2
+            )  # so that intervals do not hide each other
+            reach = [rows["mean"] - rows["low"], rows["high"] - rows["mean"]]
+            panel.errorbar(
+                beside, rows["mean"], reach, color=colour[model], marker="o", markersize=4, linewidth=1.2, label=model
+            )
+        panel.set(title=measure, xlabel="training sessions", xscale="log")
+        panel.set_xticks(ticks := sorted(scale["sessions"].unique()), [f"{number:,}" for number in ticks])
+        panel.minorticks_off()
+        panel.set_ylim(bottom=0)
+    panels[0][-1].legend(loc="center left", bbox_to_anchor=(1.02, 0.5))
+    return figure
+
+
 def training_times(times: pd.DataFrame) -> Figure:
     """Seconds an epoch by batch size and architecture (`tables.grid.seconds_an_epoch`); the line spans all trainings."""
     _theme()

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from studylib.data.datasets import load
-from studylib.data.sessions import Cases, Sessions, apply_filters
+from studylib.data.sessions import Cases, Sessions, apply_filters, known_cases
 from studylib.data.splits import Split, split_sessions
 from studylib.evaluation.classification import macro_average, micro_average
 from studylib.evaluation.ranking import TOP, rank_cases
@@ -41,8 +41,6 @@ LATER = [f"later_{name}" for name in [*CLASS_METRICS, *RANKING_METRICS]]
 """The columns of ``grid.csv`` about the later cases."""
 LATER_ARRAYS = ["above", "tied", "right", "guesses"]
 """What a cell keeps of the later cases (`judge_later`), as ``later_above`` and so on."""
-
-UNKNOWN_TARGET = "session that ends in an item unknown to the grid"
 
 AGAIN = "again"
 """The folder of a study with second trainings of its cells, on another machine or by other instructions of the processor:
@@ -205,9 +203,7 @@ def read_log(data: Data, seed: int) -> tuple[Sessions, Cases | None]:
 def later_cases(loaded: Sessions, log: Sessions, data: Data) -> Cases | None:
     """The cases of the sessions that come after those of the grid: later visitors of the same site.
 
-    The last item of each is its target. Items that the grid's sessions do not have leave the prefix, as in `recommend`;
-    a session whose target is one of them, or that has no other item left, has no case, and neither has one that is item
-    for item a session of the grid.
+    As `known_cases`, of the items of the grid's sessions; a session that is one of these, item for item, has no case either.
 
     Args:
         loaded: the sessions of the log, unfiltered.
@@ -224,14 +220,7 @@ def later_cases(loaded: Sessions, log: Sessions, data: Data) -> Cases | None:
     repeats = np.array([everything[session].tobytes() in learnt for session in range(len(everything))])
     later = replace(everything, drops=()).select(everything.session_of_event >= n_first)
     later = later.select(~np.repeat(repeats[n_first:], later.lengths), "session that is one of the grid, item for item")
-    known = np.isin(later.vocabulary, log.vocabulary)
-    has_target = known[later.items[later.offsets[1:] - 1]]
-    later = later.select(np.repeat(has_target, later.lengths), UNKNOWN_TARGET)
-    later = later.select(known[later.items], "item unknown to the grid, before the last")
-    later = later.select(np.repeat(later.lengths > 1, later.lengths), "session without another item known to the grid")
-    items = np.searchsorted(log.vocabulary, later.vocabulary[later.items]).astype(np.int32)
-    later = replace(later, items=items, vocabulary=log.vocabulary)
-    return Cases(later, later.offsets[1:] - 1)
+    return known_cases(later, log.vocabulary)[0]
 
 
 def split_by_seed(log: Sessions, data: Data, grid: Grid) -> dict[int, Split]:

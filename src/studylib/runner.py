@@ -40,7 +40,7 @@ NOTEBOOKS = {
     "04": "04_figures",
 }
 
-KEPT = {"02": ["cells"], "03": ["ranks", "models"]}
+KEPT = {"02": ["cells", "scale"], "03": ["ranks", "models"]}
 """The folders in which a notebook keeps what is finished."""
 
 SECTIONS = {
@@ -67,7 +67,7 @@ def run_study(
 ) -> Path:
     """Execute the notebooks in order, or ``only`` one of them, and write the report of all that are executed.
 
-    What an earlier run kept is not trained again, unless ``fresh``: then the cells (02), ranks and models (03) are
+    What an earlier run kept is not trained again, unless ``fresh``: then the cells and the scale (02), ranks and models (03) are
     removed first.
 
     Stops at the first notebook that fails; its partly executed copy stays in ``reports/<name>/notebooks/``.

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from studylib import comparison, grid
+from studylib import comparison, grid, scale
+from studylib.data import datasets
 from studylib.errors import StudyError
 from studylib.execution import workers
 from studylib.kept import TOLERANCE, Work, complete
@@ -22,7 +23,7 @@ from studylib.params.files import study_params
 from studylib.params.study import StudyParams
 from studylib.runner import run_study
 
-KEPT = ("cells", "ranks", "made", grid.AGAIN)
+KEPT = ("cells", "scale", "ranks", "made", grid.AGAIN)
 """The folders that a study's tables are derived from."""
 
 SAME, NEAR, OTHER = "the same bytes", f"the same within {TOLERANCE:g}", "differs"
@@ -88,13 +89,16 @@ def published_params(folder: Path) -> StudyParams:
 
 
 def works_of(params: StudyParams, folder: Path) -> list[Work]:
-    """All that a study trains: the cells, those with the other settings of the optimizers, the ranking, the ablation."""
+    """All that a study trains: the cells, with the other settings of the optimizers too, the scale, the ranking, the ablation."""
     log, later = grid.read_log(params.data, params.seed)
     grids = [params.grid, *([grid.other_settings(params.grid)] if params.grid.compare_settings else [])]
     rankings = [params.ranking, *([params.ranking.ablated] if params.ranking.ablation else [])]
     splits = comparison.split_datasets(params.ranking, params.seed)
+    scales = [params.grid.scale] if params.grid.scale else []
+    loaded = datasets.load(params.data, params.seed) if scales else log
     return [
         *(grid.cells_of(log, params.data, part, params.execution, folder, later) for part in grids),
+        *(scale.trainings_of(loaded, params.data, part, params.execution, folder) for part in scales),
         *(comparison.trainings_of(splits, part, params.execution, params.seed, folder) for part in rankings),
     ]
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 
-ROUNDS = 2
+ROUNDS = 3
 NETWORKS = {
     "GRU, reference": {},
     "GRU, fast": {"arithmetic": "fast"},

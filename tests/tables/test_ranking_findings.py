@@ -174,7 +174,7 @@ def test_verdicts_and_how_many_differ_without_collapsed_cells():
     )
     verdicts = count_verdicts(claims)
     assert verdicts == Verdicts(5, 1, 1, 1, 2, 1, both_ways=3, differ=2)
-    assert verdicts.changed == "2 of 3 verdicts on means over cells"
+    assert verdicts.changed == "2 of 3 verdicts on means over cells, which makes these claims undecided"
     assert "0" not in replace(verdicts, both_ways=0, differ=0).changed
 
 

@@ -411,3 +411,28 @@ class Cases:
         items = np.insert(items, prefixes.offsets[1:], self.targets)
         offsets = prefixes.offsets + np.arange(len(self) + 1)
         return Cases(Sessions(items, offsets, self.sessions.vocabulary), offsets[1:] - 1)
+
+
+UNKNOWN_TARGET = "session that ends in an unknown item"
+
+
+def known_cases(sessions: Sessions, vocabulary: np.ndarray) -> tuple[Cases, np.ndarray]:
+    """The last event of each session as a case for a model of this vocabulary.
+
+    Unknown items leave the prefix, as in `Recommender.recommend`; a session whose target is one, or that has no other item left,
+    has no case.
+
+    Returns:
+        The cases, over ``vocabulary``; what has no case is counted in their ``sessions.drops``. And int64 (n_cases,): which
+        session each is of.
+    """
+    known = np.isin(sessions.vocabulary, vocabulary)[sessions.items]
+    has_target = known[sessions.offsets[1:] - 1]
+    n_known = np.add.reduceat(known, sessions.offsets[:-1], dtype=np.int64) if len(sessions) else np.zeros(0, np.int64)
+    of_session = np.flatnonzero(has_target & (n_known > 1))
+    kept = sessions.select(np.repeat(has_target, sessions.lengths), UNKNOWN_TARGET)
+    kept = kept.select(np.isin(kept.vocabulary, vocabulary)[kept.items], "unknown item, before the last")
+    kept = kept.select(np.repeat(kept.lengths > 1, kept.lengths), "session without another known item")
+    items = np.searchsorted(vocabulary, kept.vocabulary[kept.items]).astype(np.int32)
+    kept = replace(kept, items=items, vocabulary=vocabulary)
+    return Cases(kept, kept.offsets[1:] - 1), of_session

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from studylib.data.sessions import Cases, Sessions
+from studylib.evaluation.ranking import validation_ndcg
 from studylib.models.base import Recommender
 from studylib.progress import track
 
@@ -23,7 +24,9 @@ class KerasRNN(Recommender):
         architecture: a key of `LAYERS`.
         activation: of the output, a key of `ACTIVATIONS`.
         optimizer, optimizer_settings, learning_rate: see `make_optimizer`.
-        batch_size, epochs: of the training; it always goes through all epochs (Table 4).
+        batch_size, epochs: of the training; it goes through all epochs (Table 4).
+        patience: epochs without a better NDCG@10 on the validation cases after which it stops all the same, with the best
+            weights; None: never.
         units: of each recurrent layer.
         max_length: input events; of a longer session the last ones.
         seed: of the initial weights and of the order of the batches.
@@ -40,19 +43,30 @@ class KerasRNN(Recommender):
         learning_rate: float | None = None,
         batch_size: int = 128,
         epochs: int = 20,
+        patience: int | None = None,
         units: int = 128,
         max_length: int = 40,
         seed: int = 0,
     ):
         self.architecture, self.activation = architecture, activation
         self.optimizer, self.optimizer_settings, self.learning_rate = optimizer, optimizer_settings, learning_rate
-        self.batch_size, self.max_epochs, self.units = batch_size, epochs, units
+        self.batch_size, self.max_epochs, self.patience, self.units = batch_size, epochs, patience, units
         self.max_length, self.seed, self.history = max_length, seed, max_length
 
     def _fit(self, train: Sessions, validation: Cases | None) -> None:
         self.prepare(train)
-        for epoch in track(range(1, self.max_epochs + 1), "epochs"):
+        best_value, best_epoch, best_weights = -1.0, 0, None
+        for epoch in track(range(1, self.max_epochs + 1), "epochs at most"):
             self.train_to(epoch)
+            if self.patience is None or validation is None:
+                continue
+            value = validation_ndcg(self, validation, self.history, "full")
+            if value > best_value:
+                best_value, best_epoch, best_weights = value, epoch, self.network.get_weights()
+            elif epoch - best_epoch >= self.patience:
+                break
+        if best_weights is not None:
+            self.network.set_weights(best_weights)
 
     def prepare(self, train: Sessions) -> None:
         """Build the network for the training sessions, with nothing learnt yet."""

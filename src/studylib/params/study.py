@@ -145,6 +145,45 @@ class Data(Log):
         return self
 
 
+class Scale(Section):
+    """Networks and other models by the number of sessions that they learn from, judged on the same later sessions."""
+
+    sessions: list[Count]
+    """How many are drawn from all but the last ``test_sessions`` of the log; a tenth of them are for validation."""
+    test_sessions: Count = 20_000
+    architectures: list[Architecture] = ["lstm", "gru", "hybrid", "hybrid-gru-lstm"]
+    activation: Activation = "softmax"
+    optimizer: Optimizer = "rmsprop"
+    batch_size: Batch = 64
+    max_epochs: Epochs = 100
+    patience: Count = 5
+    """Epochs without a better validation NDCG@10 after which the training of an architecture stops."""
+    models: list[Model] = []
+    """Beside the architectures; GRU4Rec is stopped as its own settings say."""
+    seeds: list[Seed] = [0]
+
+    @field_validator("sessions", "architectures", "seeds")
+    @classmethod
+    def _are_distinct(cls, values: list) -> list:
+        return _not_empty_and_distinct(values)
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _names_are_models(cls, values: Any) -> Any:
+        return _models(values)
+
+    @property
+    def labels(self) -> list[str]:
+        """Of the architectures and then the models."""
+        return [*self.architectures, *(model.label for model in self.models)]
+
+    @model_validator(mode="after")
+    def _labels_are_distinct(self) -> Scale:
+        if len(set(map(slug, self.labels))) < len(self.labels):
+            raise ValueError("two entries of 'scale' have one label: give each a label of its own")
+        return self
+
+
 class Grid(Section):
     """The cells of Toledo & Rezende 2020, Table 4, for each architecture of Tables 1-3."""
 
@@ -159,6 +198,7 @@ class Grid(Section):
     epochs: list[Epochs] = [5, 10]
     units: Width = 128
     seeds: list[Seed] = [0]
+    scale: Scale | None = None
 
     @field_validator("architectures", "activations", "optimizers", "batch_sizes", "epochs", "seeds")
     @classmethod
@@ -245,7 +285,7 @@ class Ranking(Section):
     @field_validator("models", mode="before")
     @classmethod
     def _names_are_models(cls, values: Any) -> Any:
-        return [{"model": v} if isinstance(v, str) else v for v in values] if isinstance(values, list) else values
+        return _models(values)
 
     @field_validator("datasets", "models")
     @classmethod
@@ -300,6 +340,11 @@ class Ranking(Section):
         datasets = [dataset for dataset in self.datasets if dataset.label in self.ablation.datasets]
         changed = {"datasets": datasets, "models": self.ablation.steps, "seeds": self.ablation.seeds, "ablation": None}
         return self.model_copy(update=changed)
+
+
+def _models(values: Any) -> Any:
+    """A name alone is a model with its defaults."""
+    return [{"model": v} if isinstance(v, str) else v for v in values] if isinstance(values, list) else values
 
 
 def _not_empty_and_distinct(values: list) -> list:

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from studylib.data.sessions import Cases
+from studylib.data.sessions import UNKNOWN_TARGET, Cases
 from studylib.data.splits import Split
 from studylib.data.summary import unseen_targets
 from studylib.evaluation import statistics
 from studylib.evaluation.statistics import bootstrap_means, variance_shares
-from studylib.grid import KEYS, UNKNOWN_TARGET
+from studylib.grid import KEYS
 from studylib.kept import TOLERANCE
+from studylib.params.models import LAYERS
 from studylib.tables.factors import factor_differences, varying_factors
 from studylib.tables.formats import count, fixed, interval, p_value, percent_interval, points
 from studylib.tables.grid import (
@@ -148,6 +149,35 @@ def two_test_sets(trained: pd.DataFrame, later: Cases) -> TwoTestSets:
         accuracy_later=trained["later_accuracy"].mean(),
         correlation=trained["accuracy"].corr(trained["later_accuracy"], "spearman"),
     )
+
+
+@dataclass(frozen=True)
+class BestByScale:
+    """Which model is most accurate after so many training sessions.
+
+    Attributes:
+        network, of_network: the best of the architectures, and its accuracy with its interval.
+        other, of_other: the best of the other models.
+    """
+
+    sessions: int
+    network: str
+    of_network: tuple[float, float, float]
+    other: str
+    of_other: tuple[float, float, float]
+
+
+def best_by_scale(scale: pd.DataFrame) -> list[BestByScale]:
+    """See `BestByScale`; ``scale``: of `studylib.scale.scale_of`. Nothing where there is only one kind of model."""
+    accuracy = scale[scale["measure"] == "accuracy"]
+    is_network = accuracy["model"].isin(LAYERS)
+    found = []
+    for sessions in accuracy["sessions"].unique() if is_network.nunique() == 2 else ():
+        here = accuracy[accuracy["sessions"] == sessions]
+        network, other = (here[is_network == kind].nlargest(1, "mean").iloc[0] for kind in (True, False))
+        numbers = [tuple(row[["mean", "low", "high"]]) for row in (network, other)]
+        found.append(BestByScale(int(sessions), network["model"], numbers[0], other["model"], numbers[1]))
+    return found
 
 
 @dataclass(frozen=True)

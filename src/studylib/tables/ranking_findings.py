@@ -384,7 +384,7 @@ class Verdicts:
         """What leaving collapsed cells out changes, in words."""
         if not self.both_ways:
             return "nothing, for no claim about means over cells was judged"
-        return f"{self.differ} of {count(self.both_ways, 'verdict')} on means over cells"
+        return f"{self.differ} of {count(self.both_ways, 'verdict')} on means over cells, which makes these claims undecided"
 
 
 def count_verdicts(claims: pd.DataFrame) -> Verdicts:
