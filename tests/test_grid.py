@@ -26,6 +26,7 @@ from studylib.grid import (
     baselines,
     cell_store,
     cells_of,
+    count_cells,
     expand,
     filter_log,
     judge,
@@ -37,6 +38,7 @@ from studylib.grid import (
     split_log,
     to_csv,
     train_cells,
+    variants,
 )
 from studylib.kept import TIMES
 from studylib.models.baselines import Markov
@@ -368,6 +370,29 @@ def test_the_other_settings_are_a_part_of_the_grid_and_share_its_cells_where_the
     trained.clear()
     run_grid(log, DATA, other, EXECUTION, tmp_path)
     assert trained == [Training("gru", "softmax", "rmsprop", 16, 0)], "SGD is the same in both"
+
+
+def test_variants_are_other_cells_and_the_first_are_the_grids_own(log, trained, instant, tmp_path):
+    ways = {"hard": {"gates": "hard sigmoid"}, "all": {"validation": "learnt", "padding": "zeros"}}
+    named = {"architectures": ["gru"], "optimizers": ["adam"], "batch_sizes": [16], "epochs": [1], "ways": ways}
+    grid = Grid(**TINY | {"seeds": [0], "variants": named})
+    run_grid(log, DATA, grid, EXECUTION, tmp_path)
+    assert count_cells(log, DATA, grid, EXECUTION, tmp_path) == (4, 2)
+    assert list(variants(grid)) == ["as in this study", "hard", "all"]
+    for part in variants(grid).values():
+        run_grid(log, DATA, part, EXECUTION, tmp_path)
+    assert count_cells(log, DATA, grid, EXECUTION, tmp_path) == (4, 4) and len(trained) == 3
+    with pytest.raises(ValueError, match="the epochs of 'variants' must be of the grid's, which have no 7"):
+        Grid(**TINY | {"variants": named | {"epochs": [7]}})
+
+
+def test_a_network_may_learn_from_all_sessions_but_those_of_the_test(log):
+    split = split_log(log, DATA, 0)
+    assert len(split.but_test) == len(split.train) + len(split.validation) == len(log) - len(split.test)
+    grid = Grid(**TINY | {"building": {"validation": "learnt"}})
+    (learnt,) = train_cells(Training("gru", "softmax", "adam", 16, 0), [1], split, DATA, grid)
+    (held,) = train_cells(Training("gru", "softmax", "adam", 16, 0), [1], split, DATA, Grid(**TINY))
+    assert learnt.facts["loss"] != held.facts["loss"]
 
 
 def test_the_baselines_are_judged_on_the_cases_of_the_cells(log, kept):

@@ -167,11 +167,15 @@ def _is_cell(result: Result) -> bool:
 def count_cells(
     log: Sessions, data: Data, grid: Grid, execution: Execution, folder: Path, later: Cases | None = None
 ) -> tuple[int, int]:
-    """How many cells a study has, those of ``compare_settings`` included, and how many of them are kept (see `run_grid`)."""
+    """How many cells a study has, those of `grids_of` included, and how many of them are kept (see `run_grid`)."""
     splits, store = split_by_seed(log, data, grid), cell_store(folder)
-    grids = [grid, other_settings(grid)] if grid.compare_settings else [grid]
-    names = {name for cells in grids for name in _names(splits, data, cells, execution, later).values()}
+    names = {name for cells in grids_of(grid) for name in _names(splits, data, cells, execution, later).values()}
     return len(names), sum(store.has(name) for name in names)
+
+
+def grids_of(grid: Grid) -> list[Grid]:
+    """All grids that a study trains: its own, the part with the other settings of the optimizers, and the variants."""
+    return [grid, *([other_settings(grid)] if grid.compare_settings else []), *variants(grid).values()]
 
 
 def other_settings(grid: Grid) -> Grid:
@@ -181,6 +185,15 @@ def other_settings(grid: Grid) -> Grid:
     return grid.model_copy(
         update={"optimizer_settings": other, "activations": activations, "epochs": [min(grid.epochs)]}
     )
+
+
+def variants(grid: Grid) -> dict[str, Grid]:
+    """By label, the part of a grid that is trained with other ways of building its networks, and first as it is."""
+    if grid.variants is None:
+        return {}
+    part = grid.model_copy(update=grid.variants.model_dump(exclude={"ways"}) | {"variants": None})
+    ways = {label: part.model_copy(update={"building": way}) for label, way in grid.variants.ways.items()}
+    return {"as in this study": part} | ways
 
 
 def split_log(log: Sessions, data: Data, seed: int) -> Split:
@@ -259,6 +272,7 @@ def _determinants(
         "backend": execution.keras_backend,
         "threads": execution.threads_per_worker,
         "version": KerasRNN.version,
+        **grid.building.model_dump(exclude_defaults=True),
     }
 
 
@@ -303,12 +317,13 @@ def train_cells(
         units=grid.units,
         max_length=data.max_length,
         seed=training.seed,
+        **grid.building.model_dump(exclude={"validation"}),
     )
     cells: list[Result] = []
     seconds = 0.0
     validation_curve: list[float] = []
     try:
-        model.prepare(split.train)
+        model.prepare(split.train if grid.building.validation == "held out" else split.but_test)
         for epoch in range(1, max(epochs) + 1):
             started = time.perf_counter()
             model.train_to(epoch)

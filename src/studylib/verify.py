@@ -91,13 +91,15 @@ def published_params(folder: Path) -> StudyParams:
 def works_of(params: StudyParams, folder: Path) -> list[Work]:
     """All that a study trains: the cells, with the other settings of the optimizers too, the scale, the ranking, the ablation."""
     log, later = grid.read_log(params.data, params.seed)
-    grids = [params.grid, *([grid.other_settings(params.grid)] if params.grid.compare_settings else [])]
     rankings = [params.ranking, *([params.ranking.ablated] if params.ranking.ablation else [])]
     splits = comparison.split_datasets(params.ranking, params.seed)
     scales = [params.grid.scale] if params.grid.scale else []
     loaded = datasets.load(params.data, params.seed) if scales else log
     return [
-        *(grid.cells_of(log, params.data, part, params.execution, folder, later) for part in grids),
+        *(
+            grid.cells_of(log, params.data, part, params.execution, folder, later)
+            for part in grid.grids_of(params.grid)
+        ),
         *(scale.trainings_of(loaded, params.data, part, params.execution, folder) for part in scales),
         *(comparison.trainings_of(splits, part, params.execution, params.seed, folder) for part in rankings),
     ]

@@ -37,14 +37,14 @@ def float64():
     keras.config.set_dtype_policy("float32")
 
 
-def one_hot_network(architecture, activation):
+def one_hot_network(architecture, activation, gate="sigmoid", masked=True):
     """`Masking`, the recurrent layers on one-hot vectors, `Dense`, `Activation`: the paper's construction."""
     layers = {
-        "lstm": lambda **kwargs: keras.layers.LSTM(UNITS, **kwargs),
-        "gru": lambda **kwargs: keras.layers.GRU(UNITS, reset_after=False, **kwargs),
+        "lstm": lambda **kwargs: keras.layers.LSTM(UNITS, recurrent_activation=gate, **kwargs),
+        "gru": lambda **kwargs: keras.layers.GRU(UNITS, reset_after=False, recurrent_activation=gate, **kwargs),
     }
     first, *deeper = LAYERS[architecture]
-    network = keras.Sequential([keras.Input((STEPS, N_ITEMS)), keras.layers.Masking()])
+    network = keras.Sequential([keras.Input((STEPS, N_ITEMS)), *([keras.layers.Masking()] if masked else [])])
     network.add(layers[first](return_sequences=bool(deeper)))
     for kind in deeper:
         network.add(layers[kind]())
@@ -102,6 +102,40 @@ def test_one_step_is_that_of_the_one_hot_network(float64, architecture, activati
     for start, mine, theirs in zip(before, ours.get_weights(), in_our_order(plain), strict=True):
         np.testing.assert_allclose(mine, theirs, atol=1e-9)
         assert np.abs(mine - start).max() > 0
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_hard_gates_and_padding_that_is_not_masked_are_those_of_the_one_hot_network(float64, architecture):
+    def hard(x):
+        """As Keras 2.2 has it: 0.2 x + 0.5 between 0 and 1."""
+        return ops.maximum(0.0, ops.minimum(1.0, 0.2 * x + 0.5))
+
+    keras.utils.set_random_seed(1)
+    ours = build_network(architecture, N_ITEMS, UNITS, STEPS, gates="hard sigmoid", masked=False)
+    plain = one_hot_network(architecture, "softmax", hard, masked=False)
+    copy_weights(ours, plain)
+    outputs = ops.convert_to_numpy(ops.softmax(ours(ITEMS)))
+    np.testing.assert_allclose(outputs, plain.predict_on_batch(one_hot(ITEMS)), atol=1e-12)
+    soft = build_network(architecture, N_ITEMS, UNITS, STEPS, masked=False)
+    masked = build_network(architecture, N_ITEMS, UNITS, STEPS, gates="hard sigmoid")
+    for other in (soft, masked):
+        other.set_weights(ours.get_weights())
+        assert np.abs(ops.convert_to_numpy(ops.softmax(other(ITEMS))) - outputs).max() > 1e-6
+
+
+def test_the_clipped_loss_of_softmax_has_no_gradient_where_it_is_clipped():
+    targets, far = np.array([0, 1]), np.array([[0.0, 40.0], [0.3, 0.1]])
+    exact, clipped = cross_entropy("softmax"), cross_entropy("softmax", clipped=True)
+    np.testing.assert_allclose(ops.convert_to_numpy(exact(targets, far))[0], 40.0, rtol=1e-6)
+    values = ops.convert_to_numpy(clipped(targets, far))
+    np.testing.assert_allclose(values, [-np.log(1e-7), np.log1p(np.exp(0.2))], rtol=1e-5)
+
+
+def test_unmasked_padding_stands_before_the_events_up_to_all_steps():
+    model = KerasRNN("gru", units=3, max_length=4, batch_size=4, padding="zeros", seed=1)
+    model.prepare(Sessions.from_lists([[0, 1, 2], [1, 2], [2, 1, 0, 1, 2, 0]]))
+    assert model.inputs.tolist() == [[-1, -1, 0, 1], [-1, -1, -1, 1], [1, 0, 1, 2]]
+    assert model.score(Sessions.from_lists([[0, 1], [2, 1]])).shape == (2, 3)
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from studylib.tables.grid import (
     troubled_cells,
     validation_error,
     validation_gains,
+    variants_table,
     with_and_without_collapsed,
 )
 from tests.tables.cells import make_cells
@@ -255,3 +256,16 @@ def test_all_cells_are_listed_and_the_baselines_after_them():
     table = all_cells_table(cells, baselines)
     assert table["architecture"].tolist()[-1] == "markov" and len(table) == 13
     assert "reason" not in table and table["epochs"].isna().sum() == 1
+
+
+def test_cells_built_another_way_are_compared_with_the_same_cells():
+    first = make_cells(lambda cell: 0.5)
+    better = make_cells(lambda cell: 0.6)
+    better.loc[0, "status"], better.loc[1, "status"] = "failed", "collapsed"
+    table = variants_table({"first": first, "better": better, "same": first})
+    assert table["cells"].tolist() == [len(first) - 1] * 3, "what failed in one is left out of all"
+    assert table["collapsed"].tolist() == [0, 1, 0]
+    means = [cells["accuracy"][1:].mean() for cells in (first, better)]
+    assert table["accuracy"].tolist() == [f"{means[0]:.1%}", f"{means[1]:.1%}", f"{means[0]:.1%}"]
+    assert table["difference"][0] is None and table["difference"][2] == "0.00 [0.00, 0.00]"
+    assert table["difference"][1].startswith(f"{100 * (means[1] - means[0]):.2f} [")

@@ -35,6 +35,12 @@ class Split:
     final: Sessions | None = None
 
     @property
+    def but_test(self) -> Sessions:
+        """The whole sessions that have no test case, those of the validation cases too."""
+        sessions = self.test.sessions
+        return sessions.select(~np.isin(sessions.session_of_event, self.test.session))
+
+    @property
     def learnt(self) -> Sessions:
         """The sessions that a model is trained on before it is evaluated on the test cases."""
         return self.train if self.final is None else self.final

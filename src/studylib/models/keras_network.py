@@ -18,6 +18,12 @@ from studylib.params.models import LAYERS
 
 ACTIVATIONS: dict[str, Callable] = {"softmax": ops.softmax, "tanh": ops.tanh, "sigmoid": ops.sigmoid}
 
+GATES: dict[str, Callable] = {
+    "sigmoid": ops.sigmoid,
+    "hard sigmoid": lambda x: ops.clip(0.2 * x + 0.5, 0.0, 1.0),
+}
+"""The activation of the gates; the hard one is that of Keras before 2.3, which Keras 3 has under this name with another slope."""
+
 UNROLLED_STEPS = 8
 """Sequences up to this length are trained with the steps written out one after another."""
 
@@ -26,12 +32,12 @@ UNROLLED_STEPS = 8
 class GatheredInput(keras.layers.Layer):
     """Input kernel and bias of a recurrent layer, applied to item indices: (batch, steps) to (batch, steps, width).
 
-    Index -1 is padding and is masked.
+    Index -1 is padding: masked, or else a vector of zeros like any other.
     """
 
-    def __init__(self, n_items: int, width: int, kernel_initializer, bias_initializer, **kwargs):
+    def __init__(self, n_items: int, width: int, kernel_initializer, bias_initializer, masked: bool = True, **kwargs):
         super().__init__(**kwargs)
-        self.n_items, self.width = n_items, width
+        self.n_items, self.width, self.masked = n_items, width, masked
         self.kernel_initializer, self.bias_initializer = kernel_initializer, bias_initializer
 
     def build(self, input_shape):
@@ -43,10 +49,11 @@ class GatheredInput(keras.layers.Layer):
     def call(self, items):
         # The product makes the kernel's gradient dense: on TensorFlow that of a gathered variable has one entry per event,
         # and the optimizers of Keras 3 square such entries without summing those of the same row first.
-        return ops.take(self.kernel * 1.0, ops.maximum(items, 0), axis=0) + self.bias
+        rows = ops.take(self.kernel * 1.0, ops.maximum(items, 0), axis=0)
+        return (rows if self.masked else rows * ops.cast(items >= 0, rows.dtype)[:, :, None]) + self.bias
 
     def compute_mask(self, items, mask=None):
-        return items >= 0
+        return items >= 0 if self.masked else None
 
 
 class RecurrentCell(keras.layers.Layer):
@@ -54,9 +61,9 @@ class RecurrentCell(keras.layers.Layer):
 
     gates: int
 
-    def __init__(self, units: int, recurrent_initializer, **kwargs):
+    def __init__(self, units: int, recurrent_initializer, gate: Callable = ops.sigmoid, **kwargs):
         super().__init__(**kwargs)
-        self.units, self.output_size = units, units
+        self.units, self.output_size, self.gate = units, units, gate
         self.recurrent_initializer = recurrent_initializer
 
     def build(self, input_shape):
@@ -71,15 +78,15 @@ class LSTMCell(RecurrentCell):
 
     gates = 4
 
-    def __init__(self, units: int, recurrent_initializer, **kwargs):
-        super().__init__(units, recurrent_initializer, **kwargs)
+    def __init__(self, units: int, *args, **kwargs):
+        super().__init__(units, *args, **kwargs)
         self.state_size = [units, units]
 
     def call(self, inputs, states, training=False):
         hidden, carry = states
         i, f, c, o = ops.split(inputs + ops.matmul(hidden, self.recurrent_kernel), 4, axis=-1)
-        carry = ops.sigmoid(f) * carry + ops.sigmoid(i) * ops.tanh(c)
-        hidden = ops.sigmoid(o) * ops.tanh(carry)
+        carry = self.gate(f) * carry + self.gate(i) * ops.tanh(c)
+        hidden = self.gate(o) * ops.tanh(carry)
         return hidden, [hidden, carry]
 
     @staticmethod
@@ -95,8 +102,8 @@ class GRUCell(RecurrentCell):
     gates = 3
     bias_initializer = "zeros"
 
-    def __init__(self, units: int, recurrent_initializer, **kwargs):
-        super().__init__(units, recurrent_initializer, **kwargs)
+    def __init__(self, units: int, *args, **kwargs):
+        super().__init__(units, *args, **kwargs)
         self.state_size = units
 
     def call(self, inputs, states, training=False):
@@ -105,7 +112,7 @@ class GRUCell(RecurrentCell):
             self.recurrent_kernel[:, : 2 * self.units],
             self.recurrent_kernel[:, 2 * self.units :],
         )
-        z, r = ops.split(ops.sigmoid(inputs[:, : 2 * self.units] + ops.matmul(hidden, recurrent_gates)), 2, axis=-1)
+        z, r = ops.split(self.gate(inputs[:, : 2 * self.units] + ops.matmul(hidden, recurrent_gates)), 2, axis=-1)
         candidate = ops.tanh(inputs[:, 2 * self.units :] + ops.matmul(r * hidden, recurrent_candidate))
         hidden = z * hidden + (1 - z) * candidate
         return hidden, [hidden]
@@ -114,7 +121,9 @@ class GRUCell(RecurrentCell):
 CELLS = {"lstm": LSTMCell, "gru": GRUCell}
 
 
-def build_network(architecture: str, n_items: int, units: int, steps: int, seed: int = 0) -> keras.Model:
+def build_network(
+    architecture: str, n_items: int, units: int, steps: int, seed: int = 0, gates: str = "sigmoid", masked: bool = True
+) -> keras.Model:
     """The network up to the linear `Dense` layer: int32 (batch, steps), -1 for padding, to float32 (batch, n_items).
 
     Initial weights are Keras's (uniform after Glorot, orthogonal for the recurrent kernels), each drawn from a seed of its
@@ -132,29 +141,31 @@ def build_network(architecture: str, n_items: int, units: int, steps: int, seed:
 
     items = keras.Input((steps,), dtype="int32")
     initial = kernels()
-    cell = CELLS[first](units, initial["recurrent_initializer"])
-    x = GatheredInput(n_items, cell.gates * units, initial["kernel_initializer"], cell.bias_initializer)(items)
+    gate = GATES[gates]
+    cell = CELLS[first](units, initial["recurrent_initializer"], gate)
+    x = GatheredInput(n_items, cell.gates * units, initial["kernel_initializer"], cell.bias_initializer, masked)(items)
     x = keras.layers.RNN(cell, return_sequences=bool(deeper), unroll=unroll)(x)
     for kind in deeper:
         if kind == "lstm":
-            x = keras.layers.LSTM(units, unroll=unroll, **kernels())(x)
+            x = keras.layers.LSTM(units, unroll=unroll, recurrent_activation=gate, **kernels())(x)
         else:
-            x = keras.layers.GRU(units, reset_after=False, unroll=unroll, **kernels())(x)
+            x = keras.layers.GRU(units, reset_after=False, unroll=unroll, recurrent_activation=gate, **kernels())(x)
     return keras.Model(
         items, keras.layers.Dense(n_items, kernel_initializer=keras.initializers.GlorotUniform(next(seeds)))(x)
     )
 
 
-def cross_entropy(activation: str) -> Callable:
+def cross_entropy(activation: str, clipped: bool = False) -> Callable:
     """Categorical cross-entropy of the activation's output, as a function of the linear layer's.
 
-    For softmax it is computed from the logarithm. For the others it is Keras's: outputs are divided by their sum and
-    clipped to [1e-7, 1 - 1e-7]. Where a tanh output has a negative sum the clipped value is constant and the gradient zero.
+    For softmax it is computed from the logarithm, unless ``clipped`` asks for what Keras does with probabilities as well:
+    outputs are divided by their sum and clipped to [1e-7, 1 - 1e-7]. Where a tanh output has a negative sum the clipped value
+    is constant and the gradient zero.
     """
 
     def loss(targets, logits):
         targets = ops.cast(ops.reshape(targets, (-1, 1)), "int32")
-        if activation == "softmax":
+        if activation == "softmax" and not clipped:
             return -ops.take_along_axis(ops.log_softmax(logits), targets, axis=-1)[:, 0]
         outputs = ACTIVATIONS[activation](logits)
         share = ops.take_along_axis(outputs, targets, axis=-1)[:, 0] / ops.sum(outputs, axis=-1)

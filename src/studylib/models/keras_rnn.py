@@ -27,6 +27,7 @@ class KerasRNN(Recommender):
         batch_size, epochs: of the training; it goes through all epochs (Table 4).
         patience: epochs without a better NDCG@10 on the validation cases after which it stops all the same, with the best
             weights; None: never.
+        gates, padding, softmax_loss: how the network is built (`studylib.params.study.Building`).
         units: of each recurrent layer.
         max_length: input events; of a longer session the last ones.
         seed: of the initial weights and of the order of the batches.
@@ -44,6 +45,9 @@ class KerasRNN(Recommender):
         batch_size: int = 128,
         epochs: int = 20,
         patience: int | None = None,
+        gates: str = "sigmoid",
+        padding: str = "masked",
+        softmax_loss: str = "exact",
         units: int = 128,
         max_length: int = 40,
         seed: int = 0,
@@ -52,6 +56,7 @@ class KerasRNN(Recommender):
         self.optimizer, self.optimizer_settings, self.learning_rate = optimizer, optimizer_settings, learning_rate
         self.batch_size, self.max_epochs, self.patience, self.units = batch_size, epochs, patience, units
         self.max_length, self.seed, self.history = max_length, seed, max_length
+        self.gates, self.padding, self.softmax_loss = gates, padding, softmax_loss
 
     def _fit(self, train: Sessions, validation: Cases | None) -> None:
         self.prepare(train)
@@ -76,12 +81,16 @@ class KerasRNN(Recommender):
             from studylib.models import keras_network
 
         last = Cases(train, train.offsets[1:][train.lengths > 1] - 1)
-        self.inputs, self.targets = self._pad(last.prefixes(self.max_length)), last.targets
+        full = None if self.padding == "masked" else self.max_length
+        self.inputs, self.targets = self._pad(last.prefixes(self.max_length), full), last.targets
         keras.utils.clear_session()  # Keras never frees the networks of earlier trainings by itself
         steps = self.inputs.shape[1]
-        self.network = keras_network.build_network(self.architecture, train.n_items, self.units, steps, self.seed)
+        masked = self.padding == "masked"
+        self.network = keras_network.build_network(
+            self.architecture, train.n_items, self.units, steps, self.seed, self.gates, masked
+        )
         self.batches = -(-len(self.targets) // self.batch_size)
-        loss = keras_network.cross_entropy(self.activation)
+        loss = keras_network.cross_entropy(self.activation, self.softmax_loss == "clipped")
         compiled = keras.backend.backend() != "torch"
         # Measured on one core, LSTM, batch 64: 0.49 s an epoch with a call a batch, 0.34 s with one call an epoch.
         self.network.compile(
@@ -124,13 +133,16 @@ class KerasRNN(Recommender):
         return ops.convert_to_numpy(ACTIVATIONS[self.activation](logits))
 
     def _pad(self, prefixes: Sessions, steps: int | None = None) -> np.ndarray:
-        """int32 (n, steps): the last ``steps`` events of each prefix, then -1."""
+        """int32 (n, steps): the last ``steps`` events of each prefix, then -1; where padding is not masked, before them."""
         longest = int(prefixes.lengths.max()) if steps is None else steps
         lengths = np.minimum(prefixes.lengths, longest)
         column = np.arange(longest)
+        if self.padding != "masked":
+            column = column - (longest - lengths)[:, None]
         events = (prefixes.offsets[1:] - lengths)[:, None] + column
-        events = np.minimum(events, len(prefixes.items) - 1)
-        return np.where(column < lengths[:, None], prefixes.items[events], -1).astype(np.int32)
+        events = np.clip(events, 0, len(prefixes.items) - 1)
+        within = (column >= 0) & (column < lengths[:, None])
+        return np.where(within, prefixes.items[events], -1).astype(np.int32)
 
 
 @contextlib.contextmanager

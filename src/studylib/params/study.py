@@ -184,6 +184,31 @@ class Scale(Section):
         return self
 
 
+class Building(Section):
+    """How the networks are built and what they learn from, where Toledo & Rezende 2020 do not say."""
+
+    gates: Literal["sigmoid", "hard sigmoid"] = "sigmoid"
+    """hard: the default of Keras before 2.3."""
+    padding: Literal["masked", "zeros"] = "masked"
+    """zeros: vectors of zeros before the events of each session, up to ``max_length`` steps, as any other step."""
+    softmax_loss: Literal["exact", "clipped"] = "exact"
+    """clipped: from probabilities within 1e-7 and 1 - 1e-7, as Keras of that time."""
+    validation: Literal["held out", "learnt"] = "held out"
+    """learnt: networks learn from all sessions but the test's, so that validation selects nothing."""
+
+
+class Variants(Section):
+    """Cells of a grid that are trained once more for each other way of building them."""
+
+    architectures: list[Architecture] = ["lstm", "gru", "hybrid", "hybrid-gru-lstm"]
+    activations: list[Activation] = ["softmax"]
+    optimizers: list[Optimizer] = ["rmsprop"]
+    batch_sizes: list[Batch] = [64]
+    epochs: list[Epochs] = [20, 50, 100]
+    ways: dict[Label, Building]
+    """By label; all of these cells must be cells of the grid."""
+
+
 class Grid(Section):
     """The cells of Toledo & Rezende 2020, Table 4, for each architecture of Tables 1-3."""
 
@@ -198,12 +223,22 @@ class Grid(Section):
     epochs: list[Epochs] = [5, 10]
     units: Width = 128
     seeds: list[Seed] = [0]
+    building: Building = Building()
+    variants: Variants | None = None
     scale: Scale | None = None
 
     @field_validator("architectures", "activations", "optimizers", "batch_sizes", "epochs", "seeds")
     @classmethod
     def _are_distinct(cls, values: list) -> list:
         return _not_empty_and_distinct(values)
+
+    @model_validator(mode="after")
+    def _has_the_cells_of_its_variants(self) -> Grid:
+        factors = ("architectures", "activations", "optimizers", "batch_sizes", "epochs")
+        for factor in factors if self.variants else ():
+            if missing := set(getattr(self.variants, factor)) - set(getattr(self, factor)):
+                raise ValueError(f"the {factor} of 'variants' must be of the grid's, which have no {min(missing)!r}")
+        return self
 
     @model_validator(mode="after")
     def _can_be_trained(self) -> Grid:

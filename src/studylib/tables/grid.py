@@ -405,6 +405,45 @@ def settings_comparison(cells: pd.DataFrame, other: pd.DataFrame, names: tuple[s
     return pd.DataFrame(means).rename_axis("optimizer").reset_index()
 
 
+def variants_table(variants: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Mean accuracy of the same cells, built in several ways, and its difference from the first, over cases and seeds.
+
+    Args:
+        variants: by label, the cells of each; those that failed in any are left out of all.
+
+    Returns:
+        Columns ``built, cells, collapsed, accuracy, difference``, the last in points with its interval, empty for the first.
+    """
+    failed = pd.concat([cells.loc[cells["status"] == FAILED, KEYS] for cells in variants.values()])
+    without = {label: _without(cells, failed) for label, cells in variants.items()}
+    first = _mean_hits_by_seed(next(iter(without.values())))
+    rows = []
+    for number, (label, cells) in enumerate(without.items()):
+        difference = None
+        if number:
+            off = [of_seed - base for of_seed, base in zip(_mean_hits_by_seed(cells), first, strict=True)]
+            low, high = statistics.interval(
+                bootstrap_seeds([values[:, None] for values in off], shared=_share_cases(cells))
+            )
+            mean = np.mean([values.mean() for values in off])
+            difference = interval(100 * mean, 100 * low[0], 100 * high[0], digits=2)
+        collapsed = int((cells["status"] == COLLAPSED).sum())
+        rows.append((label, len(cells), collapsed, f"{cells['accuracy'].mean():.1%}", difference))
+    return pd.DataFrame(rows, columns=["built", "cells", "collapsed", "accuracy", "difference"])
+
+
+def _without(cells: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
+    """The cells whose `KEYS` are not among the others'."""
+    names = set(map(tuple, others[KEYS].to_numpy()))
+    return cells[[tuple(row) not in names for row in cells[KEYS].to_numpy()]]
+
+
+def _mean_hits_by_seed(cells: pd.DataFrame) -> list[np.ndarray]:
+    """For each seed, float64 (n_cases,): the mean hit of each case over the cells."""
+    by_seed = cells.groupby("seed", sort=True)
+    return [np.mean([case_hits(cell) for _, cell in of_seed.iterrows()], axis=0) for _, of_seed in by_seed]
+
+
 def all_cells_table(cells: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame:
     """Every cell with most of its measures, then the baselines (`baseline_measures`)."""
     omitted = ("reason", "hr@5", "ndcg@5", "train_seconds")
