@@ -68,7 +68,7 @@ def test_other_versions_are_marked_and_decide_nothing():
     ):
         stand_in = rows.pop(claim)
         assert stand_in["verdict"] == NOT_TESTED and stand_in["measured"] == 0.6
-        assert stand_in["test"].endswith("other data than the paper's: contradicted there")
+        assert stand_in["test"].endswith("on these data, which are not the paper's: contradicted")
     missing = {row["claim"]: row["test"] for row in rows.values() if row["verdict"] == NOT_TESTED}
     assert missing == {
         "GRU4Rec reaches HR@5 0.34, HR@10 0.44, NDCG@5 0.25, NDCG@10 0.28 on Amazon Grocery": "`studylib run params/study.yaml`",

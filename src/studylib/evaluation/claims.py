@@ -164,6 +164,11 @@ def _without_collapsed(parts: list[Part] | None, rule: Rule) -> dict[str, object
     return dict(zip(WITHOUT_COLLAPSED, values, strict=True))
 
 
+def decides_nothing(found: dict[str, object], why: str) -> dict[str, object]:
+    """A row of which what was measured stands there and decides nothing, with the reason."""
+    return found | {"verdict": NOT_TESTED, "test": f"{found['test']}; {why}: {found['verdict']}"}
+
+
 def not_tested(paper: str, claim: str, where: str, command: str) -> dict[str, object]:
     """The row of a claim about data that the study does not have."""
     nothing = float("nan")

@@ -122,7 +122,7 @@ def claims(results: Results) -> pd.DataFrame:
 
 def claims_about_time(results: Results) -> pd.DataFrame:
     """Those about durations, which are not the same from run to run: as in ``claims_times.csv``, the columns of `claims`."""
-    rows = time_claims(seconds_an_epoch(results.cells))
+    rows = time_claims(seconds_an_epoch(results.cells), results.params.execution.workers == 1)
     return pd.DataFrame(rows, columns=[*COLUMNS, *WITHOUT_COLLAPSED])
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from studylib.evaluation.claims import NOT_TESTED, SHRIMAL, Part, above, not_tested, row
+from studylib.evaluation.claims import SHRIMAL, Part, above, decides_nothing, not_tested, row
 from studylib.params.models import Gru4Rec
 from studylib.params.study import Ranking
 from studylib.tables.formats import interval
@@ -158,7 +158,7 @@ def _numbers(beside: pd.DataFrame) -> list[dict]:
             rule = above(round(r["reported"] - 0.005, 3))  # what is printed with two digits
             test = f"{r['metric'].upper()} among 99 negatives; bootstrap over test cases and seeds"
             found = row(SHRIMAL, claim, f"Table {table}", [part], r["n"], test, rule, figure, own_setting=False)
-            rows.append(found if r["version"] == "the same" else _of_a_stand_in(found))
+            rows.append(found if r["version"] == "the same" else decides_nothing(found, OTHER_DATA))
         if "the same" not in set(here["version"]):
             numbers = ", ".join(f"{metric.upper()} {printed:.2f}" for metric, printed in reported.metrics.items())
             claim = f"GRU4Rec reaches {numbers} on {reported_on}"
@@ -166,12 +166,7 @@ def _numbers(beside: pd.DataFrame) -> list[dict]:
     return rows
 
 
-def _of_a_stand_in(found: dict[str, object]) -> dict[str, object]:
-    """The row of a claim on other data than the paper's: what was measured stands there, and decides nothing."""
-    return found | {
-        "verdict": NOT_TESTED,
-        "test": f"{found['test']}; other data than the paper's: {found['verdict']} there",
-    }
+OTHER_DATA = "on these data, which are not the paper's"
 
 
 _MATCHES, _SURPASSES, _MARKEDLY = above(-MARGIN), above(), above(MARGIN)
@@ -206,7 +201,7 @@ def _against_models(measured: pd.DataFrame, differences: pd.DataFrame, ranking: 
             )
             n, figure = here["n"].iloc[0], "ranking-ndcg"
             found = row(SHRIMAL, f"GRU4Rec {claim} on {on}", where, parts, n, test, rule, figure, own_setting=False)
-            rows.append(_of_a_stand_in(found) if dataset in stand_ins else found)
+            rows.append(decides_nothing(found, OTHER_DATA) if dataset in stand_ins else found)
     return rows
 
 
@@ -278,5 +273,5 @@ def _order_sensitivity(measured: pd.DataFrame, order: pd.DataFrame, ranking: Ran
         test = "share of NDCG@10 (whole catalogue) that is lost after shuffled prefixes; bootstrap over test cases and seeds"
         part = Part("", *(r[number] / r["ordered"] for number in ("lost", "low", "high")))
         found = row(SHRIMAL, claim, "section 2", [part], n, test, _MARKEDLY, "order-sensitivity", own_setting=False)
-        rows.append(_of_a_stand_in(found) if r["dataset"] in _stand_ins(ranking) else found)
+        rows.append(decides_nothing(found, OTHER_DATA) if r["dataset"] in _stand_ins(ranking) else found)
     return rows

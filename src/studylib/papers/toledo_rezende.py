@@ -25,6 +25,7 @@ from studylib.evaluation.claims import (
     Part,
     Rule,
     above,
+    decides_nothing,
     inside,
     outside,
     row,
@@ -577,7 +578,7 @@ TIME_CLAIMS = [
 ]  # fmt: skip
 
 
-def time_claims(times: pd.DataFrame, resamples: int = 2000) -> list[dict]:
+def time_claims(times: pd.DataFrame, one_at_a_time: bool, resamples: int = 2000) -> list[dict]:
     """Rows for the claims about time. Not the same from run to run, as nothing about time is.
 
     Two levels are compared by the ratio of the times of an epoch, less 1: the geometric mean over the trainings alike in all
@@ -585,6 +586,7 @@ def time_claims(times: pd.DataFrame, resamples: int = 2000) -> list[dict]:
 
     Args:
         times: of `studylib.grid.seconds_an_epoch`.
+        one_at_a_time: whether no training ran beside another; else nothing is decided.
     """
     rows = []
     for claim in TIME_CLAIMS:
@@ -606,5 +608,6 @@ def time_claims(times: pd.DataFrame, resamples: int = 2000) -> list[dict]:
         if observed:
             test = "ratio of the seconds of an epoch, less 1; bootstrap over trainings equal in all else"
             parts: list[Part] = simultaneous_intervals(observed, draws)
-            rows.append(row(TOLEDO, claim.claim, claim.where, parts, n_trainings, test, claim.rule, "training-times"))
+            found = row(TOLEDO, claim.claim, claim.where, parts, n_trainings, test, claim.rule, "training-times")
+            rows.append(found if one_at_a_time else decides_nothing(found, "other trainings ran beside"))
     return rows
