@@ -7,7 +7,7 @@ import yaml
 from studylib import tuning
 from studylib.errors import StudyError
 from studylib.params import files
-from studylib.params.files import study_params, tuned
+from studylib.params.files import study_params, trials, tuned
 from studylib.params.models import Gru4Rec
 from studylib.params.study import Ranking
 from studylib.tuning import tune
@@ -47,6 +47,12 @@ def test_the_best_trial_is_written_and_read_by_the_study(study, tried, tmp_path)
     text = path.read_text()
     assert "studylib tune params/small.yaml --dataset synthetic --model gru4rec --trials 8" in text
     assert set(yaml.safe_load(text)) == {"hidden", "embedding", "max_epochs", *tuning.SPACES["gru4rec"]}
+    values = [max(0.1, 1 - abs(np.log(settings.learning_rate / 0.01))) for settings, *_ in tried]
+    assert trials(study.ranking.models[1], "synthetic") == pytest.approx(values, abs=5e-5)
+    assert trials(study.ranking.models[0], "synthetic") == trials(study.ranking.models[1], "elsewhere") == []
+    path.write_text(text.replace("turn:", "turn: many"))
+    with pytest.raises(StudyError, match="must have numbers alone; tune again"):
+        trials(study.ranking.models[1], "synthetic")
 
 
 def test_a_search_that_was_stopped_goes_on(study, tried, tmp_path):

@@ -304,6 +304,22 @@ def learning_curves(cells: pd.DataFrame) -> Figure:
     return figure
 
 
+def expected_best(searched: pd.DataFrame) -> Figure:
+    """A panel a data set, a line a model: `studylib.tables.ranking.searched`."""
+    _theme()
+    datasets, models = (list(dict.fromkeys(searched[column])) for column in ("dataset", "model"))
+    colour, width = colours(models), max(6, 3.4 * len(datasets))
+    figure, panels = plt.subplots(1, len(datasets), figsize=(width, 3.4), layout="constrained", squeeze=False)
+    for panel, dataset in zip(panels[0], datasets, strict=True):
+        for model, rows in searched[searched["dataset"] == dataset].groupby("model", sort=False):
+            panel.plot(rows["trials"], rows["best"], color=colour[model], marker="o", markersize=2.5, linewidth=1.2)
+        panel.set(title=visible(dataset), xlabel="trials", ylabel="expected best NDCG@10, validation")
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+    handles = [plt.Line2D([], [], color=colour[model], label=visible(model)) for model in models]
+    panels[0][-1].legend(handles=handles, loc="center left", bbox_to_anchor=(1.02, 0.5))
+    return figure
+
+
 def by_scale(scale: pd.DataFrame) -> Figure:
     """A panel a measure, a line a model: `studylib.scale.scale_of`, over the number of sessions (logarithmic)."""
     _theme()

@@ -23,7 +23,7 @@ from studylib.evaluation.ranking import validation_ndcg
 from studylib.execution import configure
 from studylib.models import build
 from studylib.models.base import Recommender
-from studylib.params.files import tuned_path, with_settings
+from studylib.params.files import TRIALS, tuned_path, with_settings
 from studylib.params.models import Tunable, Weighting
 from studylib.params.study import Ranking, StudyParams
 from studylib.paths import project_root, slug, write
@@ -190,6 +190,7 @@ def _write(study: optuna.Study, model: Tunable, dataset: str, params: StudyParam
         f"--trials {len(done)}\n"
         f"# NDCG@10 {against}: {best.value:.4f} (trial {best.number + 1}); the defaults, "
         f"{done[0].value:.4f}.\n"
+        f"{TRIALS} {' '.join(f'{trial.value:.4f}' for trial in done)}\n"
     )
     write(path, heading + yaml.safe_dump({**fixed, **_rounded(best.params)}, sort_keys=False))
     return path

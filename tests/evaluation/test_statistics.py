@@ -12,6 +12,7 @@ from studylib.evaluation.statistics import (
     bootstrap_seeds,
     detectable_difference,
     drawn_together,
+    expected_best,
     holm,
     interval,
     paired_difference,
@@ -221,3 +222,12 @@ def test_many_sessions_are_drawn_in_runs_of_neighbours(monkeypatch):
     of_two = np.repeat(np.arange(502), 2)[:1003]
     sums, sizes = drawn_together(values, of_two)
     assert len(sums) == 100 and sizes.sum() == 1003
+
+
+def test_the_expected_best_of_so_many_trials():
+    values = [0.3, 0.1, 0.2, 0.4]
+    best = expected_best(values)
+    for k in range(1, 5):
+        every = [max(drawn) for drawn in itertools.combinations(values, k)]
+        assert best[k - 1] == pytest.approx(np.mean(every))
+    assert expected_best([0.7]).tolist() == [0.7] and expected_best([]).shape == (0,)

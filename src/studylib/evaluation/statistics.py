@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.special import comb
 from scipy.stats import norm
 from statsmodels.stats.multitest import multipletests
 
@@ -98,6 +99,18 @@ def bootstrap_seeds(
         means = means if alike or place == 0 else of_seeds(place)
         total = total + means[drawn[place], np.arange(resamples)]
     return total / len(values)
+
+
+def expected_best(values: list[float]) -> np.ndarray:
+    """float64 (n,): the expected highest of 1, 2, ... n values drawn from these without putting them back.
+
+    What a search of so many trials would have reached (Dodge et al. 2019, Show Your Work, who put them back).
+    """
+    n = len(values)
+    ascending, drawn = np.sort(values), np.arange(1, n + 1)
+    # The i-th smallest is the highest of k drawn with probability C(i - 1, k - 1) / C(n, k).
+    chance = comb(drawn[None, :] - 1, drawn[:, None] - 1) / comb(n, drawn)[:, None]
+    return chance @ ascending
 
 
 def two_sided_p(means: np.ndarray) -> float:

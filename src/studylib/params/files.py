@@ -242,6 +242,23 @@ def tuned(model: ModelParams, dataset: str) -> ModelParams:
         raise StudyError(_sentences(error, str(path), type(model))) from None
 
 
+TRIALS = "# Each trial in turn:"
+"""How the line of a file of selected settings begins that has the validation value of every trial."""
+
+
+def trials(model: ModelParams, dataset: str) -> list[float]:
+    """The validation value of every trial by which `studylib tune` selected settings; none where they are not kept."""
+    name = getattr(model, "tuned", None)
+    path = project_root() / tuned_path(dataset, name) if name else None
+    lines = path.read_text(encoding="utf-8").splitlines() if path and path.exists() else []
+    try:
+        return [
+            float(value) for line in lines if line.startswith(TRIALS) for value in line.removeprefix(TRIALS).split()
+        ]
+    except ValueError:
+        raise StudyError(sentence(str(path), f"the line '{TRIALS}' must have numbers alone; tune again.")) from None
+
+
 def with_settings(model: ModelParams, settings: dict[str, Any]) -> ModelParams:
     """The model with other settings, validated."""
     return type(model).model_validate({**model.model_dump(exclude_unset=True), **settings})

@@ -12,8 +12,8 @@ from studylib.comparison import LISTED, METRICS, SHUFFLED, Comparison, events_of
 from studylib.data import synthetic
 from studylib.data.splits import Split
 from studylib.evaluation.ranking import popularity
-from studylib.evaluation.statistics import bootstrap_seeds, holm, interval, two_sided_p
-from studylib.params.files import tuned
+from studylib.evaluation.statistics import bootstrap_seeds, expected_best, holm, interval, two_sided_p
+from studylib.params.files import trials, tuned
 from studylib.params.study import Ranking, RankingDataset
 from studylib.tables import formats
 
@@ -126,6 +126,21 @@ def by_target_frequency(
 
 TIED_TARGETS = ("a time of its own", "the time of the event before")
 """What a target has, as `by_tie` names it."""
+
+
+def searched(ranking: Ranking) -> pd.DataFrame:
+    """What the search for settings would have reached with fewer trials (`expected_best`), where its trials are kept.
+
+    Returns:
+        Columns ``dataset, model, trials, best``.
+    """
+    rows = [
+        (dataset.label, model.label, number, best)
+        for dataset in ranking.datasets
+        for model in ranking.models
+        for number, best in enumerate(expected_best(trials(model, dataset.label)), 1)
+    ]
+    return pd.DataFrame(rows, columns=["dataset", "model", "trials", "best"])
 
 
 def by_tie(comparison: Comparison, ranking: Ranking, seed: int, metrics: list[str] = METRICS) -> pd.DataFrame:
