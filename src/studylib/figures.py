@@ -35,6 +35,7 @@ COLOURS = {
     "markov-last": "#1F7A8C",
     "gru4rec": "#D55E00",
     "item-knn": "#884E3A",
+    "ease": "#6B7A00",
     "session-knn": "#455CA1",
     "bpr-mf": "#AC00E6",
     "sasrec": "#0B6B4F",

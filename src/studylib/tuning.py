@@ -54,6 +54,7 @@ SPACES: dict[str, dict[str, BaseDistribution]] = {
         "cosine": CategoricalDistribution([True, False]),
         "idf": FloatDistribution(0, 5),
     },
+    "ease": {"l2": FloatDistribution(1, 10_000, log=True), "decay": FloatDistribution(0, 1)},
     "bpr-mf": {
         "learning_rate": FloatDistribution(0.01, 0.3, log=True),
         "l2": FloatDistribution(1e-4, 0.1, log=True),

@@ -25,12 +25,13 @@ from studylib.grid import cell_store
 from studylib.kept import Store
 from studylib.models import build, files
 from studylib.params import files as params_files
-from studylib.params.models import Bpr, Gru4Rec, ItemKnn, Markov, Popularity, SasRec, SessionKnn
+from studylib.params.models import Bpr, Ease, Gru4Rec, ItemKnn, Markov, Popularity, SasRec, SessionKnn
 
 LOG = Sessions.from_lists([["a", "ü|b", "c"], ["a", "ü|b", "d"], ["c", "a"], ["d", "d", "a", 'e"\\']])
 SMALL = {"embedding": 8, "batch_size": 8, "max_epochs": 1}
 MODELS = [
-    Popularity(), Markov(), ItemKnn(), SessionKnn(), Bpr(factors=4, max_epochs=10), Gru4Rec(**SMALL, hidden=12), SasRec(**SMALL),
+    Popularity(), Markov(), ItemKnn(), SessionKnn(), Ease(), Bpr(factors=4, max_epochs=10), Gru4Rec(**SMALL, hidden=12),
+    SasRec(**SMALL),
 ]  # fmt: skip
 CONTENTS = {entry.model: files.to_bytes(build(entry, history=4, seed=3, device="cpu").fit(LOG)) for entry in MODELS}
 

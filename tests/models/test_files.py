@@ -13,7 +13,16 @@ from studylib.data.sessions import Cases, Sessions
 from studylib.errors import StudyError
 from studylib.models import build, files
 from studylib.models.baselines import Popularity
-from studylib.params.models import Bpr, Gru4Rec, ItemKnn, Markov, Popularity as PopularityParams, SasRec, SessionKnn
+from studylib.params.models import (
+    Bpr,
+    Ease,
+    Gru4Rec,
+    ItemKnn,
+    Markov,
+    Popularity as PopularityParams,
+    SasRec,
+    SessionKnn,
+)
 
 LISTS = [["a", "ü|b", "c"], ["a", "ü|b", "d"], ["c", "a"], ["d", "d", "a", 'e"\\']]
 SMALL = {"embedding": 8, "hidden": 12, "batch_size": 8, "max_epochs": 2}
@@ -26,6 +35,7 @@ MODELS = {
     "sasrec": SasRec(embedding=8, max_epochs=2),
     "item-knn": ItemKnn(decay=0.7),
     "session-knn": SessionKnn(),
+    "ease": Ease(),
     "bpr-mf": Bpr(factors=4, max_epochs=10),
 }
 LOGS = {"text": Sessions.from_lists(LISTS), "numbers": Sessions.from_lists([[5, -3, 70], [70, 5], [2**40, 5, -3]])}
@@ -185,7 +195,9 @@ def test_arrays_of_wrong_shapes_and_settings_of_other_models_are_refused(tmp_pat
         )
 
 
-@pytest.mark.parametrize("name", ["popularity", "markov", "gru4rec", "sasrec", "item-knn", "session-knn", "bpr-mf"])
+@pytest.mark.parametrize(
+    "name", ["popularity", "markov", "gru4rec", "sasrec", "item-knn", "session-knn", "ease", "bpr-mf"]
+)
 def test_values_that_no_model_learns_are_refused(tmp_path, name):
     content = files.to_bytes(fitted(MODELS[name], LOGS["text"]))
     learnt = safetensors.numpy.load(content)

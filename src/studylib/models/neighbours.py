@@ -48,7 +48,7 @@ class ItemKNN(Neighbours):
         self.parameters = self.similarity.nnz
 
     def score(self, prefixes: Sessions) -> np.ndarray:
-        weights = self.settings.decay ** (_steps(prefixes) - 1.0)
+        weights = self.settings.decay ** (steps_from_end(prefixes) - 1.0)
         weighted = sparse.csr_array((weights, prefixes.items, prefixes.offsets), (len(prefixes), prefixes.n_items))
         return self._ordered((weighted @ self.similarity).toarray())
 
@@ -103,7 +103,7 @@ class SessionKNN(Neighbours):
 
     def score(self, prefixes: Sessions) -> np.ndarray:
         shape = (len(prefixes), prefixes.n_items)
-        steps, lengths = _steps(prefixes), np.repeat(prefixes.lengths, prefixes.lengths)
+        steps, lengths = steps_from_end(prefixes), np.repeat(prefixes.lengths, prefixes.lengths)
         latest = _latest(prefixes)
         where = (prefixes.session_of_event[latest], prefixes.items[latest])
         steps, lengths = steps[latest], lengths[latest]
@@ -160,7 +160,7 @@ def incidence(sessions: Sessions) -> sparse.csr_array:
     return sparse.csr_array((np.ones(len(pairs)), np.divmod(pairs, sessions.n_items)), shape)
 
 
-def _steps(prefixes: Sessions) -> np.ndarray:
+def steps_from_end(prefixes: Sessions) -> np.ndarray:
     """int64 (n_events,): 1 for the last event of its prefix, 2 for the one before it, and so on."""
     return np.repeat(prefixes.offsets[1:], prefixes.lengths) - np.arange(len(prefixes.items))
 

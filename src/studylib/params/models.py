@@ -111,6 +111,18 @@ class SessionKnn(Tunable):
     """How much more rare items count: the factor of the logarithm."""
 
 
+class Ease(Tunable):
+    """EASE with recent events weighing more."""
+
+    implementation: ClassVar[str] = "ease.EASE"
+    model: Literal["ease"] = "ease"
+    label: Label = "ease"
+    l2: Weight = Field(300.0, gt=0)
+    """Added to the number of sessions with each item."""
+    decay: Share = 0.7
+    """As of `ItemKnn`."""
+
+
 class Bpr(Tunable):
     """Matrix factorisation by BPR; the defaults were selected on validation cases, as those of `ItemKnn`."""
 
