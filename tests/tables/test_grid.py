@@ -267,5 +267,5 @@ def test_cells_built_another_way_are_compared_with_the_same_cells():
     assert table["collapsed"].tolist() == [0, 1, 0]
     means = [cells["accuracy"][1:].mean() for cells in (first, better)]
     assert table["accuracy"].tolist() == [f"{means[0]:.1%}", f"{means[1]:.1%}", f"{means[0]:.1%}"]
-    assert table["difference"][0] is None and table["difference"][2] == "0.00 [0.00, 0.00]"
+    assert pd.isna(table["difference"][0]) and table["difference"][2] == "0.00 [0.00, 0.00]"
     assert table["difference"][1].startswith(f"{100 * (means[1] - means[0]):.2f} [")
