@@ -435,6 +435,10 @@ def test_later_sessions_are_cases_of_what_the_grid_knows():
         ("session without another known item", 1, 1),
     ]
     assert later_cases(loaded, log, Data(max_sessions=2)) is None
+    for many in (8, 9):
+        whole = Data(max_sessions=many, later=True)
+        with pytest.raises(StudyError, match="after the first 8 sessions, and none of it can be judged: lower"):
+            later_cases(loaded, filter_log(loaded, whole), whole)
 
 
 def test_what_is_kept_of_later_cases_has_their_measures():

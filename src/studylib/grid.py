@@ -18,6 +18,7 @@ import pandas as pd
 from studylib.data.datasets import load
 from studylib.data.sessions import Cases, Sessions, apply_filters, known_cases
 from studylib.data.splits import Split, split_sessions
+from studylib.errors import StudyError
 from studylib.evaluation.classification import macro_average, micro_average
 from studylib.evaluation.ranking import TOP, rank_cases
 from studylib.execution import WorkerDied, configure
@@ -224,6 +225,9 @@ def later_cases(loaded: Sessions, log: Sessions, data: Data) -> Cases | None:
 
     Returns:
         Over the vocabulary of ``log``; what has no case is counted in `Sessions.drops`. None unless the study asks for them.
+
+    Raises:
+        StudyError: there are none.
     """
     if not data.later:
         return None
@@ -233,7 +237,13 @@ def later_cases(loaded: Sessions, log: Sessions, data: Data) -> Cases | None:
     repeats = np.array([everything[session].tobytes() in learnt for session in range(len(everything))])
     later = replace(everything, drops=()).select(everything.session_of_event >= n_first)
     later = later.select(~np.repeat(repeats[n_first:], later.lengths), "session that is one of the grid, item for item")
-    return known_cases(later, log.vocabulary)[0]
+    cases, _ = known_cases(later, log.vocabulary)
+    if not len(cases):
+        raise StudyError(
+            f"'data.later' judges on what comes after the first {n_first:,} sessions, and none of it can be judged: lower "
+            "'data.max_sessions', or leave 'later' out."
+        )
+    return cases
 
 
 def split_by_seed(log: Sessions, data: Data, grid: Grid) -> dict[int, Split]:
