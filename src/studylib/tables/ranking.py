@@ -124,10 +124,6 @@ def by_target_frequency(
     return _by_group("target_frequency", frequencies, TARGET_FREQUENCIES, 50, comparison, ranking, seed, metrics)
 
 
-TIED_TARGETS = ("a time of its own", "the time of the event before")
-"""What a target has, as `by_tie` names it."""
-
-
 def searched(ranking: Ranking) -> pd.DataFrame:
     """What the search for settings would have reached with fewer trials (`expected_best`), where its trials are kept.
 
@@ -141,6 +137,10 @@ def searched(ranking: Ranking) -> pd.DataFrame:
         for number, best in enumerate(expected_best(trials(model, dataset.label)), 1)
     ]
     return pd.DataFrame(rows, columns=["dataset", "model", "trials", "best"])
+
+
+TIED_TARGETS = ("a time of its own", "the time of the event before")
+"""What a target has, as `by_tie` names it."""
 
 
 def by_tie(comparison: Comparison, ranking: Ranking, seed: int, metrics: list[str] = METRICS) -> pd.DataFrame:
