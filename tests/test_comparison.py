@@ -70,7 +70,7 @@ def test_a_row_for_each_model_seed_and_protocol_with_all_columns(first, tmp_path
         for protocol in ("full", "sampled-9", "shuffled")
     ]
     assert table[KEYS].values.tolist() == expected
-    test = first[0].splits["synthetic"].test
+    test = first[0].first_splits["synthetic"].test
     assert set(table["cases"]) == {len(test)} and test.candidates.shape == (len(test), 9)
     assert not table["exclude_visited"].any()
     assert table[METRICS].to_numpy().min() >= 0 and table[METRICS].to_numpy().max() <= 1
@@ -89,7 +89,7 @@ def test_rows_are_the_means_of_the_kept_ranks(first):
     for row in comparison.table.to_dict("records"):
         ranks = comparison.ranks[tuple(row[key] for key in KEYS)]
         assert row["ndcg@10"] == ranks.metric("ndcg@10").mean()
-    split = comparison.splits["synthetic"]
+    split = comparison.first_splits["synthetic"]
     markov = rank_cases(Markov().fit(split.train), split.test, 20)
     for protocol in ("full", "sampled-9"):
         kept_ranks = comparison.ranks["synthetic", "markov", 1, protocol]
@@ -107,7 +107,7 @@ def test_the_models_of_the_first_seed_are_kept_and_give_the_kept_ranks(first):
     for name, path in paths.items():
         model, label = files.load(path), name.removeprefix("synthetic-")
         assert (folder / "ranks" / f"{path.stem}.json").exists() and model.settings.label == label
-        split = comparison.splits["synthetic"]
+        split = comparison.first_splits["synthetic"]
         assert model.trained_on == split.train.checksum
         ranks = rank_cases(model, split.test, 20)["full"]
         np.testing.assert_array_equal(ranks.above, comparison.ranks["synthetic", label, 1, "full"].above)
@@ -143,7 +143,10 @@ def test_a_drawn_order_of_equal_times_is_another_for_each_seed(days, trained, tm
     result = compare(ranking, EXECUTION, 0, tmp_path)
     assert trained == [("markov", 4), ("markov", 2)]
     splits = split_datasets(ranking, 0)
-    assert result.splits["days"].checksum == splits["days", 4].checksum != splits["days", 2].checksum
+    assert {key: split.checksum for key, split in result.splits.items()} == {
+        key: split.checksum for key, split in splits.items()
+    }
+    assert result.first_splits["days"].checksum == splits["days", 4].checksum != splits["days", 2].checksum
     assert splits["days", 4].test.tied.all() and len(splits["days", 4].test) == 60
     for seed in (2, 4):
         split = splits["days", seed]
@@ -217,7 +220,7 @@ def test_tuned_settings_are_those_of_their_data_set(first, trained, monkeypatch,
 
 
 def test_validation_sessions_of_their_own_are_learnt_from_before_the_test(first, trained, monkeypatch, tmp_path):
-    split = first[0].splits["synthetic"]
+    split = first[0].first_splits["synthetic"]
     final = split.train.select(np.arange(len(split.train.items)) >= split.train.offsets[20])
     monkeypatch.setattr(comparisons, "prepare", lambda *arguments: replace(split, final=final))
     learnt = []

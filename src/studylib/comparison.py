@@ -49,15 +49,23 @@ class Comparison:
     Attributes:
         table: one row per data set, model, seed and protocol: `COLUMNS`, `TIMES` and `LISTED`.
         ranks: the `Ranks` behind each row, by (dataset, model, seed, protocol).
-        splits: the split of each data set, where the order of equal times is drawn that of the first seed: with the others each
-            case has another target and the same session.
+        splits: by data set and seed: the same for all seeds but where the order of equal times is drawn, when each case has
+            the same session and another target.
         first_lists: the head of the list of the first test case, by data set and model: of the whole catalogue, the first seed.
     """
 
     table: pd.DataFrame
     ranks: dict[tuple[str, str, int, str], Ranks]
-    splits: dict[str, Split]
+    splits: dict[tuple[str, int], Split]
     first_lists: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+
+    @property
+    def first_splits(self) -> dict[str, Split]:
+        """The split of each data set, of the first seed."""
+        first: dict[str, Split] = {}
+        for (dataset, _), split in self.splits.items():
+            first.setdefault(dataset, split)
+        return first
 
 
 def prepare(dataset: RankingDataset, ranking: Ranking, seed: int, draw: int = 0) -> Split:
@@ -201,8 +209,8 @@ def _read(work: Work[Training, Training], splits: dict[tuple[str, int], Split], 
             )
     columns = list(dict.fromkeys([*COLUMNS, *TIMES, *LISTED]))
     table = pd.DataFrame(rows)[columns].sort_values(KEYS, ignore_index=True)
-    first = {dataset.label: splits[dataset.label, ranking.seeds[0]] for dataset in ranking.datasets}
-    return Comparison(table, ranks_of, first, first_lists)
+    judged = {(dataset.label, s): splits[dataset.label, s] for dataset in ranking.datasets for s in ranking.seeds}
+    return Comparison(table, ranks_of, judged, first_lists)
 
 
 def _ranks(result: Result) -> dict[str, Ranks]:

@@ -45,7 +45,7 @@ def main() -> None:
         for s in SEEDS
         for protocol, protocol_ranks in ranks["item-knn" if k % 2 else "session-knn"].items()
     }
-    comparison = Comparison(pd.DataFrame(), ranks_of, {"grocery": split})
+    comparison = Comparison(pd.DataFrame(), ranks_of, {("grocery", seed): split for seed in SEEDS})
     started = time.process_time()
     intervals(comparison, many, seed=0)
     tests = len(pairs(comparison, many, seed=0, metric="ndcg@10"))

@@ -117,7 +117,7 @@ def test_rows_have_the_columns_of_the_table():
     assert one["test"] == "a less another" and one["verdict"] == HOLDS
     assert one["verdict_without_collapsed"] is None and np.isnan(one["measured_without_collapsed"])
     both = row(TOLEDO, "a", "section 3", parts[:1], 7, "a less b", above(), "", parts)
-    assert [both[column] for column in WITHOUT_COLLAPSED] == [0.1, -0.1, 0.3, OPEN] and both["verdict"] == OPEN
+    assert [both[column] for column in WITHOUT_COLLAPSED] == [0.1, -0.1, 0.3, OPEN, HOLDS] and both["verdict"] == OPEN
     assert both["test"] == "a less b; with all cells reproduced, without the collapsed ones undecided"
     twice = row(TOLEDO, "a", "section 3", parts[:1], 7, "a less b", above(), "", parts[:1])
     assert twice["verdict"] == twice["verdict_without_collapsed"] == HOLDS and twice["test"] == "a less b"

@@ -42,7 +42,7 @@ def first(tmp_path_factory):
 
 
 def test_what_is_judged(first):
-    split = first[0].splits["synthetic"]
+    split = first[0].first_splits["synthetic"]
     models = [*SMALL["models"], {"model": "item-knn", "tuned": "none-such"}]
     broken = first[0].ranks["synthetic", "small", 0, "full"]
     comparison = replace(
@@ -101,7 +101,7 @@ def test_intervals_are_over_seeds_and_their_cases(first):
 def test_groups_of_prefix_lengths_by_hand(first):
     ranking = Ranking(**SMALL | {"history": 6})
     curves = by_prefix_length(first[0], ranking, 0, ["hr@10", "mrr"])
-    lengths = first[0].splits["synthetic"].test.prefix_lengths
+    lengths = first[0].first_splits["synthetic"].test.prefix_lengths
     sizes = {"1": (lengths == 1).sum(), "2": (lengths == 2).sum(), "3": (lengths == 3).sum(), "4": (lengths == 4).sum()}
     sizes["5+"] = (lengths >= 5).sum()
     enough = {name: n for name, n in sizes.items() if n >= 20}
@@ -127,7 +127,7 @@ def made_up(positions, models, train=((0,), (1,)), targets=None):
     ranks = {("shop", *key): Ranks(np.array(p) - 1, np.zeros(n, np.int32), None, 200) for key, p in positions.items()}
     seeds = sorted({key[1] for key in positions})
     ranking = Ranking(datasets=[{"dataset": "synthetic", "name": "shop"}], models=models, seeds=seeds)
-    return Comparison(pd.DataFrame(), ranks, {"shop": split}), ranking
+    return Comparison(pd.DataFrame(), ranks, {("shop", s): split for s in seeds}), ranking
 
 
 def test_every_two_models_are_compared_with_correction():
@@ -220,12 +220,39 @@ def test_groups_of_target_frequencies():
     assert table.loc[0, "low"] < 0.4 and table.loc[0, "high"] > 0.6
 
 
+def test_groups_are_those_of_each_seed_where_its_targets_are_its_own():
+    """With a drawn order of equal times: item 1 was seen 4 times in training, item 2 60 times."""
+    train = [[1, 1], [1, 1], [2] * 60]
+    found = [1] * 30 + [
+        30
+    ] * 60  # with the first seed 30 targets are item 1 and found, with the second 60, half of them found
+    targets = {0: np.repeat([1, 2], [30, 60]), 1: np.repeat([1, 2], [60, 30])}
+    made = {s: made_up({("markov", s, "full"): found}, ["markov"], train, targets[s]) for s in targets}
+    ranks = made[0][0].ranks | made[1][0].ranks
+    splits = made[0][0].splits | made[1][0].splits
+    ranking = made[0][1].model_copy(update={"seeds": [0, 1]})
+    every = Comparison(pd.DataFrame(), ranks, splits)
+    table = by_target_frequency(every, ranking, 0, ["hr@10"])
+    assert table[["target_frequency", "mean", "n"]].values.tolist() == [["1-4", 60 / 90, 45], ["50+", 0.0, 45]]
+    lists = {
+        "dataset": "shop",
+        "model": "markov",
+        "protocol": "full",
+        "top_share": 0,
+        "percentile": 0,
+        "coverage@10": 0,
+    }
+    table = pd.DataFrame([lists | {"seed": s} for s in targets])
+    bias = popularity_bias(replace(every, table=table), ranking).set_index("model")
+    assert bias.loc["targets", "percentile"] == pytest.approx((199.5 + 198.5) / 2 / 200)
+
+
 def test_the_popularity_bias_by_hand():
     # Of 200 items two are the most visited 1 %: 7 and 8; then 9 with one visit; 197 were never visited.
     train = [[7, 7, 7, 8], [8, 9]]
     every, ranking = made_up({("markov", 0, "full"): [1, 1]}, ["markov"], train, np.array([7, 9]))
     top = np.array([[7, 9] + [-1] * 8, [8, 0] + [-1] * 8], np.int32)
-    lists = of_lists(replace(every.ranks["shop", "markov", 0, "full"], top=top), every.splits["shop"])
+    lists = of_lists(replace(every.ranks["shop", "markov", 0, "full"], top=top), every.first_splits["shop"])
     row = {"dataset": "shop", "model": "markov", "seed": 0, "protocol": "full", **lists}
     markov, true = popularity_bias(replace(every, table=pd.DataFrame([row])), ranking).to_dict("records")
     never, nine, eight, seven = 98.5 / 200, 197.5 / 200, 198.5 / 200, 199.5 / 200
@@ -242,7 +269,7 @@ def test_cases_are_apart_by_whether_their_target_is_tied():
     split = leave_one_out(sessions)
     above = np.where(split.test.tied, 0, 2).astype(np.int32)
     ranks = {("days", "markov", 0, "full"): Ranks(above, np.zeros_like(above), None, 3)}
-    comparison = Comparison(pd.DataFrame(), ranks, {"days": split})
+    comparison = Comparison(pd.DataFrame(), ranks, {("days", 0): split})
     ranking = Ranking(datasets=[{"name": "days", "reader": "events", "path": "-"}], models=["markov"])
     table = by_tie(comparison, ranking, 0, ["accuracy"])
     assert table[["target", "mean", "n"]].values.tolist() == [
@@ -252,5 +279,5 @@ def test_cases_are_apart_by_whether_their_target_is_tied():
     wide = wide_by_tie(table, "accuracy")
     assert wide.columns.tolist() == ["dataset", "model", "a time of its own", "the time of the event before"]
     assert wide.iloc[0, 3].startswith("1.0000")
-    untied = replace(comparison, splits={"days": leave_one_out(replace(sessions, times=None))})
+    untied = replace(comparison, splits={("days", 0): leave_one_out(replace(sessions, times=None))})
     assert by_tie(untied, ranking, 0, ["accuracy"]).empty and wide_by_tie(by_tie(untied, ranking, 0), "mrr").empty

@@ -152,7 +152,10 @@ def test_the_share_of_hits():
 def test_the_first_case():
     split = leave_one_out(Sessions.from_lists([["a", "b", "c"], ["b", "a", "d"]]))
     comparison = Comparison(
-        pd.DataFrame(), {}, {"synthetic": split}, {("synthetic", "markov"): [3, 0], ("synthetic", "popularity"): []}
+        pd.DataFrame(),
+        {},
+        {("synthetic", 0): split},
+        {("synthetic", "markov"): [3, 0], ("synthetic", "popularity"): []},
     )
     ranking = Ranking(models=["popularity", "markov"], history=1, exclude_visited=True)
     assert first_case(comparison, ranking) == FirstCase(["b"], "c", "markov", ["d", "a"])
@@ -160,21 +163,21 @@ def test_the_first_case():
 
 
 def test_verdicts_and_how_many_differ_without_collapsed_cells():
-    same, other = "a less b", "a less b; with all cells reproduced, without the collapsed ones contradicted"
     claims = pd.DataFrame(
         [
-            ("reproduced", "reproduced", same),
-            ("undecided", "contradicted", other),
-            ("contradicted", None, same),
-            ("reachable", None, same),
-            ("undecided", "no cells left", other),
-            ("not tested", None, same),
+            ("reproduced", "reproduced", None),
+            ("undecided", "contradicted", "reproduced"),
+            ("contradicted", None, None),
+            ("reachable", None, None),
+            ("undecided", "reachable", "reproduced"),
+            ("reproduced", "no cells left", None),
+            ("not tested", None, None),
         ],
-        columns=["verdict", "verdict_without_collapsed", "test"],
+        columns=["verdict", "verdict_without_collapsed", "verdict_with_collapsed"],
     )
     verdicts = count_verdicts(claims)
-    assert verdicts == Verdicts(5, 1, 1, 1, 2, 1, both_ways=3, differ=2)
-    assert verdicts.changed == "2 of 3 verdicts on means over cells, which makes these claims undecided"
+    assert verdicts == Verdicts(6, 2, 1, 1, 2, 1, both_ways=4, differ=2)
+    assert verdicts.changed == "2 of 4 verdicts on means over cells, which makes these claims undecided"
     assert "0" not in replace(verdicts, both_ways=0, differ=0).changed
 
 

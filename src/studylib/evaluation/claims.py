@@ -17,8 +17,12 @@ COLUMNS = ["paper", "claim", "where", "measured", "low", "high", "n", "test", "r
 """The columns of ``claims.csv``; ``figure`` is a name as in `studylib.notebook.Study.show`, or empty. Then come those of
 `WITHOUT_COLLAPSED`."""
 
-WITHOUT_COLLAPSED = [f"{column}_without_collapsed" for column in ("measured", "low", "high", "verdict")]
-"""The same without the networks that recommend one list to everyone, for claims about means over cells; empty for others."""
+WITHOUT_COLLAPSED = [
+    *[f"{column}_without_collapsed" for column in ("measured", "low", "high", "verdict")],
+    "verdict_with_collapsed",
+]
+"""The same without the networks that recommend one list to everyone, for claims about means over cells; empty for others. The
+last is the verdict over all cells where it is another one, for the claim is undecided then."""
 
 TOLEDO, SHRIMAL = "Toledo & Rezende 2020", "Shrimal & Patil 2024"
 REPRODUCED, REACHABLE, CONTRADICTED, UNDECIDED = "reproduced", "reachable", "contradicted", "undecided"
@@ -150,6 +154,7 @@ def row(
     test += f"; {len(parts)} parts, the decisive one: {part.name}" if len(parts) > 1 else ""
     without = _without_collapsed(parts_without_collapsed, rule)
     if parts_without_collapsed and without["verdict_without_collapsed"] != verdict:
+        without["verdict_with_collapsed"] = verdict
         test += f"; with all cells {verdict}, without the collapsed ones {without['verdict_without_collapsed']}"
         verdict = UNDECIDED
     values = (paper, claim, where, part.measured, part.low, part.high, n, test, rule.words, verdict, figure)
@@ -157,10 +162,10 @@ def row(
 
 
 def _without_collapsed(parts: list[Part] | None, rule: Rule) -> dict[str, object]:
-    values: tuple = (*[float("nan")] * 3, None if parts is None else NO_CELLS)
+    values: tuple = (*[float("nan")] * 3, None if parts is None else NO_CELLS, None)
     if parts:
         verdict, part = rule.judge(parts)
-        values = (part.measured, part.low, part.high, verdict)
+        values = (part.measured, part.low, part.high, verdict, None)
     return dict(zip(WITHOUT_COLLAPSED, values, strict=True))
 
 

@@ -203,42 +203,15 @@ def paired_difference(
         first, second: float (n_cases,), a measure of each case.
         margin: of equivalence, in units of the measure.
     """
-    return paired_differences(np.column_stack([first, second]), [(0, 1)], margin, resamples, seed)[0]
-
-
-def paired_differences(
-    values: np.ndarray,
-    pairs: list[tuple[int, int]],
-    margin: float,
-    resamples: int = 2000,
-    seed: int = 0,
-    sessions: np.ndarray | None = None,
-) -> list[Difference]:
-    """Compare models case by case, all pairs with the same resamples and the same signs.
-
-    Args:
-        values: float (n_cases, n_columns), a measure of each case.
-        pairs: the columns to be compared, the first of a pair minus the second.
-        margin: of equivalence, in units of the measure.
-        sessions: as for `bootstrap_means`; the signs of the cases of one session are flipped together.
-    """
-    first, second = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
-    mean, n_cases = values.mean(0), len(values)
-    difference = mean[first] - mean[second]
-    means = bootstrap_means(values, resamples, seed, sessions)
-    sums, _ = drawn_together(values, sessions)
-    low, high = interval(means[:, first] - means[:, second])
-    random, block = np.random.default_rng(seed), max(1, 4_000_000 // len(sums))
+    difference = first - second
+    mean = float(difference.mean())
+    low, high = (float(bound[0]) for bound in interval(bootstrap_means(difference[:, None], resamples, seed)))
+    random, block = np.random.default_rng(seed), max(1, 4_000_000 // len(difference))
     sizes = [min(block, resamples - start) for start in range(0, resamples, block)]
-    signs = (2.0 * random.integers(0, 2, (size, len(sums)), np.int8) - 1 for size in sizes)
-    flipped = np.concatenate([block_signs @ sums for block_signs in signs]) / n_cases
-    flipped = flipped[:, first] - flipped[:, second]  # flipping a difference is flipping both of its terms
-    p = (1 + np.sum(np.abs(flipped) >= np.abs(difference) - 1e-12, axis=0)) / (resamples + 1)
-    equivalent = (-margin < low) & (high < margin)
-    return [
-        Difference(float(centre), float(lower), float(upper), float(p_value), bool(within))
-        for centre, lower, upper, p_value, within in zip(difference, low, high, p, equivalent, strict=True)
-    ]
+    signs = (2.0 * random.integers(0, 2, (size, len(difference)), np.int8) - 1 for size in sizes)
+    flipped = np.concatenate([block_signs @ difference for block_signs in signs]) / len(difference)
+    p = (1 + np.sum(np.abs(flipped) >= abs(mean) - 1e-12)) / (resamples + 1)
+    return Difference(mean, low, high, float(p), -margin < low and high < margin)
 
 
 def holm(p_values: list[float]) -> list[float]:

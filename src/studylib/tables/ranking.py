@@ -27,7 +27,7 @@ def judged_data(comparison: Comparison, ranking: Ranking) -> pd.DataFrame:
         that the data set does not have) and ``not_numbers`` (those some of whose scores are not numbers; these rank last).
     """
     rows = []
-    for dataset, split in comparison.splits.items():
+    for dataset, split in comparison.first_splits.items():
         at_defaults = [m.label for m in ranking.models if getattr(m, "tuned", None) and tuned(m, dataset) is m]
         broken = [key[1] for key, ranks in comparison.ranks.items() if key[0] == dataset and ranks.not_numbers]
         rows.append(
@@ -53,7 +53,7 @@ def best_possible(comparison: Comparison, ranking: Ranking, seed: int) -> dict[s
     """
     known: dict[str, dict[str, float]] = {metric: {} for metric in METRICS}
     for dataset in ranking.datasets:
-        split = comparison.splits[dataset.label]
+        split = comparison.first_splits[dataset.label]
         changed = dataset.k_core or dataset.collapse_repeats or excludes_visited(ranking, split) or ranking.history < 2
         if dataset.dataset == "synthetic" and not changed:
             chain = synthetic.generate(dataset.synthetic, seed).chain
@@ -76,7 +76,7 @@ def intervals(comparison: Comparison, ranking: Ranking, seed: int, metrics: list
     names = [(label, metric) for label in labels for metric in metrics]
     for dataset, protocol in _judged(comparison):
         values = _values(comparison, ranking, dataset, [(label, protocol, metric) for label, metric in names])
-        sessions = comparison.splits[dataset].test.session
+        sessions = comparison.first_splits[dataset].test.session
         low, high = interval(bootstrap_seeds(values, shared=True, seed=seed, sessions=sessions))
         for (label, metric), mean, bottom, top in zip(names, _mean(values), low, high, strict=True):
             rows.append((dataset, label, protocol, metric, mean, bottom, top, len(sessions)))
@@ -188,22 +188,31 @@ def _by_group(
     seed: int,
     metrics: list[str],
 ) -> pd.DataFrame:
-    """Metrics of the cases by a number that each case has; a group that reaches ``most`` is written with a plus sign."""
+    """Metrics of the cases by a number that each case has; a group that reaches ``most`` is written with a plus sign.
+
+    The cases of a group are other ones in each seed where the order of equal times is drawn. So all cases are drawn again, and
+    the mean of a group is the sum over its cases divided by their number, which is ``n``, the mean over seeds.
+    """
     names = [(model.label, metric) for model in ranking.models for metric in metrics]
     rows = []
-    for dataset, split in comparison.splits.items():
+    for dataset, split in comparison.first_splits.items():
         values = _values(comparison, ranking, dataset, [(label, "full", metric) for label, metric in names])
-        numbers, session = number(split), split.test.session
+        numbers = [number(comparison.splits[dataset, s]) for s in ranking.seeds]
+        sessions = split.test.session
         for first, last in groups:
-            inside = (numbers >= first) & (numbers <= last)
-            if inside.sum() < 20:
+            inside = [(of_seed >= first) & (of_seed <= last) for of_seed in numbers]
+            n = float(np.mean([cases.sum() for cases in inside]))
+            if n < 20:
                 continue
-            group = [of_seed[inside] for of_seed in values]
-            low, high = interval(bootstrap_seeds(group, shared=True, seed=seed, sessions=session[inside]))
-            means = _mean(group)
+            sums = [
+                np.column_stack([v, np.ones(len(v))]) * cases[:, None] for v, cases in zip(values, inside, strict=True)
+            ]
+            draws = bootstrap_seeds(sums, shared=True, seed=seed, sessions=sessions)
+            low, high = interval(draws[:, :-1] / draws[:, -1:])
+            means = _mean(sums)[:-1] / _mean(sums)[-1]
             name = f"{first}+" if last >= most else str(first) if first == last else f"{first}-{last}"
             for k, (label, metric) in enumerate(names):
-                rows.append((dataset, label, metric, name, means[k], low[k], high[k], int(inside.sum())))
+                rows.append((dataset, label, metric, name, means[k], low[k], high[k], round(n)))
     return pd.DataFrame(rows, columns=["dataset", "model", "metric", column, "mean", "low", "high", "n"])
 
 
@@ -226,7 +235,7 @@ def pairs(comparison: Comparison, ranking: Ranking, seed: int, metric: str) -> p
         means = _mean(values)
         order = np.argsort(-means, kind="stable").tolist()
         compared = list(itertools.combinations(order, 2))
-        sessions = comparison.splits[dataset].test.session
+        sessions = comparison.first_splits[dataset].test.session
         resamples = max(2000, 200 * len(compared))  # the least p that there can be is 0.01 after the correction
         draws = bootstrap_seeds(values, shared=True, resamples=resamples, seed=seed, sessions=sessions)
         found = []
@@ -292,13 +301,13 @@ def order_sensitivity(comparison: Comparison, ranking: Ranking, seed: int, metri
     """
     labels = [model.label for model in ranking.models]
     rows = []
-    for dataset in comparison.splits:
+    for dataset in comparison.first_splits:
         ordered, shuffled = (
             _values(comparison, ranking, dataset, [(label, protocol, metric) for label in labels])
             for protocol in ("full", SHUFFLED)
         )
         lost = [one - other for one, other in zip(ordered, shuffled, strict=True)]
-        sessions = comparison.splits[dataset].test.session
+        sessions = comparison.first_splits[dataset].test.session
         low, high = interval(bootstrap_seeds(lost, shared=True, seed=seed, sessions=sessions))
         for label, before, after, k in zip(labels, _mean(ordered), _mean(shuffled), range(len(labels)), strict=True):
             share = (before - after) / before if before else 0.0
@@ -343,10 +352,12 @@ def popularity_bias(comparison: Comparison, ranking: Ranking) -> pd.DataFrame:
     """
     whole = comparison.table[comparison.table["protocol"] == "full"].set_index(["dataset", "model"])
     rows = []
-    for dataset, split in comparison.splits.items():
+    for dataset in comparison.first_splits:
         means = whole.loc[dataset].groupby(level="model")[LISTED].mean()
         rows += [(dataset, model.label, *means.loc[model.label]) for model in ranking.models]
-        rows.append((dataset, "targets", *popularity(split.test.targets, events_of_items(split)), np.nan))
+        splits = [comparison.splits[dataset, s] for s in ranking.seeds]
+        targets = np.mean([popularity(split.test.targets, events_of_items(split)) for split in splits], axis=0)
+        rows.append((dataset, "targets", *targets, np.nan))
     return pd.DataFrame(rows, columns=["dataset", "model", *LISTED])
 
 

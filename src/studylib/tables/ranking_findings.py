@@ -326,7 +326,7 @@ class FirstCase:
 def first_case(comparison: Comparison, ranking: Ranking) -> FirstCase:
     """Of the first data set."""
     dataset, model = ranking.datasets[0].label, ranking.models[-1].label
-    split = comparison.splits[dataset]
+    split = comparison.first_splits[dataset]
     case = split.test.take(slice(1))
     vocabulary = case.sessions.vocabulary
     return FirstCase(
@@ -394,5 +394,5 @@ def count_verdicts(claims: pd.DataFrame) -> Verdicts:
         tested=int(number.drop(NOT_TESTED).sum()),
         **{verdict.replace(" ", "_"): int(number[verdict]) for verdict in VERDICTS},
         both_ways=int(claims["verdict_without_collapsed"].notna().sum()),
-        differ=int(claims["test"].str.contains("; with all cells ", regex=False).sum()),
+        differ=int(claims["verdict_with_collapsed"].notna().sum()),
     )
