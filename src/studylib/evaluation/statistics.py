@@ -119,6 +119,11 @@ def two_sided_p(means: np.ndarray) -> float:
     return float(min(1.0, 2 * (1 + beyond) / (len(means) + 1)))
 
 
+def least_two_sided_p(resamples: int) -> float:
+    """What `two_sided_p` is where all of so many draws are on one side: an upper bound of p, and no more than that."""
+    return 2 / (resamples + 1)
+
+
 def detectable_difference(difference: np.ndarray, power: float = 0.8, level: float = 0.05) -> float:
     """The minimal detectable difference: the smallest true mean that a paired test of as many cases finds with this power.
 
@@ -184,6 +189,7 @@ class Difference:
     Attributes:
         mean, low, high: the mean difference and its 95 % bootstrap confidence interval.
         p: of the sign-flip permutation test of no difference; not corrected for multiple comparisons.
+        least_p: what ``p`` is where no permutation is as far from zero: an upper bound.
         equivalent: whether the 95 % interval lies within the margin: two one-sided tests (TOST) at 2.5 % each.
     """
 
@@ -191,6 +197,7 @@ class Difference:
     low: float
     high: float
     p: float
+    least_p: float
     equivalent: bool
 
 
@@ -210,8 +217,9 @@ def paired_difference(
     sizes = [min(block, resamples - start) for start in range(0, resamples, block)]
     signs = (2.0 * random.integers(0, 2, (size, len(difference)), np.int8) - 1 for size in sizes)
     flipped = np.concatenate([block_signs @ difference for block_signs in signs]) / len(difference)
-    p = (1 + np.sum(np.abs(flipped) >= abs(mean) - 1e-12)) / (resamples + 1)
-    return Difference(mean, low, high, float(p), -margin < low and high < margin)
+    least = 1 / (resamples + 1)
+    p = float(least * (1 + np.sum(np.abs(flipped) >= abs(mean) - 1e-12)))
+    return Difference(mean, low, high, p, least, -margin < low and high < margin)
 
 
 def holm(p_values: list[float]) -> list[float]:

@@ -12,7 +12,14 @@ from studylib.comparison import LISTED, METRICS, SHUFFLED, Comparison, events_of
 from studylib.data import synthetic
 from studylib.data.splits import Split
 from studylib.evaluation.ranking import popularity
-from studylib.evaluation.statistics import bootstrap_seeds, expected_best, holm, interval, two_sided_p
+from studylib.evaluation.statistics import (
+    bootstrap_seeds,
+    expected_best,
+    holm,
+    interval,
+    least_two_sided_p,
+    two_sided_p,
+)
 from studylib.params.files import trials, tuned
 from studylib.params.study import Ranking, RankingDataset
 from studylib.tables import formats
@@ -224,9 +231,9 @@ def pairs(comparison: Comparison, ranking: Ranking, seed: int, metric: str) -> p
     """Every two models of a data set, case by case, under each protocol; sessions and seeds are drawn again.
 
     Returns:
-        Columns ``dataset, protocol, higher, lower, difference, low, high, p, equivalent``: the model with the higher mean first;
-        ``p`` is corrected for the number of pairs of the data set and protocol (Holm), ``equivalent`` whether the interval is
-        within `MARGIN` of the higher mean.
+        Columns ``dataset, protocol, higher, lower, difference, low, high, p, least_p, equivalent``: the model with the higher
+        mean first; ``p``, and the least that it can be, are corrected for the number of pairs of the data set and protocol
+        (Holm); ``equivalent``: whether the interval is within `MARGIN` of the higher mean.
     """
     labels = [model.label for model in ranking.models]
     rows = []
@@ -246,9 +253,10 @@ def pairs(comparison: Comparison, ranking: Ranking, seed: int, metric: str) -> p
             numbers = float(means[higher] - means[lower]), float(low), float(high)
             found.append((labels[higher], labels[lower], *numbers, two_sided_p(drawn), -margin < low and high < margin))
         corrected = holm([p for *_, p, _ in found]) if found else []
+        least = min(1.0, len(found) * least_two_sided_p(resamples))
         for (*start, _, equivalent), p in zip(found, corrected, strict=True):
-            rows.append((dataset, protocol, *start, p, bool(equivalent)))
-    columns = ["dataset", "protocol", "higher", "lower", "difference", "low", "high", "p", "equivalent"]
+            rows.append((dataset, protocol, *start, p, least, bool(equivalent)))
+    columns = ["dataset", "protocol", "higher", "lower", "difference", "low", "high", "p", "least_p", "equivalent"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -257,7 +265,7 @@ def shown_differences(differences: pd.DataFrame) -> pd.DataFrame:
     numbers = differences[["difference", "low", "high"]].to_numpy()
     return differences.assign(
         difference=[formats.interval(mean, low, high, digits=4) for mean, low, high in numbers],
-        p=[formats.p_value(p) for p in differences["p"]],
+        p=[formats.p_value(p, least) for p, least in differences[["p", "least_p"]].to_numpy()],
         equivalent=differences["equivalent"].map({True: "yes", False: "not shown"}),
     )[["dataset", "higher", "lower", "difference", "p", "equivalent"]]
 
