@@ -32,9 +32,9 @@ COLUMNS = [
     "figure",
     "source",
 ]
-"""The columns of ``claims.csv``; ``p`` is that of the verdict (`p_of`), ``figure`` a name as in
-`studylib.notebook.Study.show`, or empty, ``source`` the table of the study from which the number is made, with its rows. Then come those of `WITHOUT_COLLAPSED`, and
-`FAMILY_WISE`."""
+"""The columns of ``claims.csv``; ``p`` is that of the verdict (`p_of`), ``figure`` a name as in `studylib.notebook.Study.show`
+or empty, ``source`` the table of the study from which the number is made, with its rows. Then come those of `WITHOUT_COLLAPSED`,
+and `FAMILY_WISE`."""
 
 WITHOUT_COLLAPSED = [
     *[f"{column}_without_collapsed" for column in ("measured", "low", "high", "verdict")],
