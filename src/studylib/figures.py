@@ -37,6 +37,7 @@ COLOURS = {
     "item-knn": "#884E3A",
     "ease": "#6B7A00",
     "session-knn": "#455CA1",
+    "stan": "#7A4FB0",
     "bpr-mf": "#AC00E6",
     "sasrec": "#0B6B4F",
 }

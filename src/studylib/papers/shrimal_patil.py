@@ -59,7 +59,7 @@ PUBLISHED_BEST = ("ContraRec", {"hr@5": 0.4251, "ndcg@5": 0.3285})
 """The best model without item metadata in the table for Amazon Grocery in the documentation of ReChorus, the framework
 that the paper uses; its GRU4Rec has 0.3659 and 0.2614 there."""
 
-TRADITIONAL = ("popularity", "markov", "item-knn", "session-knn", "ease", "bpr-mf")
+TRADITIONAL = ("popularity", "markov", "item-knn", "session-knn", "stan", "ease", "bpr-mf")
 """The non-neural baselines, for what the paper calls traditional methods."""
 
 
