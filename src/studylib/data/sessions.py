@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -120,11 +121,11 @@ class Sessions:
         """int32 (n_events,): the session that each event belongs to."""
         return np.repeat(np.arange(len(self), dtype=np.int32), self.lengths)
 
-    @property
+    @cached_property
     def has_repeats(self) -> bool:
         """Whether any session contains an item twice."""
-        distinct = len(np.unique(self.session_of_event.astype(np.int64) * self.n_items + self.items))
-        return distinct < len(self.items)
+        pairs = np.sort(self.session_of_event.astype(np.int64) * self.n_items + self.items)
+        return bool((pairs[1:] == pairs[:-1]).any())
 
     @property
     def checksum(self) -> str:

@@ -89,15 +89,16 @@ def bootstrap_seeds(
     drawn = np.random.default_rng([seed, len(values)]).integers(0, len(values), (len(values), resamples))
     alike = shared or len(values) == 1
 
-    def of_seeds(place: int) -> np.ndarray:
-        draws = [[seed] if alike else [seed, place, other] for other in places]
-        return np.stack([bootstrap_means(v, resamples, draw, sessions) for v, draw in zip(values, draws, strict=True)])
+    def of_seeds(place: int) -> list[np.ndarray]:
+        if alike:
+            return np.hsplit(bootstrap_means(np.hstack(values), resamples, [seed], sessions), len(values))
+        return [bootstrap_means(v, resamples, [seed, place, other], sessions) for other, v in enumerate(values)]
 
     total = np.zeros((resamples, values[0].shape[1]))
     means = of_seeds(0)
     for place in places:
         means = means if alike or place == 0 else of_seeds(place)
-        total = total + means[drawn[place], np.arange(resamples)]
+        total = total + np.stack(means)[drawn[place], np.arange(resamples)]
     return total / len(values)
 
 

@@ -14,6 +14,7 @@ from studylib.data.splits import Split
 from studylib.evaluation.ranking import popularity
 from studylib.evaluation.statistics import (
     bootstrap_seeds,
+    drawn_together,
     expected_best,
     holm,
     interval,
@@ -204,22 +205,25 @@ def _by_group(
     rows = []
     for dataset, split in comparison.first_splits.items():
         values = _values(comparison, ranking, dataset, [(label, "full", metric) for label, metric in names])
-        numbers = [number(comparison.splits[dataset, s]) for s in ranking.seeds]
-        sessions = split.test.session
-        for first, last in groups:
-            inside = [(of_seed >= first) & (of_seed <= last) for of_seed in numbers]
-            n = float(np.mean([cases.sum() for cases in inside]))
+        sums = []
+        for s, of_seed in zip(ranking.seeds, values, strict=True):
+            numbers = number(comparison.splits[dataset, s])[:, None]
+            of_seed = np.column_stack([of_seed, np.ones(len(of_seed))])
+            # By session, one group beside the other, so that one bootstrap is for all of them.
+            of_groups = [of_seed * ((numbers >= first) & (numbers <= last)) for first, last in groups]
+            sums.append(np.hstack([drawn_together(group, split.test.session)[0] for group in of_groups]))
+        shape = (-1, len(groups), len(names) + 1)
+        drawn = bootstrap_seeds(sums, shared=True, seed=seed).reshape(shape)
+        totals = np.mean([of_seed.sum(0) for of_seed in sums], axis=0).reshape(shape)[0]
+        for (first, last), of_group, total in zip(groups, drawn.transpose(1, 0, 2), totals, strict=True):
+            n = round(total[-1])
             if n < 20:
                 continue
-            sums = [
-                np.column_stack([v, np.ones(len(v))]) * cases[:, None] for v, cases in zip(values, inside, strict=True)
-            ]
-            draws = bootstrap_seeds(sums, shared=True, seed=seed, sessions=sessions)
-            low, high = interval(draws[:, :-1] / draws[:, -1:])
-            means = _mean(sums)[:-1] / _mean(sums)[-1]
+            means = total[:-1] / total[-1]
+            low, high = interval(of_group[:, :-1] / of_group[:, -1:])
             name = f"{first}+" if last >= most else str(first) if first == last else f"{first}-{last}"
             for k, (label, metric) in enumerate(names):
-                rows.append((dataset, label, metric, name, means[k], low[k], high[k], round(n)))
+                rows.append((dataset, label, metric, name, means[k], low[k], high[k], n))
     return pd.DataFrame(rows, columns=["dataset", "model", "metric", column, "mean", "low", "high", "n"])
 
 
