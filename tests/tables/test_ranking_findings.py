@@ -158,8 +158,8 @@ def test_the_first_case():
         {("synthetic", "markov"): [3, 0], ("synthetic", "popularity"): []},
     )
     ranking = Ranking(models=["popularity", "markov"], history=1, exclude_visited=True)
-    assert first_case(comparison, ranking) == FirstCase(["b"], "c", "markov", ["d", "a"])
-    assert first_case(comparison, Ranking(models=["popularity"])).recommended == []
+    assert first_case(comparison, ranking, "markov") == FirstCase(["b"], "c", "markov", ["d", "a"])
+    assert first_case(comparison, Ranking(models=["popularity"]), "popularity").recommended == []
 
 
 def test_verdicts_and_how_many_differ_without_collapsed_cells():

@@ -144,6 +144,10 @@ def study_params(sections: dict[str, Any], source: str = "params") -> StudyParam
         StudyError: as `load_params`; ``source`` is what the message calls their origin.
     """
     given = {name: values for name, values in sections.items() if values is not None or name == "name"}
+    # The parameters cell of a notebook has sections without keys, which are left out like those that are null.
+    for name in ("data", "grid", "ranking", "execution"):
+        if given.get(name) == {}:
+            del given[name]
     try:
         return StudyParams.model_validate(given)
     except ValidationError as error:

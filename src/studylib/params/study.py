@@ -28,7 +28,7 @@ from studylib.params.kinds import (
     Seed,
     Width,
 )
-from studylib.params.models import Architecture, Gru4Rec, Markov, Model, Popularity, Section
+from studylib.params.models import Architecture, Gru4Rec, ItemKnn, Markov, Model, Popularity, Section, SessionKnn
 from studylib.paths import slug
 
 Reader = Literal["sequences", "events", "jsonl", "rechorus", "parquet"]
@@ -418,6 +418,10 @@ class Execution(Section):
         return self
 
 
+OWN_LOG_MODELS = (Popularity(), Markov(), ItemKnn(), SessionKnn(), Gru4Rec())
+"""What is compared on a log of one's own, unless the study names models."""
+
+
 class StudyParams(Section):
     """One study: `reports/<name>.html` and `reports/<name>/`."""
 
@@ -427,6 +431,26 @@ class StudyParams(Section):
     grid: Grid = Grid()
     ranking: Ranking = Ranking()
     execution: Execution = Execution()
+
+    @property
+    def is_own_log(self) -> bool:
+        """Whether the study is of a log of one's own: ``data`` with a reader, and no ``grid``. It knows nothing of the papers."""
+        return self.data.reader is not None and "grid" not in self.model_fields_set
+
+    @model_validator(mode="after")
+    def _own_log_is_declared_once(self) -> StudyParams:
+        """The models of the ranking are judged on a log of one's own, unless the ranking names data sets."""
+        given = self.ranking.model_fields_set
+        if self.is_own_log and "datasets" not in given:
+            log = {
+                key: getattr(self.data, key) for key in self.data.model_fields_set & RankingDataset.model_fields.keys()
+            }
+            split = "leave-one-out" if self.data.time is None else "temporal"  # what comes later is not known to anyone
+            datasets = [RankingDataset(**{"name": self.name, "split": split, "test_fraction": 0.1} | log)]
+            models = self.ranking.models if "models" in given else list(OWN_LOG_MODELS)
+            ranking = Ranking(**dict(self.ranking) | {"datasets": datasets, "models": models})
+            object.__setattr__(self, "ranking", ranking)
+        return self
 
     @field_validator("name")
     @classmethod

@@ -323,9 +323,9 @@ class FirstCase:
     recommended: list
 
 
-def first_case(comparison: Comparison, ranking: Ranking) -> FirstCase:
-    """Of the first data set."""
-    dataset, model = ranking.datasets[0].label, ranking.models[-1].label
+def first_case(comparison: Comparison, ranking: Ranking, model: str) -> FirstCase:
+    """Of the first data set, and a model by its label."""
+    dataset = ranking.datasets[0].label
     split = comparison.first_splits[dataset]
     case = split.test.take(slice(1))
     vocabulary = case.sessions.vocabulary
