@@ -13,30 +13,44 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from studylib import __version__
 from studylib.errors import StudyError
-from studylib.params.files import load_params
 from studylib.paths import unwritable
-from studylib.progress import terminal
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"studylib {__version__}")
+        raise typer.Exit
 
 
 @app.callback()
-def _studylib() -> None:
+def _studylib(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
     """A reproducible study of recurrent networks for next-page and next-item recommendation."""
 
 
 @app.command()
 def run(
     params: Annotated[Path, typer.Argument(help="The params file of the study.", metavar="PARAMS.yaml")],
-    only: Annotated[str | None, typer.Option(help="Run one notebook, such as 03.", metavar="NUMBER")] = None,
+    only: Annotated[
+        int | None, typer.Option(help="Run one notebook, such as 3.", min=1, max=4, metavar="NUMBER")
+    ] = None,
     reports: Annotated[Path | None, typer.Option(help="Write here instead of reports/.", metavar="DIR")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget what is kept and train everything again.")] = False,
 ) -> None:
     """Execute the four notebooks in order and write reports/<name>.html."""
+    from studylib.params.files import load_params
+
+    study = load_params(params)  # before the rest is imported, which takes seconds
     from studylib.runner import run_study
 
-    typer.echo(run_study(load_params(params), only, reports, fresh, file=params))
+    typer.echo(run_study(study, only and f"{only:02}", reports, fresh, file=params))
 
 
 @app.command()
@@ -50,10 +64,12 @@ def tune(
     minutes: Annotated[float | None, typer.Option(min=0, help="Begin no trial later than this.")] = None,
 ) -> None:
     """Search a model's settings on validation cases and write them to params/tuned/."""
+    from studylib.params.files import load_params
+
+    study = load_params(params)  # before the rest is imported, which takes seconds
     from studylib.paths import reports_root
     from studylib.tuning import tune as search
 
-    study = load_params(params)
     typer.echo(search(study, dataset, model, trials, minutes, reports_root() / study.name / "tuning"))
 
 
@@ -157,6 +173,8 @@ def _stop(number: int, frame: object) -> NoReturn:
             with contextlib.suppress(psutil.NoSuchProcess):
                 child.kill()
         psutil.wait_procs(children, timeout=1)
+    from studylib.progress import terminal
+
     terminal().write("\nstudylib: stopped; what is finished is kept, and the same command goes on from there.\n")
     terminal().flush()
     os._exit(128 + number)
