@@ -1,5 +1,7 @@
 """The command: quick where nothing is trained, ids that pipe, warnings and mistakes as one sentence each on standard error."""
 
+import io
+import json
 import os
 import subprocess
 import sys
@@ -86,6 +88,67 @@ def test_the_installed_command(chain):
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stdout) == (0, "c\n")
     assert done.stderr == "studylib: 1 event was left out, never seen in training: q.\n"
+
+
+def answered(out):
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def test_many_sessions_from_a_file_one_line_of_json_each(recommend, chain, tmp_path):
+    (tmp_path / "visits.txt").write_text("b\nc|b\n\nx|b|\n", encoding="utf-8-sig")
+    code, out, err = recommend(chain, "--sessions", tmp_path / "visits.txt", "-k", "2")
+    lists = CHAIN.recommend([["b"], ["c", "b"], [], ["b"]], 2, scores=True)
+    assert code == 0 and answered(out) == [
+        {"items": [item for item, _ in best], "scores": [score for _, score in best]} for best in lists
+    ]
+    assert err == "studylib: 1 event of 1 session was left out, never seen in training.\n"
+    code, out, _ = recommend(chain, "--sessions", tmp_path / "visits.txt", "--include-visited")
+    assert code == 0 and [len(line["items"]) for line in answered(out)] == [3, 3, 3, 3]
+
+
+def test_many_sessions_as_json_lines_from_standard_input(recommend, chain, monkeypatch):
+    lines = '{"session": "s 1", "items": ["b"]}\n["c", "b"]\n'
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(lines.encode())))
+    code, out, err = recommend(chain, "--sessions", "-", "--json", "-k", "1")
+    first, second = answered(out)
+    assert (code, err) == (0, "") and first["session"] == "s 1" and first["items"] == ["c"]
+    assert second.keys() == {"items", "scores"} and second["items"] == ["a"]
+
+
+def test_more_lines_than_are_read_at_once(recommend, chain, tmp_path, monkeypatch):
+    monkeypatch.setattr("studylib.lines.TOGETHER", 2)
+    (tmp_path / "visits.txt").write_text("b\nx\nc\ny|x|b\na\n")
+    code, out, err = recommend(chain, "--sessions", tmp_path / "visits.txt", "-k", "1")
+    assert code == 0 and [line["items"] for line in answered(out)] == [["c"], ["b"], ["a"], ["c"], ["b"]]
+    assert err == "studylib: 3 events of 2 sessions were left out, never seen in training.\n"
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["b", "7", "null", '{"session": 1}', '{"items": "b"}', '["b", null]', '["b", ["c"]]', '{"x": NaN, "items": []}'],
+)
+def test_a_line_that_is_no_session_is_named(recommend, chain, tmp_path, line):
+    (tmp_path / "visits.jsonl").write_text(f'["b"]\n{line}\n')
+    code, out, err = recommend(chain, "--sessions", tmp_path / "visits.jsonl", "--json")
+    assert (code, out) == (1, "") and "visits.jsonl: line 2 is not a JSON list of ids" in err and len(err) <= 310
+
+
+def test_sessions_come_from_one_place_that_can_be_read(recommend, chain, tmp_path):
+    code, _, err = recommend(chain, "--session", "b", "--sessions", "-")
+    assert code == 2 and "Usage:" in err and "give one of '--session' and '--sessions'" in err
+    (tmp_path / "odd.txt").write_bytes(b"\xff\xfe")
+    for path, said in {"none.txt": "there is no such file", "odd.txt": "not UTF-8", "": "cannot be read"}.items():
+        code, out, err = recommend(chain, "--sessions", tmp_path / path)
+        assert code == 1 and out == "" and said in err and len(err.splitlines()) == 1
+
+
+def test_a_reader_that_has_enough_ends_it_quietly(chain, tmp_path):
+    (tmp_path / "visits.txt").write_text("b\n" * 50_000)
+    command = [sys.executable, "-m", "studylib", "recommend", chain, "--sessions", str(tmp_path / "visits.txt")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert json.loads(process.stdout.readline())["items"] == ["c", "a"]
+        process.stdout.close()
+        assert process.stderr.read() == b"" and process.wait(60) == 1
 
 
 HEAVY = {"torch", "keras", "tensorflow", "numpy", "polars", "pandas", "papermill", "matplotlib", "sklearn"}

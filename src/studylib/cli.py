@@ -102,32 +102,54 @@ def worker(
     """Train for a study that runs elsewhere: be a worker of its Dask cluster, until Ctrl-C, whatever happens to the network."""
     from studylib.cluster import serve
 
-    serve(scheduler, lambda sentence: typer.echo(f"studylib: {sentence}", err=True))
+    serve(scheduler, _aside)
+
+
+Model = Annotated[Path, typer.Argument(help="A model file, such as those in reports/<name>/models/.", metavar="MODEL")]
 
 
 @app.command()
 def recommend(
-    model: Annotated[
-        Path, typer.Argument(help="A model file, such as those in reports/<name>/models/.", metavar="MODEL")
-    ],
-    session: Annotated[str, typer.Option(help="The ids of a session in the order of its events.", metavar='"ID|ID"')],
+    model: Model,
+    session: Annotated[
+        str | None, typer.Option(help="The ids of a session in the order of its events.", metavar='"ID|ID"')
+    ] = None,
+    sessions: Annotated[
+        Path | None, typer.Option(help="Many sessions, one a line; - is standard input.", metavar="FILE")
+    ] = None,
     k: Annotated[int, typer.Option("-k", help="How many items.", min=1, metavar="NUMBER")] = 10,
     separator: Annotated[str, typer.Option(help="What stands between two ids.", metavar="TEXT")] = "|",
+    json: Annotated[
+        bool, typer.Option("--json", help="The lines of the file are JSON: [ids], or an object with 'items'.")
+    ] = False,
     include_visited: Annotated[bool, typer.Option("--include-visited", help="Keep what the session contains.")] = False,
 ) -> None:
-    """Print the items likeliest to come next in a session, one id a line, best first."""
-    from studylib.models.files import load
-
+    """Print the items likeliest to come next, best first: of --session one id a line, of --sessions a line of JSON for each."""
+    if (session is None) == (sessions is None):
+        raise typer.BadParameter("give one of '--session' and '--sessions'.")
     if not separator:
         raise StudyError("--separator: must not be empty; give the text between two ids, such as '|'.")
-    items = [item for item in session.split(separator) if item]
+    from studylib.models.files import load
+
     fitted = load(model)
+    if sessions is not None:
+        from studylib.lines import answers
+
+        for line in answers(fitted, sessions, None if json else separator, k, not include_visited, _aside):
+            typer.echo(line)
+        return
+    assert session is not None
     with warnings.catch_warnings(record=True) as raised:
         warnings.simplefilter("always", UserWarning)
+        items = [item for item in session.split(separator) if item]
         recommended = fitted.recommend(items, k, exclude_visited=not include_visited)
     for warning in raised:
-        typer.echo(f"studylib: {warning.message}.", err=True)
+        _aside(f"{warning.message}.")
     typer.echo("".join(f"{item}\n" for item in recommended), nl=False)
+
+
+def _aside(sentence: str) -> None:
+    typer.echo(f"studylib: {sentence}", err=True)
 
 
 def main() -> None:
@@ -142,6 +164,9 @@ def main() -> None:
         sys.exit(f"studylib: {error}")
     except typer.Exit as done:
         sys.exit(done.exit_code)
+    except BrokenPipeError:  # the reader has enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except OSError as error:
         if error.errno not in _NO_ROOM:
             raise
