@@ -50,7 +50,7 @@ def run(
     study = load_params(params)  # before the rest is imported, which takes seconds
     from studylib.runner import run_study
 
-    typer.echo(run_study(study, only and f"{only:02}", reports, fresh, file=params))
+    typer.echo(run_study(study, f"{only:02}" if only else None, reports, fresh, file=params))
 
 
 @app.command()
