@@ -17,7 +17,7 @@ FLOORS = [
     {"kept", "grid", "scale", "comparison", "tuning"},
     {"tables", "papers"},
     {"figures", "report"},
-    {"notebook", "outputs", "provenance", "runner", "verify", "lines", "cli"},
+    {"notebook", "outputs", "provenance", "runner", "verify", "lines", "serve", "cli"},
 ]
 """The rooms of `src/studylib`, from the ground up. The package itself (its version) is below all of them."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import importlib.util
 import os
 import signal
 import sys
@@ -146,6 +147,30 @@ def recommend(
     for warning in raised:
         _aside(f"{warning.message}.")
     typer.echo("".join(f"{item}\n" for item in recommended), nl=False)
+
+
+@app.command()
+def serve(
+    model: Model,
+    host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 is all of them.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    sessions: Annotated[int, typer.Option(min=1, help="How many sessions are kept by their ids.")] = 20_000,
+    minutes: Annotated[float, typer.Option(min=0, help="Of silence after which a session is forgotten.")] = 30,
+) -> None:
+    """Answer over HTTP until Ctrl-C: POST /recommend, GET /healthz, GET /metrics."""
+    _needs("fastapi", "serve")
+    from studylib.models.files import load
+    from studylib.serve import serve
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    serve(load(model), host, port, sessions, minutes, _aside)
+
+
+def _needs(module: str, extra: str) -> None:
+    """Say which extra of the package a command needs, where it is not installed."""
+    if importlib.util.find_spec(module) is None:
+        raise StudyError(f"{module} is not installed, which this command needs: pip install 'studylib[{extra}]'.")
 
 
 def _aside(sentence: str) -> None:

@@ -10,6 +10,7 @@ network, of which the products are 0.02), so that here the layers of the network
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
@@ -35,6 +36,7 @@ class Visitor:
 
     Attributes:
         visited: the indices of the items so far; those of long ago may be removed.
+        events: how many there were.
 
     Example:
         >>> from studylib.data.sessions import Sessions
@@ -49,6 +51,7 @@ class Visitor:
         self.follower = _follower(model)
         self.state = self.follower.start
         self.visited: list[int] = []
+        self.events = 0
 
     def visit(self, item: object) -> bool:
         """Move the state on by one event; an item that the training never had is left out, and the answer is False."""
@@ -57,7 +60,14 @@ class Visitor:
             return False
         self.state = self.follower.step(index, self.state)
         self.visited.append(index)
+        self.events += 1
         return True
+
+    def copy(self) -> Visitor:
+        """The session as it is now, which goes on by itself."""
+        other = copy(self)  # the state is replaced at each event and never changed
+        other.visited = self.visited.copy()
+        return other
 
     def scores(self) -> np.ndarray:
         """float (n_items,): the higher, the likelier the item comes next; before the first event, its popularity."""
