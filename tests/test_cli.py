@@ -8,6 +8,7 @@ import sys
 import types
 from pathlib import Path
 
+import onnxruntime
 import pytest
 
 import studylib as package
@@ -15,6 +16,7 @@ from studylib import cli
 from studylib.data.sessions import Sessions
 from studylib.models import files
 from studylib.models.baselines import Markov
+from studylib.models.gru4rec import GRU4Rec
 
 # After b: c twice, a once; after a: b. Visits: b four, c three, a two.
 CHAIN = Markov().fit(Sessions.from_lists([["b", "c"], ["b", "c"], ["b", "a"], ["c", "a", "b"]]))
@@ -149,6 +151,24 @@ def test_a_reader_that_has_enough_ends_it_quietly(chain, tmp_path):
         assert json.loads(process.stdout.readline())["items"] == ["c", "a"]
         process.stdout.close()
         assert process.stderr.read() == b"" and process.wait(60) == 1
+
+
+def test_a_network_is_written_for_onnxruntime(studylib, chain, tmp_path):
+    network = GRU4Rec(device="cpu", embedding=4, hidden=4, max_epochs=1).fit(Sessions.from_lists([["b", "c"]] * 9))
+    files.save(network, tmp_path / "network.safetensors")
+    made = tmp_path / "network.onnx"
+    assert studylib("export", tmp_path / "network.safetensors", "--onnx", made)[:2] == (0, f"{made}\n")
+    assert [i.name for i in onnxruntime.InferenceSession(made.read_bytes()).get_inputs()] == ["items", "lengths"]
+    code, out, err = studylib("export", chain, "--onnx", tmp_path / "chain.onnx")
+    assert code == 1 and out == "" and err.startswith("studylib: A model 'markov' cannot be exported to ONNX")
+    assert not (tmp_path / "chain.onnx").exists()
+
+
+def test_an_extra_that_is_missing_is_named(studylib, chain, tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    for arguments, extra in ((["serve", chain], "serve"), (["export", chain, "--onnx", tmp_path / "x"], "onnx")):
+        code, _, err = studylib(*arguments)
+        assert code == 1 and err.endswith(f"pip install 'studylib[{extra}]'.\n")
 
 
 HEAVY = {"torch", "keras", "tensorflow", "numpy", "polars", "pandas", "papermill", "matplotlib", "sklearn"}

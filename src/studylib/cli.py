@@ -167,6 +167,21 @@ def serve(
     serve(load(model), host, port, sessions, minutes, _aside)
 
 
+@app.command()
+def export(
+    model: Model,
+    onnx: Annotated[Path, typer.Option(help="The file to write.", metavar="FILE")],
+) -> None:
+    """Write a network as an ONNX file, for programs that have neither this library nor PyTorch."""
+    _needs("onnx", "onnx")
+    from studylib.models.exported import to_onnx
+    from studylib.models.files import load
+    from studylib.paths import write
+
+    write(onnx, to_onnx(load(model)))
+    typer.echo(onnx)
+
+
 def _needs(module: str, extra: str) -> None:
     """Say which extra of the package a command needs, where it is not installed."""
     if importlib.util.find_spec(module) is None:
