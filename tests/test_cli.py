@@ -28,6 +28,15 @@ def chain(tmp_path):
     return str(tmp_path / "chain.safetensors")
 
 
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    path = tmp_path_factory.mktemp("models") / "network.safetensors"
+    files.save(
+        GRU4Rec(device="cpu", embedding=4, hidden=4, max_epochs=1).fit(Sessions.from_lists([["b", "c"]] * 9)), path
+    )
+    return path
+
+
 @pytest.fixture
 def studylib(monkeypatch, capsys):
     def run(*arguments):
@@ -153,15 +162,49 @@ def test_a_reader_that_has_enough_ends_it_quietly(chain, tmp_path):
         assert process.stderr.read() == b"" and process.wait(60) == 1
 
 
-def test_a_network_is_written_for_onnxruntime(studylib, chain, tmp_path):
-    network = GRU4Rec(device="cpu", embedding=4, hidden=4, max_epochs=1).fit(Sessions.from_lists([["b", "c"]] * 9))
-    files.save(network, tmp_path / "network.safetensors")
+def test_a_network_is_written_for_onnxruntime(studylib, network, chain, tmp_path):
     made = tmp_path / "network.onnx"
-    assert studylib("export", tmp_path / "network.safetensors", "--onnx", made)[:2] == (0, f"{made}\n")
+    assert studylib("export", network, "--onnx", made) == (0, f"{made}\n", "")
     assert [i.name for i in onnxruntime.InferenceSession(made.read_bytes()).get_inputs()] == ["items", "lengths"]
     code, out, err = studylib("export", chain, "--onnx", tmp_path / "chain.onnx")
     assert code == 1 and out == "" and err.startswith("studylib: A model 'markov' cannot be exported to ONNX")
     assert not (tmp_path / "chain.onnx").exists()
+
+
+def test_a_network_learns_from_a_new_log_into_a_file_of_its_own(studylib, network, tmp_path):
+    before = network.read_bytes()
+    (tmp_path / "new.csv").write_text("who;what\n1;b\n1;d\n2;d\n")
+    made = tmp_path / "updated.safetensors"
+    options = ["-o", "user=who", "-o", "item=what", "-o", "separator=;"]
+    code, out, err = studylib("update", network, tmp_path / "new.csv", *options, "--to", made)
+    assert (code, out) == (0, f"{made}\n")
+    assert "studylib: left out: session of fewer than 2 events (1 session, 1 event).\n" in err
+    assert err.endswith("studylib: learnt from 2 events of 1 session; new items: 1.\n")
+    assert files.load(made).vocabulary.tolist() == ["b", "c", "d"] and network.read_bytes() == before
+    assert studylib("update", network, tmp_path / "new.csv", *options)[1].endswith("network-updated.safetensors\n")
+    (tmp_path / "new.jsonl").write_text('{"who": 1, "what": "b"}\n{"who": 1, "what": "c"}\n')
+    assert studylib("update", network, tmp_path / "new.jsonl", *options[:4], "--to", made)[0] == 0
+
+
+@pytest.mark.parametrize(
+    "option, said",
+    [
+        ("user", "--option user: must be a key and a value, such as user=visitor."),
+        ("usr=who", "--option: unknown key 'usr'; did you mean 'user'?"),
+        ("min_length=1", "--option: min_length: input should be greater than or equal to 2"),
+        ("user=[", "--option: a value is no YAML"),
+        ("user=visitor", "new.csv: there is no such file"),
+    ],
+)
+def test_a_wrong_option_of_a_new_log_is_a_sentence(studylib, network, tmp_path, option, said):
+    code, out, err = studylib("update", network, tmp_path / "new.csv", "-o", "item=what", "-o", option)
+    assert code == 1 and out == "" and said in err and len(err.splitlines()) == 1
+
+
+def test_a_counted_model_is_not_updated(studylib, chain, tmp_path):
+    (tmp_path / "new.csv").write_text("user,item\n1,b\n1,c\n")
+    code, _, err = studylib("update", chain, tmp_path / "new.csv", "-o", "user=user", "-o", "item=item")
+    assert code == 1 and err.startswith("studylib: A model 'markov' is counted, not trained by gradients")
 
 
 def test_an_extra_that_is_missing_is_named(studylib, chain, tmp_path, monkeypatch):

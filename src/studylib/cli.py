@@ -182,6 +182,45 @@ def export(
     typer.echo(onnx)
 
 
+@app.command()
+def update(
+    model: Model,
+    log: Annotated[Path, typer.Argument(help="What is new: sessions that go on whole, and new ones.", metavar="LOG")],
+    option: Annotated[
+        list[str] | None,
+        typer.Option("-o", "--option", help="Of the log, as in a params file: user=visitor.", metavar="KEY=VALUE"),
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="The file to write; without it <MODEL>-updated.safetensors.", metavar="FILE")
+    ] = None,
+) -> None:
+    """Go on training a network with what is new, new items too, and write it as a model file of its own."""
+    from studylib.params.files import log_options
+
+    new = log_options(log, option or [])
+    from studylib.data.readers import read
+    from studylib.data.sessions import apply_filters
+    from studylib.models.files import load, save
+    from studylib.models.neural import NeuralRecommender
+    from studylib.tables.formats import count
+
+    fitted = load(model)
+    if not isinstance(fitted, NeuralRecommender):
+        label = fitted.settings.label
+        raise StudyError(
+            f"A model '{label}' is counted, not trained by gradients: train it again, with all of the log."
+        )
+    sessions = apply_filters(read(new), new)
+    updated = fitted.update(sessions)
+    to = to or model.with_name(f"{model.stem}-updated.safetensors")
+    save(updated, to)
+    for drop in sessions.drops:
+        _aside(f"left out: {drop.reason} ({count(drop.sessions, 'session')}, {count(drop.events, 'event')}).")
+    learnt = f"{count(len(sessions.items), 'event')} of {count(len(sessions), 'session')}"
+    _aside(f"learnt from {learnt}; new items: {len(updated.vocabulary) - len(fitted.vocabulary):,}.")
+    typer.echo(to)
+
+
 def _needs(module: str, extra: str) -> None:
     """Say which extra of the package a command needs, where it is not installed."""
     if importlib.util.find_spec(module) is None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from studylib.errors import StudyError, quoted, sentence
 from studylib.models.base import Recommender
+from studylib.tables.formats import count
 
 TOGETHER = 1000
 """Lines that are read before the first of them is answered."""
@@ -56,8 +57,8 @@ def answers(
                 ids, scores = [item for item, _ in best], [score for _, score in best]
                 yield json.dumps({**fields, "items": ids, "scores": scores})
     if unknown:
-        events, of = (f"{n:,} {word}{'s' * (n > 1)}" for n, word in ((unknown, "event"), (sessions, "session")))
-        aside(f"{events} of {of} {'was' if unknown == 1 else 'were'} left out, never seen in training.")
+        events, verb = count(unknown, "event"), "was" if unknown == 1 else "were"
+        aside(f"{events} of {count(sessions, 'session')} {verb} left out, never seen in training.")
 
 
 @contextlib.contextmanager
