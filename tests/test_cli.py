@@ -193,6 +193,8 @@ def test_a_network_learns_from_a_new_log_into_a_file_of_its_own(studylib, networ
         ("usr=who", "--option: unknown key 'usr'; did you mean 'user'?"),
         ("min_length=1", "--option: min_length: input should be greater than or equal to 2"),
         ("user=[", "--option: a value is no YAML"),
+        ("item=b", "--option item: is given twice; leave one out."),
+        ("path=new.csv", "--option path: is given twice"),
         ("user=visitor", "new.csv: there is no such file"),
     ],
 )

@@ -224,6 +224,7 @@ def test_times_may_be_dates_and_ids_that_pandas_made_floats_are_whole():
         ([["a"]], {}, r"is no table of events: give a pandas or polars DataFrame"),
         (pl.DataFrame(EVENTS), {}, r"no column 'user'; name that of the user with 'user'; it must be one of at, page, visitor"),
         (pd.DataFrame(EVENTS), {"user": "visitr"}, r"no column 'visitr'.*did you mean 'visitor'\?"),
+        (pl.DataFrame({"item": [1], "what": ["a"]}), {"user": "item", "item": "what"}, "has the name of one of the answer"),
         (pl.DataFrame({"user": [1], "item": ["a"]}), {"k": 0}, r"'k' must be at least 1"),
         (pd.DataFrame({"user": [1, "b"], "item": ["a", "b"]}), {}, "a column of mixed kinds"),
     ],

@@ -69,6 +69,8 @@ def _picked(frame: Any, columns: dict[str, str]) -> pl.DataFrame:
         raise StudyError(
             f"{quoted(frame, 40)} is no table of events: give a pandas or polars DataFrame, or sessions to recommend()."
         )
+    if columns["user"] in ("item", "rank", "score"):
+        raise StudyError(f"The users' column {quoted(columns['user'])} has the name of one of the answer: rename it.")
     for role, name in columns.items():
         if name not in list(names):
             rest = nearest(name, map(str, names))

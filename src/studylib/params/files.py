@@ -160,16 +160,20 @@ def log_options(path: Path, options: list[str]) -> Log:
     Raises:
         StudyError: an option is no such pair, is unknown, or has a value out of range.
     """
-    pairs = dict(option.partition("=")[::2] for option in options)
-    if bad := next((option for option in options if "=" not in option), None):
-        raise StudyError(sentence(f"--option {brief(bad)}", "must be a key and a value, such as user=visitor."))
+    given: dict[str, Any] = {"path": str(path.absolute())}
     try:
-        given = {key: yaml.load(value, _PlainLoader) for key, value in pairs.items()}
+        for option in options:
+            key, equals, value = option.partition("=")
+            if not equals:
+                raise StudyError(sentence(f"--option {brief(key)}", "must be a key and a value, such as user=visitor."))
+            if key in given:
+                raise StudyError(sentence(f"--option {brief(key)}", "is given twice; leave one out."))
+            given[key] = yaml.load(value, _PlainLoader)
     except yaml.YAMLError:
         raise StudyError(sentence("--option", "a value is no YAML; put it into quotes within the quotes.")) from None
     reader = READERS.get(path.suffix.lower(), "events")
     try:
-        return Log.model_validate({"reader": reader, **given, "path": str(path.absolute())})
+        return Log.model_validate({"reader": reader, **given})
     except ValidationError as error:
         raise StudyError(_sentences(error, "--option", Log)) from None
 
