@@ -239,7 +239,8 @@ def application(
 
     async def answered(request: Request) -> tuple[int, dict[str, Any]]:
         try:
-            body = await asyncio.wait_for(_body(request), PATIENCE)
+            async with asyncio.timeout(PATIENCE):
+                body = await _body(request)
             if body is None:
                 return 413, {"detail": f"The body has more than {MOST_BYTES:,} bytes; send the last events alone."}
             answer = await answering.answer(Asked.model_validate_json(body))
