@@ -218,7 +218,7 @@ def application(
     kept = Kept(model, most_sessions, 60 * minutes, lambda why: metrics.forgotten.labels(why).inc(), clock)
     metrics.kept.set_function(lambda: len(kept))
     answering = Answering(model, kept)
-    answering.answers([Asked(items=[])])  # so that the first request does not wait for tables
+    answering.answers([Asked(items=[model.vocabulary[0].item()])])  # the first request would wait for the tables
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

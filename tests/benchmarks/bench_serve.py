@@ -2,7 +2,7 @@
 
 The model is GRU4Rec in its default sizes with the weights it begins with, for which time is the same as after a training. Half of
 the requests bring a session of 1 to 10 events whole, half a kept session's next event; each asks for ten items. They are sent at
-moments drawn beforehand, 600 a second on average, whether or not earlier ones were answered, and what a request takes counts from
+moments drawn beforehand, 520 a second on average, whether or not earlier ones were answered, and what a request takes counts from
 its moment. Fails where fewer than 500 a second are answered, or one of a hundred takes more than 20 ms. Then, without a limit: as
 many a second as 16 connections get.
 """
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import psutil
 
-ITEMS, RATE, WARM, SECONDS, CONNECTIONS = 100_000, 600, 2, 10, 64
+ITEMS, RATE, WARM, SECONDS, CONNECTIONS = 100_000, 520, 2, 10, 64
 LEAST_RATE, MOST_MILLISECONDS = 500, 20.0
 
 
