@@ -26,8 +26,8 @@ def name_of(requirement):
 
 
 def test_every_requirement_is_pinned():
-    requirements = PROJECT["project"]["dependencies"] + PROJECT["project"]["optional-dependencies"]["test"]
-    requirements += PROJECT["build-system"]["requires"]
+    extras = PROJECT["project"]["optional-dependencies"].values()
+    requirements = sum(extras, PROJECT["project"]["dependencies"] + PROJECT["build-system"]["requires"])
     assert not {name_of(r) for r in requirements} - set(LOCK)
     for requirement in requirements:
         if minimum := re.search(r">=([\d.]+)", requirement):
@@ -79,11 +79,13 @@ def test_only_what_runs_is_required():
     required = {name_of(r) for r in PROJECT["project"]["dependencies"]}
     used = {name_of(PACKAGE.get(name, name)) for name in imported("src")} - {"studylib"}
     assert required - used == RUN_WITHOUT_AN_IMPORT - {"ipykernel"}
-    assert used - required == {"dask", "distributed"}  # where there is a cluster
+    optional = {name_of(r) for extra in ("serve", "onnx") for r in PROJECT["project"]["optional-dependencies"][extra]}
+    # dask: where there is a cluster; httptools: uvicorn takes it by itself
+    assert used - required == {"dask", "distributed"} | optional - {"httptools"}
     for_tests = {name_of(r) for r in PROJECT["project"]["optional-dependencies"]["test"]}
     assert not for_tests & required
     tested = {name_of(PACKAGE.get(name, name)) for name in imported("tests")}
-    assert tested - {"studylib", "tests"} <= required | for_tests
+    assert tested - {"studylib", "tests"} <= required | for_tests | optional
 
 
 def test_the_version_is_in_one_place():

@@ -80,6 +80,14 @@ def test_the_label_the_history_and_the_seed_are_kept(tmp_path):
     assert (header["history"], header["seed"], header["version"]) == (4, 3, files.VERSION)
 
 
+def test_a_path_may_be_text(tmp_path):
+    model = fitted(Markov(), LOGS["text"])
+    files.save(model, str(tmp_path / "chain.safetensors"))
+    assert files.load(str(tmp_path / "chain.safetensors")).recommend(["a"]) == model.recommend(["a"])
+    with pytest.raises(StudyError, match="there is no such model file"):
+        files.load("nowhere.safetensors")
+
+
 def test_a_chain_without_a_step_comes_back(tmp_path):
     files.save(fitted(Markov(), Sessions.from_lists([["a"], ["b"]])), tmp_path / "m")
     assert files.load(tmp_path / "m").recommend(["b"]) == ["a"]
