@@ -40,18 +40,37 @@ def _studylib(
 def run(
     params: Annotated[Path, typer.Argument(help="The params file of the study.", metavar="PARAMS.yaml")],
     only: Annotated[
-        int | None, typer.Option(help="Run one notebook, such as 3.", min=1, max=4, metavar="NUMBER")
+        int | None, typer.Option(help="Run one notebook, such as 3.", min=1, max=5, metavar="NUMBER")
     ] = None,
     reports: Annotated[Path | None, typer.Option(help="Write here instead of reports/.", metavar="DIR")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget what is kept and train everything again.")] = False,
 ) -> None:
-    """Execute the four notebooks in order and write reports/<name>.html."""
+    """Execute the notebooks of a study in order and write reports/<name>.html."""
     from studylib.params.files import load_params
 
     study = load_params(params)  # before the rest is imported, which takes seconds
     from studylib.runner import run_study
 
     typer.echo(run_study(study, f"{only:02}" if only else None, reports, fresh, file=params))
+
+
+@app.command()
+def new(
+    log: Annotated[Path, typer.Argument(help="A file of events or of sessions, or a folder of them.", metavar="LOG")],
+    to: Annotated[
+        Path | None, typer.Option(help="The params file to write; without it params/<name of the log>.yaml.")
+    ] = None,
+) -> None:
+    """Look at the beginning of a log and write a params file for it, with what was guessed as comments."""
+    from studylib.new import suggested
+    from studylib.paths import project_root, slug, write
+
+    text = suggested(log)
+    to = to or project_root() / "params" / f"{slug(log.name.split('.')[0])}.yaml"
+    if to.exists():
+        raise StudyError(f"{to}: is there already; give another name by --to, or remove it.")
+    write(to, text)
+    typer.echo(to)
 
 
 @app.command()
