@@ -288,19 +288,19 @@ def events(
         it.
     """
     table = _typed(_one_table(path, [source.rows for source in sources]), time_format)
-    drops: list[Drop] = []
-    number = None  # of the row in the files, where it is not that in the table
-    if LEFT_OUT in table.columns:
-        table, drops = _without_left_out(table)
-        number = table["number"]
-        table = table.drop("number")
+    reason = table[LEFT_OUT] if LEFT_OUT in table.columns else None
+    drops = []
+    if reason is not None:
+        drops = _left_out(table["session"], reason)
+        table = table.drop(LEFT_OUT).filter(reason.is_null())
     roles = [role for role in ("session", "user", "item", "time") if role in table.columns]
     if "time" in roles:
         parsed, exact = times.parse(table["time"], time_format)
         bad = parsed.is_null() & table["time"].is_not_null()
         if bad.any():
             row = int(bad.arg_max())  # type: ignore[arg-type]
-            raise _bad_row(sources, row if number is None else number[row], times.not_in(time_format))
+            row = row if reason is None else reason.is_null().arg_true()[row]
+            raise _bad_row(sources, row, times.not_in(time_format))
         table = table.with_columns(time=parsed)
         if exact is not None:
             table = table.with_columns(exact=exact)
@@ -308,6 +308,11 @@ def events(
     complete = table.select(pl.all_horizontal(pl.col(roles).is_not_null())).to_series()
     kept = table if complete.all() else table.filter(complete)
     if not len(kept):
+        most = max(drops, key=lambda drop: drop.events, default=None)
+        if most is not None:
+            raise StudyError(
+                sentence(path, f"no event is left; {most.events:,} are left out as '{most.reason}': check this.")
+            )
         raise StudyError(sentence(path, "no row has a value in each of the columns; check 'user', 'item' and 'time'."))
     lost = int((~complete & ~empty).sum())
     gone = table["session"].drop_nulls().n_unique() - kept["session"].n_unique() if lost else 0
@@ -350,21 +355,18 @@ def _is_integers(ids: pl.Expr) -> pl.Expr:
     return ids.cast(pl.Int64, strict=False).cast(pl.String).eq_missing(ids).all()
 
 
-def _without_left_out(table: pl.DataFrame) -> tuple[pl.DataFrame, list[Drop]]:
-    """The rows that are kept, with their ``number``, and what was left out for each reason."""
-    table = table.with_row_index("number")
-    reason, drops = table[LEFT_OUT], list[Drop]()
-    before = table["session"].drop_nulls().n_unique()
-    table = table.drop(LEFT_OUT)
-    for number, name in enumerate(reason.cat.get_categories()):
+def _left_out(session: pl.Series, reason: pl.Series) -> list[Drop]:
+    """What is left out for each reason, one after the other: who is gone with the second had something left after the first."""
+    drops = []
+    before = session.drop_nulls().n_unique()
+    for number, name in enumerate(reason.dtype.categories):
         out = (reason.to_physical() == number).fill_null(False)
         if out.any():
-            # One reason after the other: who is gone with the second had something left after the first.
             rest = ((reason.to_physical() > number) | reason.is_null()).fill_null(True)
-            after = table["session"].filter(rest).drop_nulls().n_unique()
+            after = session.filter(rest).drop_nulls().n_unique()
             drops.append(Drop(name, before - after, int(out.sum())))
             before = after
-    return table.filter(reason.is_null()), drops
+    return drops
 
 
 def _bad_row(sources: Sequence[Source], row: int, what: str) -> StudyError:
