@@ -87,9 +87,8 @@ def files(log: Log, path: Path | None = None) -> list[Path]:
         return [path]
     if path.is_dir():
         names = [pattern + packed for pattern in _NAMES[log.reader] for packed in ("", ".gz")]
-        found = sorted(
-            file for name in names for file in path.glob(name) if file.is_file() and file.name[0] not in "._"
-        )
+        called = {file for name in names for file in path.glob(name)}
+        found = sorted(file for file in called if file.is_file() and file.name[0] not in "._")
         if not found:
             wanted = ", ".join(_NAMES[log.reader])
             raise StudyError(
