@@ -54,10 +54,7 @@ def _is_a_duration(value: Any) -> Any:
 def _is_a_zone(name: str) -> str:
     try:
         ZoneInfo(name)
-    except (
-        ValueError,
-        OSError,
-    ):  # a name that is none is a KeyError of OSError or of ValueError, by what is wrong with it
+    except (KeyError, ValueError, OSError):  # unknown, no relative path, a folder
         raise ValueError("must be a time zone such as UTC or Europe/Berlin") from None
     return name
 
