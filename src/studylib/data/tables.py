@@ -287,7 +287,7 @@ def events(
         The events; ids as numbers, categories or text, ``time`` Float64, and with the column ``exact`` where `times.parse` gives
         it.
     """
-    table = _typed(_one_table(path, [source.rows for source in sources]), time_format)
+    table = _typed(_one_table([source.rows for source in sources]), time_format)
     reason = table[LEFT_OUT] if LEFT_OUT in table.columns else None
     drops = []
     if reason is not None:
@@ -320,7 +320,7 @@ def events(
     return kept, counted([blank, *drops, Drop("row without a user, an item or a time", gone, lost)])
 
 
-def _one_table(path: Path, tables: list[pl.LazyFrame]) -> pl.LazyFrame:
+def _one_table(tables: list[pl.LazyFrame]) -> pl.LazyFrame:
     """The rows of several files, one after the other; a column that has not one type in all of them is text."""
     if len(tables) == 1:
         return tables[0]
