@@ -62,7 +62,8 @@ def best_possible(comparison: Comparison, ranking: Ranking, seed: int) -> dict[s
     known: dict[str, dict[str, float]] = {metric: {} for metric in METRICS}
     for dataset in ranking.datasets:
         split = comparison.first_splits[dataset.label]
-        changed = dataset.k_core or dataset.collapse_repeats or excludes_visited(ranking, split) or ranking.history < 2
+        filtered = dataset.k_core or dataset.min_item_support or dataset.collapse_repeats
+        changed = filtered or excludes_visited(ranking, split) or ranking.history < 2
         if dataset.dataset == "synthetic" and not changed:
             chain = synthetic.generate(dataset.synthetic, seed).chain
             for metric, value in chain.ceiling(split.test.prefixes(ranking.history)).items():
