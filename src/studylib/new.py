@@ -91,25 +91,20 @@ def _guessed(log: Path) -> tuple[dict[str, Any], list[str]]:
         raise StudyError(f"{log}: no separator is in every line; write a params file by hand, as the README has it.")
     rows = list(csv.reader(lines, delimiter=separator))
     widths = {len(row) for row in rows}
-    header = not any(re.fullmatch(r"[-+]?\d+([.,]\d+)?", cell) for cell in rows[0]) and len(set(rows[0])) == len(
-        rows[0]
-    )
-    if len(widths) > 1 or not (header and _named(rows[0], "item")):
+    first = rows[0]
+    header = len(set(first)) == len(first) and not any(re.fullmatch(r"[-+]?\d+([.,]\d+)?", cell) for cell in first)
+    if len(widths) > 1 or not (header and _named(first, "item")):
         seen = [f"Each line looks like a session: ids with {quoted(separator)} between them."]
         return {"reader": "sequences", "separator": separator}, seen
-    columns = {name: [row[place] for row in rows[1:]] for place, name in enumerate(rows[0])}
+    columns = {name: [row[place] for row in rows[1:]] for place, name in enumerate(first)}
     return _of_events("events", {"separator": separator}, columns)
 
 
 def _lines(log: Path) -> list[str]:
     """The first lines of a text file, plain or gzip, without their ends."""
     try:
-        opened = (
-            gzip.open(log, "rt", encoding="utf-8-sig")
-            if log.suffix.lower() == ".gz"
-            else log.open(encoding="utf-8-sig")
-        )
-        with opened as file:
+        opened = gzip.open if log.suffix.lower() == ".gz" else open
+        with opened(log, "rt", encoding="utf-8-sig") as file:
             lines = [file.readline(LONGEST).rstrip("\r\n") for _ in range(LOOKED_AT)]
     except (OSError, UnicodeDecodeError, EOFError) as error:
         raise StudyError(sentence(str(log), f"cannot be read as text ({type(error).__name__}).")) from None
@@ -210,7 +205,7 @@ def _written(log: Path, data: dict[str, Any], seen: list[str]) -> str:
     return (
         f"# A first guess about {quoted(log.name)}: look at it, and run it with `studylib run`.\n{remarks}"
         f"name: {slug(log.name.split('.')[0])[:100] or 'log'}\ndata:\n{section}"
-        "# ranking: {models: [popularity, markov, session-knn, gru4rec], seeds: [0, 1, 2]}  # what is compared; more seeds, more certain\n"
+        "# ranking: {models: [popularity, markov, session-knn, gru4rec], seeds: [0, 1, 2]}  # intervals cover these seeds\n"
     )
 
 
