@@ -91,12 +91,12 @@ def _guessed(log: Path) -> tuple[dict[str, Any], list[str]]:
         raise StudyError(f"{log}: no separator is in every line; write a params file by hand, as the README has it.")
     rows = list(csv.reader(lines, delimiter=separator))
     widths = {len(row) for row in rows}
-    first = rows[0]
-    header = len(set(first)) == len(first) and not any(re.fullmatch(r"[-+]?\d+([.,]\d+)?", cell) for cell in first)
-    if len(widths) > 1 or not (header and _named(first, "item")):
+    names = rows[0]
+    header = len(set(names)) == len(names) and not any(re.fullmatch(r"[-+]?\d+([.,]\d+)?", cell) for cell in names)
+    if len(widths) > 1 or not (header and _named(names, "item")):
         seen = [f"Each line looks like a session: ids with {quoted(separator)} between them."]
         return {"reader": "sequences", "separator": separator}, seen
-    columns = {name: [row[place] for row in rows[1:]] for place, name in enumerate(first)}
+    columns = {name: [row[place] for row in rows[1:]] for place, name in enumerate(names)}
     return _of_events("events", {"separator": separator}, columns)
 
 
