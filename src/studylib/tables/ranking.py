@@ -119,7 +119,7 @@ def by_target_frequency(
     """
 
     def frequencies(split: Split) -> np.ndarray:
-        return np.bincount(split.learnt.items, minlength=split.train.n_items)[split.test.targets]
+        return split.in_order([events_of_items(each)[each.test.targets] for each in split.trainings])
 
     return _by_group("target_frequency", frequencies, TARGET_FREQUENCIES, 50, comparison, ranking, seed, metrics)
 
@@ -283,7 +283,7 @@ def split_in_time(ranking: Ranking) -> dict[str, str]:
     """The data sets that are judged under one split in time as well, and how they are called there, by their labels."""
 
     def log(dataset: RankingDataset) -> dict:
-        return dataset.model_dump(exclude={"name", "split", "test_fraction"})
+        return dataset.model_dump(exclude={"name", "split", "test_fraction", "windows"})
 
     return {
         dataset.label: later.label
