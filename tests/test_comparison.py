@@ -308,7 +308,7 @@ def test_in_windows_each_case_is_ranked_by_a_model_of_what_came_before(trained, 
     sessions = load(RankingDataset(dataset="synthetic", synthetic=LOG["synthetic"]))
     timed = replace(sessions, times=np.arange(len(sessions.items), dtype=np.float64))
     ranking = Ranking(datasets=[log], models=["popularity"], candidates=9)
-    split = comparisons.split_log(timed, ranking.datasets[0], ranking, 0)
+    split = with_candidates(comparisons.split_log(timed, ranking.datasets[0]), 9, 0)
     splits = {("rolling", 0): split}
     work = trainings_of(splits, ranking, EXECUTION, 0, tmp_path)
     keeping.complete(work, EXECUTION)

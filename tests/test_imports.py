@@ -16,7 +16,7 @@ FLOORS = [
     {"models"},
     {"kept", "grid", "scale", "comparison", "tuning"},
     {"tables", "papers"},
-    {"figures", "report"},
+    {"figures", "report", "api"},
     {"notebook", "outputs", "provenance", "runner", "verify", "cli"},
 ]
 """The rooms of `src/studylib`, from the ground up. The package itself (its version) is below all of them."""

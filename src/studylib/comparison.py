@@ -69,25 +69,24 @@ class Comparison:
 
 
 def prepare(dataset: RankingDataset, ranking: Ranking, seed: int, draw: int = 0) -> Split:
-    """Load, filter and split a data set, as `split_log`."""
-    return split_log(apply_filters(load(dataset, seed), dataset), dataset, ranking, seed, draw)
-
-
-def split_log(sessions: Sessions, dataset: RankingDataset, ranking: Ranking, seed: int, draw: int = 0) -> Split:
-    """Split a filtered log, with candidates drawn once for the data set and the study's seed.
+    """Load, filter and split a data set, with candidates drawn once for the data set and the study's seed.
 
     ``draw``: the seed of a drawn order of equal times.
     """
+    sessions = apply_filters(load(dataset, seed), dataset)
+    return with_candidates(split_log(sessions, dataset, draw), ranking.candidates, seed)
+
+
+def split_log(sessions: Sessions, dataset: RankingDataset, draw: int = 0) -> Split:
+    """Split a filtered log as its data set says. ``draw``: as for `prepare`."""
     if dataset.equal_times == "drawn":
         sessions = sessions.with_ties_drawn(draw)
     kind = dataset.split or ("given" if sessions.given else "leave-one-out")
     if kind == "given":
-        split = split_as_given(sessions)
-    elif kind == "temporal":
-        split = split_by_time(sessions, dataset.test_fraction, dataset.windows)
-    else:
-        split = leave_one_out(sessions)
-    return with_candidates(split, ranking.candidates, seed)
+        return split_as_given(sessions)
+    if kind == "temporal":
+        return split_by_time(sessions, dataset.test_fraction, dataset.windows)
+    return leave_one_out(sessions)
 
 
 def excludes_visited(ranking: Ranking, split: Split) -> bool:
@@ -95,7 +94,7 @@ def excludes_visited(ranking: Ranking, split: Split) -> bool:
     return not split.learnt.has_repeats if ranking.exclude_visited is None else ranking.exclude_visited
 
 
-def compare(ranking: Ranking, execution: Execution, seed: int, folder: Path) -> Comparison:
+def compare(ranking: Ranking, execution: Execution, seed: int, folder: str | Path) -> Comparison:
     """Train and evaluate every model whose ranks are not kept yet, keep them, and return all.
 
     Of each data set and model, the one of the first seed is kept as well. It is for recommending, not for the tables: where its
@@ -107,7 +106,7 @@ def compare(ranking: Ranking, execution: Execution, seed: int, folder: Path) -> 
         folder: of the study: the ranks are kept in its ``ranks/``, the models in its ``models/``.
     """
     splits = split_datasets(ranking, seed)
-    work = trainings_of(splits, ranking, execution, seed, folder)
+    work = trainings_of(splits, ranking, execution, seed, Path(folder))
     complete(work, execution)
     return collected(work, splits, ranking)
 
@@ -188,6 +187,11 @@ coverage (the share of the catalogue that is in any list, from 0 to 1) say: the 
 
 
 def collected(work: Work[Training, Training], splits: dict[tuple[str, int], Split], ranking: Ranking) -> Comparison:
+    """The results of all trainings, as they were kept.
+
+    Raises:
+        StudyError: one of them is not there yet.
+    """
     rows, ranks_of = [], {}
     first_lists: dict[tuple[str, str], list[int]] = {}
     for training, result in work.kept().items():
@@ -287,10 +291,10 @@ def _name(
     training: Training, split: Split, model: ModelParams, ranking: Ranking, execution: Execution, seed: int
 ) -> str:
     """A readable file name that ends in a checksum of all that determines the ranks."""
-    assert split.test.candidates is not None, "`prepare` draws them"
+    candidates = split.test.candidates
     determinants = {
         "split": split.checksum,
-        "candidates": checksum(split.test.candidates),
+        "candidates": None if candidates is None else checksum(candidates),
         "model": model.determinants,
         "seed": training.seed,
         "shuffle": seed,

@@ -123,7 +123,9 @@ def test_each_window_is_tested_by_what_came_before_it():
 
 def test_the_cases_of_all_windows_have_the_candidates_of_their_windows(shop):
     split = with_candidates(split_by_time(shop, 0.1, windows=3), 7, seed=0)
-    assert split.test.candidates.shape == (len(split.test), 7) and len(split.test) == sum(len(w.test) for w in split.windows)
+    assert split.test.candidates.shape == (len(split.test), 7) and len(split.test) == sum(
+        len(w.test) for w in split.windows
+    )
     for window in split.windows:
         rows = np.searchsorted(split.test.events, window.test.events)
         np.testing.assert_array_equal(split.test.candidates[rows], window.test.candidates)

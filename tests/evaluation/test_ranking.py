@@ -11,7 +11,6 @@ from studylib.data.sessions import Cases, Sessions
 from studylib.errors import LONGEST, StudyError
 from studylib.evaluation.ranking import TOP, metric_gain, popularity, rank_cases, rank_scores, validation_ndcg
 
-
 METRICS = ["hr@1", "hr@5", "recall@20", "precision@3", "ndcg@3", "ndcg@10", "mrr", "mrr@2", "mrr@20", "accuracy"]
 
 
@@ -46,7 +45,9 @@ def test_ties_count_as_the_mean_over_all_orders_of_the_tied_items(name):
     np.testing.assert_allclose(rank_scores(scores, targets).metric(name), expected)
 
 
-@pytest.mark.parametrize("name", ["ndgc@10", "ndcg", "ndcg@", "ndcg@0", "ndcg@-1", "ndcg@1.5", "map@10", "mrr@ 5", "", "@5", "x" * 999])
+@pytest.mark.parametrize(
+    "name", ["ndgc@10", "ndcg", "ndcg@", "ndcg@0", "ndcg@-1", "ndcg@1.5", "map@10", "mrr@ 5", "", "@5", "x" * 999]
+)
 def test_an_unknown_metric_is_a_sentence(name):
     with pytest.raises(StudyError, match=r"There is no metric '.*': take one of hr, .*, such as ndcg@10") as error:
         metric_gain(name)

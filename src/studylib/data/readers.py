@@ -10,7 +10,7 @@ import ast
 import glob
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
@@ -360,21 +360,38 @@ _TIMES = (pl.String, pl.Categorical, pl.Enum, pl.Date, pl.Datetime, pl.Decimal, 
 
 def _read_parquet(log: Log, path: Path) -> Sessions:
     """A table of events with named columns."""
-    columns = event_columns(log)
     if not path.stat().st_size:
         raise StudyError(sentence(path, "the file is empty; it needs one event a row."))
     try:
-        scan = pl.scan_parquet(path, glob=False)
-        schema = scan.collect_schema()
-        names = schema.names()
-        picked = {role: names[find_column(path, column, names)] for role, column in columns.items()}
-        _check_types(path, picked, schema)
-        _check_size(path, list(picked.values()))
-        table = scan.select(pl.col(name).alias(role) for role, name in picked.items()).collect()
+        return _of_table(log, path, pl.scan_parquet(path, glob=False), lambda names: _check_size(path, names))
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, pa.ArrowException) as error:
         raise StudyError(
             sentence(path, f"cannot be read as a parquet file ({_first_line(error)}); write it anew.")
         ) from None
+
+
+FRAME = Path("the DataFrame")
+"""Stands for a path where a table in memory is read."""
+
+
+def read_frame(log: Log, frame: pl.DataFrame) -> Sessions:
+    """Read a table of events that is in memory, as `read` does one of the reader ``parquet``.
+
+    Raises:
+        StudyError: it lacks a column, or has one of another type.
+    """
+    with explained(FRAME):
+        return _of_table(log, FRAME, frame.lazy(), lambda names: None)
+
+
+def _of_table(log: Log, path: Path, scan: pl.LazyFrame, check: Callable[[list[str]], None]) -> Sessions:
+    """``check``: looks at the names of the columns before they are read."""
+    schema = scan.collect_schema()
+    names = schema.names()
+    picked = {role: names[find_column(path, column, names)] for role, column in event_columns(log).items()}
+    _check_types(path, picked, schema)
+    check(list(picked.values()))
+    table = scan.select(pl.col(name).alias(role) for role, name in picked.items()).collect()
     named = [role for role, dtype in table.schema.items() if dtype in (pl.Categorical, pl.Enum, pl.Null)]
     table = table.with_columns(pl.col(named).cast(pl.String))
 

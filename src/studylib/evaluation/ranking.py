@@ -240,5 +240,7 @@ def joined(ranks: list[Ranks], in_order: Callable[[list[np.ndarray]], np.ndarray
     """The ranks of several parts of the cases as one. ``in_order``: makes one array of those of the parts."""
     above, tied = (in_order([getattr(r, name) for r in ranks]) for name in ("above", "tied"))
     top = in_order([r.top for r in ranks if r.top is not None])
-    positives = None if ranks[0].positives is None else in_order([r.positives for r in ranks if r.positives is not None])
+    positives = (
+        None if ranks[0].positives is None else in_order([r.positives for r in ranks if r.positives is not None])
+    )
     return Ranks(above, tied, top, ranks[0].listed, sum(r.not_numbers for r in ranks), positives)

@@ -31,15 +31,15 @@ _KEY = "studylib"
 """The one key of the header's metadata; of several, safetensors would not keep the order."""
 
 
-def save(model: Recommender, path: Path) -> None:
+def save(model: Recommender, path: str | Path) -> None:
     """Keep a fitted model in one file, the same bytes for the same model.
 
     Example:
         >>> from studylib.models.gru4rec import GRU4Rec
-        >>> save(GRU4Rec().fit(sessions), Path("shop.safetensors"))  # doctest: +SKIP
-        >>> load(Path("shop.safetensors")).recommend(["25401"])  # doctest: +SKIP
+        >>> save(GRU4Rec().fit(sessions), "shop.safetensors")  # doctest: +SKIP
+        >>> load("shop.safetensors").recommend(["25401"])  # doctest: +SKIP
     """
-    write(path, to_bytes(model))
+    write(Path(path), to_bytes(model))
 
 
 def to_bytes(model: Recommender) -> bytes:
@@ -71,12 +71,13 @@ def is_whole(model: Recommender) -> bool:
     return all(_finite(array) for array in model.state().values())
 
 
-def load(path: Path, device: str = "cpu") -> Recommender:
+def load(path: str | Path, device: str = "cpu") -> Recommender:
     """The fitted model of a file, on ``device`` wherever it was trained.
 
     Raises:
         StudyError: the file is missing, is no model file, is damaged, or is one of another version of studylib.
     """
+    path = Path(path)
     header, arrays = _read(path)
     try:
         return _restored(_Header.model_validate(header), arrays, device)

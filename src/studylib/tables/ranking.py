@@ -139,6 +139,23 @@ def searched(ranking: Ranking) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["dataset", "model", "trials", "best"])
 
 
+def by_window(comparison: Comparison, ranking: Ranking, seed: int, metrics: list[str] = METRICS) -> pd.DataFrame:
+    """Metrics against the whole catalogue by the window in time of the case, of data sets that have several (`Split.windows`).
+
+    Returns:
+        Columns ``dataset, model, metric, window, mean, low, high, n``: windows are numbered from 1, the earliest; those of fewer
+        than 20 cases are left out.
+    """
+
+    def numbers(split: Split) -> np.ndarray:
+        return split.in_order([np.full(len(each.test), number) for number, each in enumerate(split.trainings, 1)])
+
+    most = max(len(split.trainings) for split in comparison.splits.values())
+    groups = [(number, number) for number in range(1, most + 1)]
+    table = _by_group("window", numbers, groups, most + 1, comparison, ranking, seed, metrics)
+    return table[table.groupby("dataset")["window"].transform("nunique") > 1].reset_index(drop=True)
+
+
 TIED_TARGETS = ("a time of its own", "the time of the event before")
 """What a target has, as `by_tie` names it."""
 
