@@ -239,8 +239,10 @@ def _train(
     training: Training,
     trainings: list[Training],
 ) -> dict[Training, Result]:
-    """Train and evaluate one model, anew for each window in time, in a worker. The content of the model file, which is that of the
-    last window, is returned with the ranks, because the worker may run on a machine without the study's disk.
+    """Train and evaluate one model, anew for each window in time, in a worker.
+
+    The content of the model file, which is that of the last window, is returned with the ranks, because the worker may run on a
+    machine without the study's disk.
     """
     configure(execution)
     split = splits[training.dataset, training.seed]

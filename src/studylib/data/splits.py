@@ -139,13 +139,14 @@ def split_by_time(sessions: Sessions, test_fraction: float, windows: int = 1) ->
     if sessions.times is None:
         raise StudyError("The split 'temporal' needs times: name the log's column 'time', or use 'leave-one-out'.")
     shares = [1 - ends * test_fraction for ends in range(windows + 1, 0, -1)]
-    starts = np.quantile(sessions.times, shares, method="higher")
+    times = sessions.times
+    starts = np.quantile(times, shares, method="higher")
 
     def window(validation_start: float, test_start: float, test_end: float) -> Split:
-        parts = np.full(len(sessions.items), TRAIN, dtype=np.uint8)
-        parts[sessions.times >= validation_start] = VALIDATION
-        parts[sessions.times >= test_start] = TEST
-        parts[sessions.times >= test_end] = CONTEXT
+        parts = np.full(len(times), TRAIN, dtype=np.uint8)
+        parts[times >= validation_start] = VALIDATION
+        parts[times >= test_start] = TEST
+        parts[times >= test_end] = CONTEXT
         return split_by_parts("temporal", sessions, parts)
 
     return _rolling([window(*points) for points in zip(starts[:-1], starts[1:], [*starts[2:], np.inf], strict=True)])
