@@ -1,4 +1,4 @@
-# Everything is reached from here. PYTHON is any Python from 3.11 on; the rest is installed into .venv.
+# Everything is reached from here. PYTHON is a Python that requirements.lock can be installed with; the rest is in .venv.
 PYTHON ?= python3
 STUDYLIB := .venv/bin/studylib
 PYTEST := .venv/bin/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
@@ -46,7 +46,7 @@ clean-results: ## remove what git does not keep of reports/: tables, pages, trai
 	if [ "$$answer" = y ]; then git clean -fdXq reports; else echo 'Nothing was removed.'; fi
 
 .venv/installed: requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { echo "Python 3.11, 3.12 or 3.13 is needed, for which there is all of requirements.lock, and $(PYTHON) is another or none: make PYTHON=/path/to/python3.13"; exit 1; }
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .

@@ -258,5 +258,5 @@ def test_a_notebook_is_named_by_its_number(studylib, monkeypatch, tmp_path):
         assert studylib("run", tmp_path / "mine.yaml", "--only", number) == (0, "page\n", "")
     assert studylib("run", tmp_path / "mine.yaml") == (0, "page\n", "")
     assert asked == [(1, "03"), (1, "03"), (1, None)]
-    code, out, err = studylib("run", tmp_path / "mine.yaml", "--only", "5")
+    code, out, err = studylib("run", tmp_path / "mine.yaml", "--only", "6")
     assert code == 2 and out == "" and "--only" in err

@@ -20,6 +20,7 @@ from studylib.comparison import (
     to_csv,
     trainings_of,
 )
+from studylib.data.datasets import load
 from studylib.data.sessions import Cases, Sessions
 from studylib.data.splits import leave_one_out, with_candidates
 from studylib.errors import StudyError
@@ -30,7 +31,7 @@ from studylib.models import files
 from studylib.models.baselines import Markov, Popularity
 from studylib.models.gru4rec import GRU4Rec
 from studylib.params.models import Gru4Rec, SasRec
-from studylib.params.study import Execution, Ranking
+from studylib.params.study import Execution, Ranking, RankingDataset
 
 GRU = {"model": "gru4rec", "label": "small", "embedding": 4, "hidden": 4, "negatives": 8, "max_epochs": 2}
 LOG = {"dataset": "synthetic", "synthetic": {"sessions": 150, "items": 40, "mean_length": 4, "max_session": 20}}
@@ -300,3 +301,25 @@ def test_a_setting_that_came_later_changes_no_kept_key_while_it_has_its_default(
     assert name(Gru4Rec()) == name(Gru4Rec(positive="next")) == "shop-gru4rec-0-e3b3ca901e38"
     assert name(SasRec()) == "shop-sasrec-0-c84bf80c26c3"
     assert name(Gru4Rec(positive="current")) not in (name(Gru4Rec()), name(Gru4Rec(hidden=64)))
+
+
+def test_in_windows_each_case_is_ranked_by_a_model_of_what_came_before(trained, tmp_path):
+    log = {"dataset": "synthetic", "name": "rolling", "split": "temporal", "windows": 3, "synthetic": LOG["synthetic"]}
+    sessions = load(RankingDataset(dataset="synthetic", synthetic=LOG["synthetic"]))
+    timed = replace(sessions, times=np.arange(len(sessions.items), dtype=np.float64))
+    ranking = Ranking(datasets=[log], models=["popularity"], candidates=9)
+    split = with_candidates(comparisons.split_log(timed, ranking.datasets[0]), 9, 0)
+    splits = {("rolling", 0): split}
+    work = trainings_of(splits, ranking, EXECUTION, 0, tmp_path)
+    keeping.complete(work, EXECUTION)
+    found = comparisons.collected(work, splits, ranking)
+    assert trained == [("popularity", 0)] and found.table["cases"].tolist() == [len(split.test)] * 3
+    for window in split.windows:
+        rows = np.searchsorted(split.test.events, window.test.events)
+        alone = rank_cases(Popularity().fit(window.train), window.test, 20)
+        for protocol in ("full", "sampled-9"):
+            ranks = found.ranks["rolling", "popularity", 0, protocol]
+            np.testing.assert_array_equal(ranks.above[rows], alone[protocol].above)
+            np.testing.assert_array_equal(ranks.tied[rows], alone[protocol].tied)
+    [model] = tmp_path.glob("models/*")
+    assert files.load(model).trained_on == split.windows[-1].train.checksum

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import sys
 import tomllib
 from importlib.metadata import PackageNotFoundError, version
@@ -25,9 +26,11 @@ def name_of(requirement):
     return re.sub(r"[-_.]+", "-", re.match(r"[A-Za-z0-9._-]+", requirement).group()).lower()
 
 
+EXTRAS = PROJECT["project"]["optional-dependencies"]
+
+
 def test_every_requirement_is_pinned():
-    extras = PROJECT["project"]["optional-dependencies"].values()
-    requirements = sum(extras, PROJECT["project"]["dependencies"] + PROJECT["build-system"]["requires"])
+    requirements = PROJECT["project"]["dependencies"] + sum(EXTRAS.values(), PROJECT["build-system"]["requires"])
     assert not {name_of(r) for r in requirements} - set(LOCK)
     for requirement in requirements:
         if minimum := re.search(r">=([\d.]+)", requirement):
@@ -71,21 +74,75 @@ PACKAGE = {
 }
 """Where a package is not called as its module is; IPython comes with ipykernel."""
 
-RUN_WITHOUT_AN_IMPORT = {"ipykernel", "jupyterlab", "tensorflow"}
-"""The kernel of the notebooks, `make lab`, and what Keras computes with."""
+RUN_WITHOUT_AN_IMPORT = {"jupyterlab", "tensorflow"}
+"""`make lab`, and what Keras computes with."""
 
 
 def test_only_what_runs_is_required():
-    required = {name_of(r) for r in PROJECT["project"]["dependencies"]}
+    required = [
+        name_of(r) for r in sum((EXTRAS[name] for name in EXTRAS if name != "test"), PROJECT["project"]["dependencies"])
+    ]
+    assert len(set(required)) == len(required), "a package is in one place"
     used = {name_of(PACKAGE.get(name, name)) for name in imported("src")} - {"studylib"}
-    assert required - used == RUN_WITHOUT_AN_IMPORT - {"ipykernel"}
-    optional = {name_of(r) for extra in ("serve", "onnx") for r in PROJECT["project"]["optional-dependencies"][extra]}
-    # dask: where there is a cluster; httptools: uvicorn takes it by itself
-    assert used - required == {"dask", "distributed"} | optional - {"httptools"}
-    for_tests = {name_of(r) for r in PROJECT["project"]["optional-dependencies"]["test"]}
-    assert not for_tests & required
+    # httptools: uvicorn takes it by itself
+    assert set(required) - used == RUN_WITHOUT_AN_IMPORT | {"httptools"} and used <= set(required)
+    for_tests = {name_of(r) for r in EXTRAS["test"]}
+    assert not for_tests & set(required)
     tested = {name_of(PACKAGE.get(name, name)) for name in imported("tests")}
-    assert tested - {"studylib", "tests"} <= required | for_tests | optional
+    assert tested - {"studylib", "tests"} <= set(required) | for_tests
+
+
+def modules_of(extra):
+    """What Python calls the packages of an extra."""
+    modules = {name_of(package): module for module, package in PACKAGE.items()}
+    return [modules.get(name, name.replace("-", "_")) for name in map(name_of, EXTRAS[extra])]
+
+
+WITHOUT_EXTRAS = """
+import sys
+
+for module in {modules}:
+    sys.modules[module] = None
+import numpy as np, pandas as pd
+import studylib as sl
+from studylib import kept
+
+kept.fan_out = lambda function, tasks, execution, running: ((task, function(task)) for task in tasks)
+random = np.random.default_rng(0)
+clicks = pd.DataFrame({{"visitor": random.integers(0, 30, 200), "url": random.integers(0, 20, 200)}})
+log = sl.read(clicks, user="visitor", item="url")
+small = {{"max_epochs": 1, "hidden": 4, "embedding": 4}}
+counted = ["popularity", "markov", "item-knn", "session-knn", "ease", {{"model": "bpr-mf", "max_epochs": 10}}]
+table = sl.evaluate(log, [*counted, {{"model": "gru4rec", **small}}, {{"model": "sasrec", "max_epochs": 1, "embedding": 4}}])
+assert len(table) == 16 and len(sl.GRU4Rec(**small).fit(log).recommend([3], k=5)) == 5
+import studylib.cli
+for module, extra in {{"runner": "notebooks", "figures": "notebooks", "tuning": "tune", "cluster": "cluster",
+                      "models.keras_network": "keras"}}.items():
+    try:
+        __import__(f"studylib.{{module}}")
+    except sl.StudyError as error:
+        assert f"is not installed, which this needs: pip install 'studylib[{{extra}}]'." in str(error), error
+        print(module)
+"""
+
+
+def test_the_library_needs_no_extra_and_says_which_one_is_missing():
+    modules = [module for extra in EXTRAS for module in modules_of(extra)]
+    # PyTorch has these itself.
+    script = WITHOUT_EXTRAS.format(modules=[name for name in modules if name not in ("filelock", "jinja2")])
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.split() == ["runner", "figures", "tuning", "cluster", "models.keras_network"]
+
+
+def test_the_versions_of_python_are_said_alike():
+    said = [line.rsplit(" ", 1)[1] for line in PROJECT["project"]["classifiers"]]
+    versions = [tuple(map(int, version.split("."))) for version in said]
+    makefile = (ROOT / "Makefile").read_text()
+    lowest, beyond = re.search(r"not \((.*?)\) <= sys.version_info < \((.*?)\)", makefile).groups()
+    assert f"Python {', '.join(said[:-1])} or {said[-1]} is needed" in makefile
+    assert lowest == "{}, {}".format(*versions[0]) and beyond == f"{versions[-1][0]}, {versions[-1][1] + 1}"
+    assert PROJECT["project"]["requires-python"] == f">={said[0]}"
 
 
 def test_the_version_is_in_one_place():

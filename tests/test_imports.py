@@ -16,8 +16,8 @@ FLOORS = [
     {"models"},
     {"kept", "grid", "scale", "comparison", "tuning"},
     {"tables", "papers"},
-    {"figures", "report"},
-    {"notebook", "outputs", "provenance", "runner", "verify", "lines", "serve", "cli"},
+    {"figures", "report", "api"},
+    {"notebook", "outputs", "provenance", "runner", "verify", "lines", "serve", "new", "cli"},
 ]
 """The rooms of `src/studylib`, from the ground up. The package itself (its version) is below all of them."""
 

@@ -71,6 +71,21 @@ def test_clean_results_removes_what_git_does_not_keep(checkout):
     assert left(checkout, [*KEPT_BY_GIT, *CACHES]) == [*KEPT_BY_GIT, *CACHES]
 
 
+def test_a_python_without_the_lock_is_refused_before_anything_is_installed(checkout):
+    # What `make` runs in place of Python: one that has another version, and would say so if it were to install something.
+    other = checkout / "python3.14"
+    other.write_text("#!/bin/sh\ncase $2 in *version_info*) exit 1;; esac\ntouch installed\n")
+    other.chmod(0o755)
+    (checkout / ".venv" / "installed").unlink()
+    for name in ("requirements.lock", "pyproject.toml"):
+        (checkout / name).touch()
+    command = ["make", "--no-print-directory", f"PYTHON={other}", ".venv/installed"]
+    done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, env=ENVIRONMENT)
+    assert done.returncode != 0 and not (checkout / "installed").exists()
+    [said] = done.stdout.splitlines()
+    assert said.startswith("Python 3.11, 3.12 or 3.13 is needed") and said.endswith("make PYTHON=/path/to/python3.13")
+
+
 def test_help_prints_every_target_with_its_comment(checkout):
     lines = make(checkout, "help").splitlines()
     named = {line.split()[1]: line.split(maxsplit=2)[2] for line in lines}

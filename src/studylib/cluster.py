@@ -33,13 +33,14 @@ import time
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any, NoReturn
 
-import dask
-from distributed import CancelledError, Client, Future, KilledWorker, Nanny
-from distributed.protocol.pickle import dumps, loads
-
 from studylib import machine
-from studylib.errors import StudyError, brief, quoted
+from studylib.errors import StudyError, brief, extra, quoted
 from studylib.execution import WorkerDied
+
+with extra("cluster"):
+    import dask
+    from distributed import CancelledError, Client, Future, KilledWorker, Nanny
+    from distributed.protocol.pickle import dumps, loads
 
 SECONDS_TO_CONNECT = 20
 """How long the scheduler of a cluster may take to answer."""

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from studylib.data.datasets import load
-from studylib.data.sessions import apply_filters, checksum
+from studylib.data.sessions import Sessions, apply_filters, checksum
 from studylib.data.splits import Split, leave_one_out, split_as_given, split_by_time, with_candidates
 from studylib.errors import StudyError
-from studylib.evaluation.ranking import Ranks, popularity, rank_cases
+from studylib.evaluation.ranking import Ranks, joined, popularity, rank_cases
 from studylib.execution import WorkerDied, configure
 from studylib.kept import TIMES, Result, Store, Work, complete, key
 from studylib.models import build, files, implementation
@@ -76,16 +76,19 @@ def prepare(dataset: RankingDataset, ranking: Ranking, seed: int, draw: int = 0)
     ``draw``: the seed of a drawn order of equal times.
     """
     sessions = apply_filters(load(dataset, seed), dataset)
+    return with_candidates(split_log(sessions, dataset, draw), ranking.candidates, seed)
+
+
+def split_log(sessions: Sessions, dataset: RankingDataset, draw: int = 0) -> Split:
+    """Split a filtered log as its data set says. ``draw``: as for `prepare`."""
     if dataset.equal_times == "drawn":
         sessions = sessions.with_ties_drawn(draw)
     kind = dataset.split or ("given" if sessions.given else "leave-one-out")
     if kind == "given":
-        split = split_as_given(sessions)
-    elif kind == "temporal":
-        split = split_by_time(sessions, dataset.test_fraction)
-    else:
-        split = leave_one_out(sessions)
-    return with_candidates(split, ranking.candidates, seed)
+        return split_as_given(sessions)
+    if kind == "temporal":
+        return split_by_time(sessions, dataset.test_fraction, dataset.windows)
+    return leave_one_out(sessions)
 
 
 def excludes_visited(ranking: Ranking, split: Split) -> bool:
@@ -93,7 +96,7 @@ def excludes_visited(ranking: Ranking, split: Split) -> bool:
     return not split.learnt.has_repeats if ranking.exclude_visited is None else ranking.exclude_visited
 
 
-def compare(ranking: Ranking, execution: Execution, seed: int, folder: Path) -> Comparison:
+def compare(ranking: Ranking, execution: Execution, seed: int, folder: str | Path) -> Comparison:
     """Train and evaluate every model whose ranks are not kept yet, keep them, and return all.
 
     Of each data set and model, the one of the first seed is kept as well. It is for recommending, not for the tables: where its
@@ -105,9 +108,9 @@ def compare(ranking: Ranking, execution: Execution, seed: int, folder: Path) -> 
         folder: of the study: the ranks are kept in its ``ranks/``, the models in its ``models/``.
     """
     splits = split_datasets(ranking, seed)
-    work = trainings_of(splits, ranking, execution, seed, folder)
+    work = trainings_of(splits, ranking, execution, seed, Path(folder))
     complete(work, execution)
-    return _read(work, splits, ranking)
+    return collected(work, splits, ranking)
 
 
 def split_datasets(ranking: Ranking, seed: int) -> dict[tuple[str, int], Split]:
@@ -185,7 +188,12 @@ LISTED = ["top_share", "percentile", "coverage@10"]
 coverage (the share of the catalogue that is in any list, from 0 to 1) say: the lists would be ten times as large."""
 
 
-def _read(work: Work[Training, Training], splits: dict[tuple[str, int], Split], ranking: Ranking) -> Comparison:
+def collected(work: Work[Training, Training], splits: dict[tuple[str, int], Split], ranking: Ranking) -> Comparison:
+    """The results of all trainings, as they were kept.
+
+    Raises:
+        StudyError: one of them is not there yet.
+    """
     rows, ranks_of = [], {}
     first_lists: dict[tuple[str, str], list[int]] = {}
     for training, result in work.kept().items():
@@ -237,17 +245,24 @@ def _train(
     training: Training,
     trainings: list[Training],
 ) -> dict[Training, Result]:
-    """Train and evaluate one model, in a worker. The content of the model file is returned with the ranks, because the worker
-    may run on a machine without the study's disk.
+    """Train and evaluate one model, anew for each window in time, in a worker.
+
+    The content of the model file, which is that of the last window, is returned with the ranks, because the worker may run on a
+    machine without the study's disk.
     """
     configure(execution)
     split = splits[training.dataset, training.seed]
     entry = entries[training.dataset, training.model]
-    model = build(entry, ranking.history, training.seed, execution.device, ranking.exclude_visited)
-    model.fit(split.learnt, split.validation if split.final is None else None)
-    ranks = rank_cases(model, split.test, ranking.history, ranking.exclude_visited)
-    shuffled = split.test.shuffled(ranking.history, seed)
-    ranks[SHUFFLED] = rank_cases(model, shuffled, ranking.history, ranking.exclude_visited)["full"]
+    excluded = excludes_visited(ranking, split)
+    of_windows, seconds = [], 0.0
+    for window in split.trainings:
+        model = build(entry, ranking.history, training.seed, execution.device, ranking.exclude_visited)
+        model.fit(window.learnt, window.validation if window.final is None else None)
+        seconds += model.train_seconds
+        ranks = rank_cases(model, window.test, ranking.history, excluded)
+        shuffled = window.test.shuffled(ranking.history, seed)
+        of_windows.append(ranks | {SHUFFLED: rank_cases(model, shuffled, ranking.history, excluded)["full"]})
+    ranks = {name: joined([each[name] for each in of_windows], split.in_order) for name in of_windows[0]}
     facts = {
         "parameters": model.parameters,
         "epochs": model.epochs,
@@ -256,7 +271,7 @@ def _train(
     }
     arrays = {f"{name} {array}": getattr(r, array) for name, r in ranks.items() for array in ARRAYS}
     is_kept = training.seed == ranking.seeds[0] and files.is_whole(model)
-    made = {"train_seconds": round(model.train_seconds, 3)}
+    made = {"train_seconds": round(seconds, 3)}
     return {training: Result(facts, arrays, files.to_bytes(model) if is_kept else None, made)}
 
 
@@ -276,7 +291,7 @@ def first_list(ranks: Ranks) -> list[int]:
 
 
 def events_of_items(split: Split) -> np.ndarray:
-    """int (n_items,): how many events each item has in training."""
+    """int (n_items,): how many events each item has in training; of several windows, in that of the first."""
     return np.bincount(split.learnt.items, minlength=split.train.n_items)
 
 
@@ -284,10 +299,10 @@ def _name(
     training: Training, split: Split, model: ModelParams, ranking: Ranking, execution: Execution, seed: int
 ) -> str:
     """A readable file name that ends in a checksum of all that determines the ranks."""
-    assert split.test.candidates is not None, "`prepare` draws them"
+    candidates = split.test.candidates
     determinants = {
         "split": split.checksum,
-        "candidates": checksum(split.test.candidates),
+        "candidates": None if candidates is None else checksum(candidates),
         "model": model.determinants,
         "seed": training.seed,
         "shuffle": seed,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 LONGEST = 300
 """Letters of a message, at most."""
@@ -15,6 +16,21 @@ class StudyError(Exception):
     The message is one sentence that names the place and says what to do. The command line prints it without a
     traceback and exits with status 1.
     """
+
+
+@contextmanager
+def extra(name: str) -> Iterator[None]:
+    """Around the import of packages that come with an extra of this one: where they are missing, a sentence says so.
+
+    Raises:
+        StudyError: a package is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("studylib"):
+            raise
+        raise StudyError(f"{error.name} is not installed, which this needs: pip install 'studylib[{name}]'.") from None
 
 
 def brief(text: object, limit: int = 60) -> str:

@@ -12,18 +12,22 @@ import re
 import warnings
 from html import escape
 
-import matplotlib
-
-matplotlib.use("agg", force=False)
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter, MaxNLocator, PercentFormatter
 
+from studylib.errors import extra
+from studylib.params.models import LAYERS
 from studylib.tables.grid import COLLAPSED
 from studylib.text import visible
+
+with extra("notebooks"):
+    import matplotlib
+
+    matplotlib.use("agg", force=False)
+    import matplotlib.pyplot as plt
+    import seaborn as sns
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import LogFormatter, MaxNLocator, PercentFormatter
 
 COLOURS = {
     "lstm": "#0072B2",
@@ -52,6 +56,9 @@ def colours(labels) -> dict[str, str]:
     """The colour of each label: its own where it has one, else the next spare one."""
     spare = iter(SPARE_COLOURS * len(list(labels)))
     return {label: COLOURS.get(label) or next(spare) for label in labels}
+
+
+COLOURS |= colours(LAYERS)  # an architecture that is new has one, too
 
 
 def _theme() -> None:

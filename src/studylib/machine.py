@@ -9,7 +9,7 @@ import subprocess
 from importlib.metadata import distributions
 from pathlib import Path
 
-from studylib.paths import project_root
+from studylib.paths import checkout
 
 NUMERICAL = ("keras", "numpy", "scipy", "tensorflow", "torch")
 """The packages whose products and sums a trained network comes from."""
@@ -64,8 +64,12 @@ def facts() -> dict[str, object]:
 def commit() -> str:
     """The commit of the checkout, and whether files that numbers depend on have changed since."""
 
+    folder = checkout()
+    if folder is None:
+        return "an installed package"
+
     def git(*arguments: str) -> str:
-        done = subprocess.run(["git", *arguments], cwd=project_root(), capture_output=True, text=True, check=True)
+        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
     try:

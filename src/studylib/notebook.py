@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from IPython.display import HTML, display
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
-from studylib.errors import StudyError
+from studylib.errors import StudyError, extra
 from studylib.execution import configure
 from studylib.figures import to_svg
 from studylib.params.files import study_params
@@ -20,6 +18,10 @@ from studylib.paths import reports_root, slug, write
 from studylib.provenance import note
 from studylib.tables.formats import fixed
 from studylib.text import words
+
+with extra("notebooks"):
+    from IPython.display import HTML, display
+    from matplotlib.figure import Figure
 
 NO_MATH = "tex2jax_ignore mathjax_ignore"
 """Classes of what MathJax passes over, its version 2 (nbconvert's pages) and 3 (JupyterLab): a dollar is a dollar."""

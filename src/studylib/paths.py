@@ -45,10 +45,23 @@ def slug(label: str) -> str:
     return f"{safe[:89]}-{digest}" if safe else digest
 
 
+def checkout() -> Path | None:
+    """The folder of the repository that the library is run from; None where it is installed as a package."""
+    folder = Path(__file__).resolve().parents[2]
+    return folder if (folder / "notebooks").is_dir() else None
+
+
 def project_root() -> Path:
-    """The folder that holds ``notebooks/`` and ``params/``; where relative paths of a params file start."""
-    checkout = Path(__file__).resolve().parents[2]
-    return checkout if (checkout / "notebooks").is_dir() else Path.cwd()
+    """Where relative paths of a params file start and ``reports/`` is: the checkout, or else the current folder."""
+    return checkout() or Path.cwd()
+
+
+def carried(path: Path) -> Path:
+    """A path below ``notebooks/`` or ``params/``, from the project's root; or the file that the package has there, where the
+    project has none.
+    """
+    of_package = Path(__file__).parent / "project" / path
+    return of_package if of_package.exists() and not (project_root() / path).exists() else path
 
 
 def reports_root() -> Path:

@@ -18,20 +18,21 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-import filelock
-import papermill
-from nbclient.exceptions import DeadKernelError
-from papermill.exceptions import PapermillExecutionError
-
 from studylib import outputs, provenance
 from studylib.data import datasets
-from studylib.errors import StudyError, nearest
+from studylib.errors import StudyError, extra, nearest
 from studylib.grid import count_cells, read_log
 from studylib.params.study import StudyParams
-from studylib.paths import project_root, read_json, remove_torn, reports_root, unwritable, write
+from studylib.paths import carried, project_root, read_json, remove_torn, reports_root, unwritable, write
 from studylib.progress import environment, progress_of_kernel, stderr_to
 from studylib.report.page import write_report
 from studylib.tables.formats import count
+
+with extra("notebooks"):
+    import filelock
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
 
 NOTEBOOKS = {
     "01": "01_eda",
@@ -73,9 +74,9 @@ QUESTION_OF_LOG = (
 def run_study(
     params: StudyParams,
     only: str | None = None,
-    reports: Path | None = None,
+    reports: str | Path | None = None,
     fresh: bool = False,
-    file: Path | None = None,
+    file: str | Path | None = None,
 ) -> Path:
     """Execute the notebooks in order, or ``only`` one of them, and write the report of all that are executed.
 
@@ -93,12 +94,12 @@ def run_study(
     Raises:
         StudyError: a notebook failed, or did not write what it is there to write.
     """
-    root = (reports or reports_root()).resolve()
+    root = Path(reports or reports_root()).resolve()
     folder = root / params.name
     executed = folder / "notebooks"
     _refuse_what_cannot_run(params, only, executed)
     with _alone(folder):
-        return _run(params, only, root, fresh, file)
+        return _run(params, only, root, fresh, Path(file) if file else None)
 
 
 def _run(params: StudyParams, only: str | None, root: Path, fresh: bool, file: Path | None) -> Path:
@@ -196,7 +197,8 @@ def _refuse_what_cannot_run(params: StudyParams, only: str | None, executed: Pat
             datasets.check_name(log.dataset)
     backend, device = params.execution.keras_backend, params.execution.device
     if importlib.util.find_spec(backend) is None:
-        raise StudyError(f"execution.keras_backend: {backend} is not installed; install it or use tensorflow.")
+        how = "pip install 'studylib[keras]'" if backend == "tensorflow" else "install it or use tensorflow"
+        raise StudyError(f"execution.keras_backend: {backend} is not installed; {how}.")
     if device == "cuda":
         import torch
 
@@ -239,11 +241,11 @@ def _execute(name: str, output: Path, params: StudyParams) -> None:
     with stderr_to(output.with_suffix(".log")), progress_of_kernel(name):
         try:
             papermill.execute_notebook(
-                project_root() / "notebooks" / f"{name}.ipynb",
+                project_root() / carried(Path("notebooks", f"{name}.ipynb")),
                 output,
                 parameters=params.model_dump(mode="json", exclude_unset=True) | {"name": params.name},
                 progress_bar=False,
-                cwd=project_root() / "notebooks",
+                cwd=project_root(),
             )
         except PapermillExecutionError as error:
             raise StudyError(_failure(name, output, error)) from None

@@ -8,17 +8,12 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
-import optuna
 import yaml
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
-from optuna.trial import TrialState
 
 from studylib.comparison import prepare
 from studylib.data.sessions import checksum
 from studylib.data.splits import Split
-from studylib.errors import StudyError, brief, nearest
+from studylib.errors import StudyError, brief, extra, nearest
 from studylib.evaluation.ranking import validation_ndcg
 from studylib.execution import configure
 from studylib.models import build
@@ -28,6 +23,13 @@ from studylib.params.models import Tunable, Weighting
 from studylib.params.study import Ranking, StudyParams
 from studylib.paths import project_root, slug, write
 from studylib.progress import track
+
+with extra("tune"):
+    import optuna
+    from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+    from optuna.trial import TrialState
 
 _NEURAL: dict[str, BaseDistribution] = {
     "dropout_items": FloatDistribution(0, 0.5),

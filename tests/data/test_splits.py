@@ -105,6 +105,39 @@ def test_equal_times_are_on_the_same_side(shop):
     assert shop.times[split.validation.events].max() < shop.times[split.test.events].min()
 
 
+def test_each_window_is_tested_by_what_came_before_it():
+    events = {"session": [1] * 5 + [2] * 3 + [3] * 2, "item": range(10), "time": [0, 1, 2, 8, 9, 3, 6, 7, 4, 5]}
+    split = split_by_time(Sessions.from_events(pl.DataFrame(events)), test_fraction=0.2, windows=2)
+    first, last = split.windows
+    assert ids(first.train) == [[0, 1, 2], [5]] and ids(last.train) == [[0, 1, 2], [5], [8, 9]]  # to 3, to 5
+    assert pairs(first.validation) == [([8], 9)]  # 5; 4 has nothing before it
+    assert pairs(first.test) == pairs(last.validation) == [([5], 6), ([5, 6], 7)]
+    assert pairs(last.test) == pairs(split_by_time(Sessions.from_events(pl.DataFrame(events)), 0.2).test)
+    # Together: the cases of both in the order of the events, over what the first knows.
+    assert pairs(split.test) == [([0, 1, 2], 3), ([0, 1, 2, 3], 4), ([5], 6), ([5, 6], 7)]
+    assert split.train is first.train and split.validation is first.validation
+    assert split.kind == "temporal, 2 windows" and split.checksum not in (first.checksum, last.checksum)
+    of_windows = split.in_order([np.full(len(window.test), number) for number, window in enumerate(split.trainings)])
+    assert of_windows.tolist() == [1, 1, 0, 0]
+
+
+def test_the_cases_of_all_windows_have_the_candidates_of_their_windows(shop):
+    split = with_candidates(split_by_time(shop, 0.1, windows=3), 7, seed=0)
+    assert split.test.candidates.shape == (len(split.test), 7) and len(split.test) == sum(
+        len(w.test) for w in split.windows
+    )
+    for window in split.windows:
+        rows = np.searchsorted(split.test.events, window.test.events)
+        np.testing.assert_array_equal(split.test.candidates[rows], window.test.candidates)
+        assert window.validation.candidates.shape == (len(window.validation), 7)
+    assert (split.windows[0].test.candidates[:5] != split.windows[1].test.candidates[:5]).any()
+
+
+def test_one_window_is_a_split_as_any_other(shop):
+    split = split_by_time(shop, 0.1)
+    assert split.windows == () and split.trainings == (split,) and split.kind == "temporal"
+
+
 def test_a_split_by_time_needs_times():
     with pytest.raises(StudyError, match="'temporal' needs times"):
         split_by_time(Sessions.from_lists([[1, 2], [3, 4]]), 0.1)

@@ -8,8 +8,10 @@ import pytest
 from sklearn.metrics import label_ranking_average_precision_score, ndcg_score, top_k_accuracy_score
 
 from studylib.data.sessions import Cases, Sessions
-from studylib.errors import StudyError
-from studylib.evaluation.ranking import METRICS, TOP, popularity, rank_cases, rank_scores, validation_ndcg
+from studylib.errors import LONGEST, StudyError
+from studylib.evaluation.ranking import TOP, metric_gain, popularity, rank_cases, rank_scores, validation_ndcg
+
+METRICS = ["hr@1", "hr@5", "recall@20", "precision@3", "ndcg@3", "ndcg@10", "mrr", "mrr@2", "mrr@20", "accuracy"]
 
 
 def gain(name, position):
@@ -20,6 +22,7 @@ def gain(name, position):
     return {
         "hr": 1.0,
         "recall": 1.0,
+        "precision": 1 / float(k or 1),
         "ndcg": 1 / log2(position + 1),
         "mrr": 1 / position,
         "accuracy": float(position == 1),
@@ -40,6 +43,15 @@ def test_ties_count_as_the_mean_over_all_orders_of_the_tied_items(name):
         orders = [o for o in permutations(range(5)) if all(row[a] >= row[b] for a, b in pairwise(o))]
         expected.append(np.mean([gain(name, order.index(target) + 1) for order in orders]))
     np.testing.assert_allclose(rank_scores(scores, targets).metric(name), expected)
+
+
+@pytest.mark.parametrize(
+    "name", ["ndgc@10", "ndcg", "ndcg@", "ndcg@0", "ndcg@-1", "ndcg@1.5", "map@10", "mrr@ 5", "", "@5", "x" * 999]
+)
+def test_an_unknown_metric_is_a_sentence(name):
+    with pytest.raises(StudyError, match=r"There is no metric '.*': take one of hr, .*, such as ndcg@10") as error:
+        metric_gain(name)
+    assert len(str(error.value)) <= LONGEST
 
 
 @pytest.mark.parametrize("name", METRICS)

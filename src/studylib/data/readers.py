@@ -224,11 +224,27 @@ def _read_events(log: Log, path: Path) -> Sessions:
     """The events of all files of a log as one."""
     reader = _SOURCES[log.reader or ""]
     with ExitStack() as stack:
-        sources = []
-        for file in files(log, path):
-            source = stack.enter_context(reader(log, file))
-            sources.append(replace(source, rows=_marked(source.rows, log.events)))
-        table, drops = events(path, sources, log.time_format)
+        return _of_sources(log, path, [stack.enter_context(reader(log, file)) for file in files(log, path)])
+
+
+FRAME = Path("the DataFrame")
+"""Stands for a path where a table in memory is read."""
+
+
+def read_frame(log: Log, frame: pl.DataFrame) -> Sessions:
+    """Read a table of events that is in memory, as `read` does one of the reader ``parquet``.
+
+    Raises:
+        StudyError: it lacks a column, or has one of another type.
+    """
+    with explained(FRAME):
+        source = Source(*_of_table(log, FRAME, frame.lazy(), lambda names: None))
+        return cut(_of_sources(log, FRAME, [source]), log.sessions)
+
+
+def _of_sources(log: Log, path: Path, sources: list[Source]) -> Sessions:
+    marked = [replace(source, rows=_marked(source.rows, log.events)) for source in sources]
+    table, drops = events(path, marked, log.time_format)
     return _of_several_items(path, log, to_sessions(path, table, drops))
 
 

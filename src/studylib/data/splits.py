@@ -25,6 +25,9 @@ class Split:
         checksum: of the sessions and the labels of their events.
         final: where the source has separate validation sessions, the training sessions together with these: what a model whose
             settings are selected is trained on before the test. Else None: training is stopped by the validation cases.
+        windows: where a model is trained anew for each of several windows in time, the split of each, from the earliest on. Then
+            ``test`` has the cases of all of them, and ``train`` and ``validation`` are those of the first, which know nothing of
+            any test case.
     """
 
     kind: str
@@ -33,6 +36,17 @@ class Split:
     test: Cases
     checksum: str
     final: Sessions | None = None
+    windows: tuple[Split, ...] = ()
+
+    @property
+    def trainings(self) -> tuple[Split, ...]:
+        """What a model is trained and tested on, one after the other: each window, or the split itself."""
+        return self.windows or (self,)
+
+    def in_order(self, of_trainings: list[np.ndarray]) -> np.ndarray:
+        """(n_cases, ...): what is known of the test cases of each of `trainings`, in the order of ``test``."""
+        events = np.concatenate([training.test.events for training in self.trainings])
+        return np.concatenate(of_trainings)[np.argsort(events)]
 
     @property
     def but_test(self) -> Sessions:
@@ -111,20 +125,48 @@ def leave_one_out(sessions: Sessions) -> Split:
     return split_by_parts("leave-one-out", sessions, parts)
 
 
-def split_by_time(sessions: Sessions, test_fraction: float) -> Split:
+def split_by_time(sessions: Sessions, test_fraction: float, windows: int = 1) -> Split:
     """One global point in time: events at or after it are for test; the same share of events before it is for validation.
 
+    Args:
+        test_fraction: the share of all events that is for test; of several windows, for the test of each.
+        windows: the last so many shares of ``test_fraction`` are each a test, by models that are trained anew on what came
+            before it: the split has `Split.windows`.
+
     Raises:
-        StudyError: the sessions have no times.
+        StudyError: the sessions have no times, or a window has no case.
     """
     if sessions.times is None:
         raise StudyError("The split 'temporal' needs times: name the log's column 'time', or use 'leave-one-out'.")
-    shares = [1 - 2 * test_fraction, 1 - test_fraction]
-    validation_start, test_start = np.quantile(sessions.times, shares, method="higher")
-    parts = np.full(len(sessions.items), TRAIN, dtype=np.uint8)
-    parts[sessions.times >= validation_start] = VALIDATION
-    parts[sessions.times >= test_start] = TEST
-    return split_by_parts("temporal", sessions, parts)
+    shares = [1 - ends * test_fraction for ends in range(windows + 1, 0, -1)]
+    times = sessions.times
+    starts = np.quantile(times, shares, method="higher")
+
+    def window(validation_start: float, test_start: float, test_end: float) -> Split:
+        parts = np.full(len(times), TRAIN, dtype=np.uint8)
+        parts[times >= validation_start] = VALIDATION
+        parts[times >= test_start] = TEST
+        parts[times >= test_end] = CONTEXT
+        return split_by_parts("temporal", sessions, parts)
+
+    return _rolling([window(*points) for points in zip(starts[:-1], starts[1:], [*starts[2:], np.inf], strict=True)])
+
+
+def _rolling(windows: list[Split]) -> Split:
+    """The windows of one log as one split; a single one is a split as any other."""
+    if len(windows) == 1:
+        return windows[0]
+    first = windows[0]
+    joined = replace(
+        first,
+        kind=f"{first.kind}, {len(windows)} windows",
+        checksum=checksum(*(window.checksum.encode() for window in windows)),
+        windows=tuple(windows),
+    )
+    events = joined.in_order([window.test.events for window in windows])
+    drawn = [window.test.candidates for window in windows]
+    candidates = None if any(c is None for c in drawn) else joined.in_order([c for c in drawn if c is not None])
+    return replace(joined, test=Cases(first.test.sessions, events, candidates))
 
 
 def split_as_given(sessions: Sessions) -> Split:
@@ -176,12 +218,17 @@ def _contains(ascending: np.ndarray, keys: np.ndarray) -> np.ndarray:
 
 def with_candidates(split: Split, count: int, seed: int) -> Split:
     """The split with ``count`` candidates per case, drawn once per data set and seed unless the source has as many."""
-    candidates = split.test.candidates
-    if candidates is not None and candidates.shape[1] == count:
-        return split
     random = np.random.RandomState(seed)  # the generator of ReChorus's documented procedure
-    test = Cases(split.test.sessions, split.test.events, draw_candidates(split.test, count, random))
-    validation = split.validation
-    if len(validation):
-        validation = Cases(validation.sessions, validation.events, draw_candidates(validation, count, random))
-    return replace(split, validation=validation, test=test)
+
+    def drawn(training: Split) -> Split:
+        candidates = training.test.candidates
+        if candidates is not None and candidates.shape[1] == count:
+            return training
+        test = Cases(training.test.sessions, training.test.events, draw_candidates(training.test, count, random))
+        validation = training.validation
+        if len(validation):
+            negatives = draw_candidates(validation, count, random)
+            validation = Cases(validation.sessions, validation.events, negatives)
+        return replace(training, validation=validation, test=test)
+
+    return _rolling([drawn(training) for training in split.trainings])

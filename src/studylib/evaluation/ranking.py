@@ -8,6 +8,8 @@ the metrics of random guessing.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -16,23 +18,46 @@ import torch
 from scipy.stats import rankdata
 
 from studylib.data.sessions import Cases, Sessions
-from studylib.errors import StudyError
+from studylib.errors import StudyError, quoted
 
 TOP = 10
 """How many items from the head of each list are kept, for coverage@10."""
 
-METRICS = {
-    "hr@5": lambda position: position <= 5,
-    "hr@10": lambda position: position <= 10,
-    "ndcg@5": lambda position: (position <= 5) / np.log2(position + 1),
-    "ndcg@10": lambda position: (position <= 10) / np.log2(position + 1),
-    "mrr": lambda position: 1 / position,
-    "recall@20": lambda position: position <= 20,
-    "mrr@20": lambda position: (position <= 20) / position,
-    "accuracy": lambda position: position <= 1,
+GAINS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
+    "hr": lambda position, k: position <= k,
+    "recall": lambda position, k: position <= k,
+    "precision": lambda position, k: (position <= k) / k,
+    "ndcg": lambda position, k: (position <= k) / np.log2(position + 1),
+    "mrr": lambda position, k: (position <= k) / position,
 }
-"""Gain of each metric at a position (1 is the head of the list). One item is relevant in each case, so hit rate and recall are
-the same and the ideal DCG is 1 (Shrimal & Patil 2024, section 4.1)."""
+"""Of each metric ``name@k``, the gain at a position (1 is the head of the list). One item is relevant in each case, so hit rate
+and recall are the same, the ideal DCG is 1 (Shrimal & Patil 2024, section 4.1), and MAP would be MRR."""
+
+WHOLE_LIST = {"mrr": lambda position: 1 / position, "accuracy": lambda position: position <= 1}
+"""The metrics without a ``k``."""
+
+
+def metric_gain(name: str) -> Callable[[np.ndarray], np.ndarray]:
+    """The gain of a metric at positions (1 is the head of the list): of ``ndcg@10``, say, or ``mrr``.
+
+    Raises:
+        StudyError: there is no such metric.
+
+    Example:
+        >>> metric_gain("precision@2")(np.arange(1, 4)).tolist()
+        [0.5, 0.5, 0.0]
+    """
+    if name in WHOLE_LIST:
+        return WHOLE_LIST[name]
+    kind, _, k = name.partition("@")
+    if kind in GAINS and re.fullmatch("[1-9][0-9]{0,8}", k):
+        return lambda position: GAINS[kind](position, int(k))
+    known = ", ".join(GAINS)
+    raise StudyError(
+        f"There is no metric {quoted(name, 30)}: take one of {known} with the length of the list, such as ndcg@10, or "
+        f"one of {' and '.join(WHOLE_LIST)}."
+    )
+
 
 Ties = Literal["mean", "conservative", "standard"]
 
@@ -75,12 +100,12 @@ class Ranks:
         return len(self.above)
 
     def metric(self, name: str, ties: Ties = "mean") -> np.ndarray:
-        """float64 (n_cases,): the gain of each case under the metric ``name`` of `METRICS`.
+        """float64 (n_cases,): the gain of each case under the metric ``name`` (`metric_gain`).
 
         ``ties``: ``mean`` over the tied positions; ``conservative``, the true item after those that tie with it (as
         ReChorus counts); ``standard``, before them (as the official GRU4Rec counts).
         """
-        gain = METRICS[name](np.arange(1, self.listed + 1, dtype=np.float64))
+        gain = metric_gain(name)(np.arange(1, self.listed + 1, dtype=np.float64))
         if ties == "conservative":
             return gain[self.above + self.tied] * 1.0
         if ties == "standard":
@@ -180,7 +205,7 @@ def rank_cases(
             first_column = np.zeros(len(rows), np.int64)
             sampled = rank_scores(np.take_along_axis(scores, items, 1), first_column, items)
             batches.setdefault(f"sampled-{rows.candidates.shape[1]}", []).append(sampled)
-    return {protocol: _concatenate(ranks) for protocol, ranks in batches.items()}
+    return {protocol: joined(ranks) for protocol, ranks in batches.items()}
 
 
 def validation_ndcg(model: Scorer, cases: Cases, history: int, protocol: str) -> float:
@@ -211,7 +236,11 @@ def _without_seen(scores: np.ndarray, cases: Cases) -> np.ndarray:
     return scores
 
 
-def _concatenate(ranks: list[Ranks]) -> Ranks:
-    above, tied, top = (np.concatenate([getattr(r, name) for r in ranks]) for name in ("above", "tied", "top"))
-    positives = None if ranks[0].positives is None else np.concatenate([r.positives for r in ranks])
+def joined(ranks: list[Ranks], in_order: Callable[[list[np.ndarray]], np.ndarray] = np.concatenate) -> Ranks:
+    """The ranks of several parts of the cases as one. ``in_order``: makes one array of those of the parts."""
+    above, tied = (in_order([getattr(r, name) for r in ranks]) for name in ("above", "tied"))
+    top = in_order([r.top for r in ranks if r.top is not None])
+    positives = (
+        None if ranks[0].positives is None else in_order([r.positives for r in ranks if r.positives is not None])
+    )
     return Ranks(above, tied, top, ranks[0].listed, sum(r.not_numbers for r in ranks), positives)

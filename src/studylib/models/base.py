@@ -12,8 +12,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from studylib.data.sessions import Cases, Sessions
-from studylib.errors import StudyError, brief, quoted
+from studylib.errors import StudyError, brief, nearest, quoted, sentence
 from studylib.models.frames import of_lists, sessions_of
+from studylib.params.files import validated
 from studylib.params.models import ModelParams
 
 
@@ -55,11 +56,33 @@ class Recommender(ABC):
     train_seconds: float = 0.0
 
     def __init__(self, history: int = 20, seed: int = 0, device: str = "auto", **settings):
-        self.settings: ModelParams = self.settings_class(**settings)
+        name, known = type(self).__name__, {"history", "seed", "device", *self.settings_class.model_fields} - {"model"}
+        if unknown := sorted(settings.keys() - known):
+            raise StudyError(sentence(name, f"has no setting {quoted(unknown[0], 40)}{nearest(unknown[0], known)}"))
+        self.settings: ModelParams = validated(self.settings_class, settings, name)
         self.history, self.seed, self.device = history, seed, device
 
     def fit(self, train: Sessions, validation: Cases | None = None) -> Self:
-        """Train on the training sessions; ``validation`` cases are used for early stopping alone."""
+        """Train on the training sessions.
+
+        Args:
+            train: a log, as `studylib.read` gives it, or the training sessions of a `Split`.
+            validation: of the same catalogue, for early stopping alone. None: the training goes on for all its epochs.
+
+        Raises:
+            StudyError: ``train`` is not `Sessions`.
+
+        Example:
+            >>> import pandas as pd, studylib as sl
+            >>> from studylib.models.baselines import Popularity
+            >>> clicks = pd.DataFrame({"visitor": [1, 1, 2, 2], "url": ["/", "/cart", "/", "/shoes"]})
+            >>> Popularity().fit(sl.read(clicks, user="visitor", item="url")).recommend(["/cart"], k=1)
+            ['/']
+        """
+        if not isinstance(train, Sessions):
+            raise StudyError(
+                f"fit() takes a log, not {type(train).__name__!r}: fit(studylib.read(...)) reads one from a file or a DataFrame."
+            )
         self.trained_on = train.checksum
         started = time.perf_counter()
         self.vocabulary = train.vocabulary

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import keras
 import numpy as np
-from keras import ops
 
+from studylib.errors import extra
 from studylib.params.models import LAYERS
+
+with extra("keras"):
+    import keras
+    from keras import ops
 
 ACTIVATIONS: dict[str, Callable] = {"softmax": ops.softmax, "tanh": ops.tanh, "sigmoid": ops.sigmoid}
 

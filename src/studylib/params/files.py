@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from studylib.errors import LONGEST, StudyError, brief, nearest, quoted, sentence
 from studylib.params.models import MODELS, ModelParams
 from studylib.params.study import Log, StudyParams
-from studylib.paths import project_root, slug
+from studylib.paths import carried, project_root, slug
 
 MOST_BYTES, MOST_VALUES, DEEPEST = 100_000, 20_000, 20
 """Of a file: its size, the keys and values in it, and how deep they lie in each other. The largest one of the study has 3,000
@@ -28,7 +28,7 @@ def load_params(path: str | Path) -> StudyParams:
             names the file, the key and, for an unknown name, the nearest known one.
     """
     path = Path(path)
-    sections = _read(path)
+    sections = _read(carried(path))
     if not isinstance(sections, dict | None):
         kind = "list" if isinstance(sections, list) else "single value"
         raise StudyError(sentence(path, f"must hold sections such as 'data:' and 'grid:', not a {kind}."))
@@ -148,10 +148,22 @@ def study_params(sections: dict[str, Any], source: str = "params") -> StudyParam
     for name in ("data", "grid", "ranking", "execution"):
         if given.get(name) == {}:
             del given[name]
+    return validated(StudyParams, given, source)
+
+
+Validated = TypeVar("Validated", bound=BaseModel)
+
+
+def validated(section: type[Validated], values: dict[str, Any], source: str) -> Validated:
+    """A section from its values.
+
+    Raises:
+        StudyError: as `load_params`; ``source`` is what the message calls their origin.
+    """
     try:
-        return StudyParams.model_validate(given)
+        return section.model_validate(values)
     except ValidationError as error:
-        raise StudyError(_sentences(error, source, StudyParams)) from None
+        raise StudyError(_sentences(error, source, section)) from None
 
 
 READERS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
@@ -175,11 +187,7 @@ def log_options(path: Path, options: list[str]) -> Log:
             given[key] = yaml.load(value, _PlainLoader)
     except yaml.YAMLError:
         raise StudyError(sentence("--option", "a value is no YAML; put it into quotes within the quotes.")) from None
-    reader = READERS.get(path.suffix.lower(), "events")
-    try:
-        return Log.model_validate({"reader": reader, **given})
-    except ValidationError as error:
-        raise StudyError(_sentences(error, "--option", Log)) from None
+    return validated(Log, {"reader": READERS.get(path.suffix.lower(), "events"), **given}, "--option")
 
 
 def _sentences(error: ValidationError, source: str, section: type[BaseModel]) -> str:
@@ -214,7 +222,8 @@ def _mistake(problem: ErrorDetails, section: type[BaseModel]) -> str:
         )
     message = _PLAIN.get(kind, problem["msg"].removeprefix("Value error, "))
     value = "" if isinstance(given, dict | list | tuple | set) else f" (given: {quoted(given)})"
-    return f"{brief(key) or 'the file'}: {message[0].lower()}{message[1:]}{value}."
+    place = f"{brief(key)}: " if key else ""
+    return f"{place}{message[0].lower()}{message[1:]}{value}."
 
 
 def _words(expected: str) -> list[str]:
@@ -261,7 +270,7 @@ def tuned(model: ModelParams, dataset: str) -> ModelParams:
         StudyError: the file is damaged, or has an unknown key or a value out of range.
     """
     name = getattr(model, "tuned", None)
-    path = project_root() / tuned_path(dataset, name) if name else None
+    path = project_root() / carried(tuned_path(dataset, name)) if name else None
     if path is None or not path.exists():
         return model
     settings = _read(path)
@@ -281,7 +290,7 @@ TRIALS = "# Each trial in turn:"
 def trials(model: ModelParams, dataset: str) -> list[float]:
     """The validation value of every trial by which `studylib tune` selected settings; none where they are not kept."""
     name = getattr(model, "tuned", None)
-    path = project_root() / tuned_path(dataset, name) if name else None
+    path = project_root() / carried(tuned_path(dataset, name)) if name else None
     lines = path.read_text(encoding="utf-8").splitlines() if path and path.exists() else []
     try:
         return [

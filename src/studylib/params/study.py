@@ -329,6 +329,9 @@ class RankingDataset(Log):
     """The order of events of a session that have one time; drawn: anew for each seed."""
     test_fraction: Fraction = Field(0.1, gt=0, lt=0.5)
     """`temporal` only: the share of all events after the point in time, and again before it for validation."""
+    windows: Annotated[int, NUMBER] = Field(1, ge=1, le=100)
+    """`temporal` only: the last so many shares of ``test_fraction`` are tests, each of models that are trained anew on what came
+    before it."""
 
     @model_validator(mode="after")
     def _has_a_name(self) -> RankingDataset:
@@ -336,9 +339,27 @@ class RankingDataset(Log):
             raise ValueError("a data set that is not of the registry needs a 'name'")
         return self
 
+    @model_validator(mode="after")
+    def _windows_are_in_time(self) -> RankingDataset:
+        if self.windows > 1 and self.split != "temporal":
+            raise ValueError("'windows' goes with 'split: temporal'")
+        if self.test_fraction * (self.windows + 1) >= 1:
+            raise ValueError(
+                f"{self.windows} 'windows' of 'test_fraction', and as much for validation, leave nothing to train on"
+            )
+        return self
+
     @property
     def label(self) -> str:
         return self.name or self.dataset or ""
+
+
+class InMemory(RankingDataset):
+    """A data set that is no file but `Sessions` (`studylib.evaluate`): its name, and how it is split."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> InMemory:
+        return self
 
 
 class Ablation(Section):

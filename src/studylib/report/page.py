@@ -28,18 +28,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
-import nbformat
-from bs4 import BeautifulSoup, Tag
-from bs4.element import PreformattedString
-from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
-from markupsafe import Markup
-from mistune import BlockParser, InlineParser
-from nbconvert import HTMLExporter
-from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
-from nbformat import NotebookNode
-
+from studylib.errors import extra
 from studylib.paths import write
 from studylib.text import visible
+
+with extra("notebooks"):
+    import nbformat
+    from bs4 import BeautifulSoup, Tag
+    from bs4.element import PreformattedString
+    from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+    from markupsafe import Markup
+    from mistune import BlockParser, InlineParser
+    from nbconvert import HTMLExporter
+    from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+    from nbformat import NotebookNode
 
 ASSETS = Path(__file__).parent / "assets"
 OWN_IDS = ("main", "contents", "summary", "again")

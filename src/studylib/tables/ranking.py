@@ -128,7 +128,7 @@ def by_target_frequency(
     """
 
     def frequencies(split: Split) -> np.ndarray:
-        return np.bincount(split.learnt.items, minlength=split.train.n_items)[split.test.targets]
+        return split.in_order([events_of_items(each)[each.test.targets] for each in split.trainings])
 
     return _by_group("target_frequency", frequencies, TARGET_FREQUENCIES, 50, comparison, ranking, seed, metrics)
 
@@ -146,6 +146,23 @@ def searched(ranking: Ranking) -> pd.DataFrame:
         for number, best in enumerate(expected_best(trials(model, dataset.label)), 1)
     ]
     return pd.DataFrame(rows, columns=["dataset", "model", "trials", "best"])
+
+
+def by_window(comparison: Comparison, ranking: Ranking, seed: int, metrics: list[str] = METRICS) -> pd.DataFrame:
+    """Metrics against the whole catalogue by the window in time of the case, of data sets that have several (`Split.windows`).
+
+    Returns:
+        Columns ``dataset, model, metric, window, mean, low, high, n``: windows are numbered from 1, the earliest; those of fewer
+        than 20 cases are left out.
+    """
+
+    def numbers(split: Split) -> np.ndarray:
+        return split.in_order([np.full(len(each.test), number) for number, each in enumerate(split.trainings, 1)])
+
+    most = max(len(split.trainings) for split in comparison.splits.values())
+    groups = [(number, number) for number in range(1, most + 1)]
+    table = _by_group("window", numbers, groups, most + 1, comparison, ranking, seed, metrics)
+    return table[table.groupby("dataset")["window"].transform("nunique") > 1].reset_index(drop=True)
 
 
 TIED_TARGETS = ("a time of its own", "the time of the event before")
@@ -296,7 +313,7 @@ def split_in_time(ranking: Ranking) -> dict[str, str]:
     """The data sets that are judged under one split in time as well, and how they are called there, by their labels."""
 
     def log(dataset: RankingDataset) -> dict:
-        return dataset.model_dump(exclude={"name", "split", "test_fraction"})
+        return dataset.model_dump(exclude={"name", "split", "test_fraction", "windows"})
 
     return {
         dataset.label: later.label
