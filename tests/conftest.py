@@ -23,6 +23,7 @@ SECONDS = {
     "end_to_end/test_quickstart.py": 130,
     "end_to_end/test_smoke.py": 110,
     "end_to_end/test_pages.py": 80,
+    "end_to_end/test_package.py": 60,
     "test_grid.py": 55,
     "models/test_keras_rnn.py": 45,
     "report/test_page.py": 32,
