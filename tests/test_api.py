@@ -1,7 +1,9 @@
 """The library as people write it: `import studylib as sl`."""
 
+import inspect
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -162,6 +164,26 @@ def test_what_cannot_be_evaluated_is_a_sentence(arguments, said):
     with pytest.raises(sl.StudyError, match=said) as error:
         sl.evaluate(**({"log": sl.read(clicks(), **COLUMNS), "models": ["popularity"]} | arguments))
     assert len(str(error.value)) <= LONGEST and "the file" not in str(error.value)
+
+
+@pytest.mark.skipif(
+    "sessions" not in Log.model_fields or "scores" not in inspect.signature(Recommender.recommend).parameters,
+    reason="logs are not cut into sessions yet, or no scores come back",
+)
+def test_the_snippet_of_the_readme_runs_as_it_stands(here, tmp_path, monkeypatch):
+    clicks().rename(columns={"time": "at"}).to_parquet(tmp_path / "clicks.parquet")
+    readme = (project_root() / "README.md").read_text(encoding="utf-8")
+    [snippet] = re.findall(r"^```python\n(import studylib as sl\n.*?)^```", readme, flags=re.M | re.S)
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    exec(snippet, names)
+    result = names["result"]
+    assert sorted(set(result["model"])) == ["gru4rec", "popularity", "session-knn"] and len(result) == 6
+    assert ((result["low"] <= result["mean"]) & (result["mean"] <= result["high"])).all()
+    [(item, score), *_] = names["model"].recommend(["/cart", "/shoes"], k=10, scores=True)
+    assert item in clicks()["url"].tolist() and isinstance(score, float)
+    many = names["model"].recommend_many(clicks(), user="visitor", item="url", time="time")
+    assert set(many["visitor"]) == set(clicks()["visitor"])
 
 
 # models

@@ -118,6 +118,9 @@ def evaluate(
         >>> import studylib as sl
         >>> log = sl.read("synthetic", synthetic={"sessions": 300, "items": 50})
         >>> sl.evaluate(log, ["popularity", "markov"], metrics=["recall@5"]).round(2)
+                model    metric  mean   low  high    n
+        0  popularity  recall@5  0.48  0.42  0.54  247
+        1      markov  recall@5  0.60  0.54  0.66  247
     """
     if not isinstance(log, Sessions):
         raise StudyError(f"evaluate() takes a log, not {type(log).__name__!r}: studylib.read(...) gives one.")
