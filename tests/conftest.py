@@ -42,6 +42,7 @@ SECONDS = {
     "tables/test_ranking.py": 7,
     "models/test_files.py": 5,
     "models/test_sasrec.py": 5,
+    "models/test_update.py": 5,
 }
 """The slow files: those that train networks, start processes, kernels or a browser, read real data or compute many
 intervals. A worker takes a file as a whole, the one of the most seconds (of one core, about) first, so that no long one is

@@ -627,7 +627,102 @@ def rechorus(draw_) -> Case:
     return Case({"reader": "rechorus"}, files, right)
 
 
+# logs of one's own
+
+KINDS = st.sampled_from(["view", "view", "view", "cart", "ping", ""])
+STEPS = st.sampled_from([0, 600, 1799, 1800, 1800, 1801, 7200, 86400, -5000])
+
+
+@st.composite
+def clicks(draw_) -> Case:
+    """Events of a few users, cut by silence or by the day, of some types alone, in one file or in three."""
+    unit = draw_(st.sampled_from([1, 1000, 10**6, 10**9, None]))  # None: dates
+    at, rows_ = 1_700_000_000, []
+    for _ in range(draw_(st.integers(1, 14))):
+        at += draw_(STEPS)
+        when = f"{datetime.fromtimestamp(at, UTC):%d/%m/%Y %H:%M:%S}" if unit is None else str(at * unit)
+        ids = st.sampled_from(["a", "a", "a", "a", "7", ""])
+        rows_.append([draw_(ids), draw_(PLAIN_IDS), when if draw_(st.integers(0, 9)) else "", draw_(KINDS), at])
+    how = draw_(st.sampled_from([{"gap": "30min"}, {"gap": "0.5 h"}, "day", None]))
+    wanted = draw_(st.sampled_from([{}, {"type": ["view"]}, {"type": ["view", "cart"]}]))
+    reader = draw_(st.sampled_from(["events", "jsonl", "parquet"]))
+    names = (
+        {"user": "u", "item": "i", "time": "t"} if reader == "events" else {"user": "u.id", "item": "v.id", "time": "t"}
+    )
+    options = {"reader": reader, **names, "events": wanted, "sessions": how}
+    options |= {"time_format": "%d/%m/%Y %H:%M:%S"} if unit is None else {}
+    parts = [rows_] if draw_(st.booleans()) or len(rows_) < 3 else [rows_[:1], rows_[1:2], rows_[2:]]
+    ending = {"events": "csv", "jsonl": "json", "parquet": "parquet"}[reader]
+    files = {f"{n}.{ending}": a_file(reader, part) for n, part in enumerate(parts)}
+    return Case(options, files, right_clicks(rows_, wanted.get("type"), how))
+
+
+def a_file(reader: str, rows_: list[list]) -> bytes:
+    if reader == "events":
+        return ("u,i,t,type\n" + "".join(",".join(row[:4]) + "\n" for row in rows_)).encode()
+    objects = [{"u": {"id": u, "n": 1}, "v": {"id": i}, "t": t, "type": kind} for u, i, t, kind, _ in rows_]
+    if reader == "jsonl":
+        return "".join(json.dumps(row) + "\n" for row in objects).encode()
+    out = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(objects), out)
+    return out.getvalue()
+
+
+def right_clicks(rows_: list[list], wanted: list[str] | None, how: Any) -> Reading | None:
+    counted = [row for row in rows_ if wanted is None or row[3] in wanted]
+    kept = [row for row in counted if "" not in row[:3]]
+    if not kept or (len({row[1] for row in kept}) == 1 and len(kept) > 1):
+        return None
+    sessions = []
+    for user in in_order({row[0] for row in kept}):
+        before = None
+        for _, item, _, _, at in sorted((row for row in kept if row[0] == user), key=lambda row: row[4]):
+            if how == "day":
+                ends = before is not None and before // 86400 != at // 86400
+            else:
+                ends = how is not None and before is not None and at - before > 1800
+            if before is None or ends:
+                sessions.append([])
+            sessions[-1].append(item)
+            before = at
+    # With a filter, a file may have no field that is ever filled: a column that is not there.
+    may_refuse = wanted is not None and not any(row[3] for row in rows_)
+    return Reading(sessions, len(rows_) - len(kept), may_refuse)
+
+
+REQUESTS = st.sampled_from(
+    ["GET / HTTP/1.1", "GET /a HTTP/1.1", "GET /a?x=1 HTTP/2.0", "GET /b/ HTTP/1.0", "POST /a HTTP/1.1", "GET /s.css?v HTTP/1.1",
+     "GET http://h.org/c HTTP/1.1", "-", "", r"\x16\x03", "GET", r"GET /\"q\" HTTP/1.1", "HEAD / HTTP/1.1", "GET /d"]
+)  # fmt: skip
+AGENTS = st.sampled_from(["Firefox", "Firefox", r"a \"b\" [c]", "Googlebot/2.1", "-", "", "curl/8"])
+
+
+@st.composite
+def access_logs(draw_) -> Case:
+    lines, rows_, left_out = [], [], 0
+    for _ in range(draw_(st.integers(1, 9))):
+        address, request, agent = draw_(st.sampled_from(["1.2.3.4", "::1"])), draw_(REQUESTS), draw_(AGENTS)
+        status, second = draw_(st.sampled_from([200, 200, 200, 304, 404])), draw_(st.integers(0, 59))
+        lines.append(f'{address} - - [10/Oct/2025:13:55:{second:02} +0100] "{request}" {status} 5 "-" "{agent}"')
+        target = re.fullmatch(r"GET (?:http://h\.org)?(/\S*)( HTTP/\S+)?", request)
+        path = target and target[1].split("?")[0]
+        program = agent in ("Googlebot/2.1", "-", "", "curl/8")
+        if path and status == 200 and not path.endswith(".css") and not program:
+            rows_.append((f"{address} {agent}", path, second))
+        else:
+            left_out += 1
+    if draw_(st.integers(0, 4)) == 0 and len(lines) > 1:
+        lines.append("no line of a server")
+        left_out += 1
+    right = reading(rows_)
+    if right is not None:
+        right.left_out = left_out
+    return Case({"reader": "access-log"}, {"log": "\n".join(lines).encode()}, right)
+
+
 FORMATS = {
+    "clicks": (clicks(), 500),
+    "access_log": (access_logs(), 300),
     "sequences": (sequences(), 600),
     "events": (events(), 1200),
     "jsonl": (jsonl(), 800),

@@ -8,11 +8,15 @@ from xml.etree import ElementTree
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from matplotlib.figure import Figure
 
 from studylib import figures
+from studylib.data.sessionize import cut, gap_table
+from studylib.data.sessions import Sessions
 from studylib.figures import INK, colours, to_svg
+from studylib.params.study import Cut
 from studylib.paths import project_root
 from studylib.tables.grid import seconds_an_epoch
 from studylib.text import visible
@@ -96,6 +100,10 @@ NASTY_LABELS = ["_hidden", *NASTY.values()]
 
 ITEMS = pd.DataFrame({"events": [1, 2, 5, 400], "items": [900, 300, 40, 1]})
 SESSIONS = pd.DataFrame({"events": [2, 3, 40], "sessions": [500, 100, 2]})
+CUT = cut(
+    Sessions.from_events(pd.DataFrame({"session": 1, "item": 1, "time": [0, 1, 90, 9000, 9**7]}).pipe(pl.DataFrame)),
+    Cut(gap="30min"),
+)
 LONG = pd.DataFrame({"events": [2, 3, 4000], "sessions": [500, 100, 2]})
 BASELINES = pd.DataFrame({metric: [0.05, 0.3] for metric in figures.CLASS_METRICS}, index=["popularity", "markov"])
 SHARES = pd.DataFrame({"gru": [0.5, 0.1], "lstm": [0.3, 0.1], "draw": [0.2, 0.8]}, index=["accuracy", "f1"])
@@ -112,6 +120,7 @@ DRAWINGS = {
     ),
     "events": lambda: figures.event_distributions(ITEMS, SESSIONS),
     "events of long sessions": lambda: figures.event_distributions(ITEMS, LONG),
+    "gaps": lambda: figures.gaps(gap_table(CUT.cutting)),
     "grid overall": lambda: figures.grid_by(make_cells(), baselines=BASELINES),
     "grid of one": lambda: figures.grid_by(make_cells(**ONE)),
     "grid by activation": lambda: figures.grid_by(make_cells(), "activation", BASELINES),

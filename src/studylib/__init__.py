@@ -14,7 +14,7 @@ Example:
 import importlib
 import os
 
-__version__ = "1.1.0"
+__version__ = "1.2.0"
 
 # OpenMP reads it when PyTorch is loaded, so it is set before that. By default a waiting thread keeps its core busy, and two
 # processes on one machine stop each other.
@@ -30,6 +30,7 @@ _WHERE = {
     "Markov": "models.baselines",
     "ItemKNN": "models.neighbours",
     "SessionKNN": "models.neighbours",
+    "STAN": "models.stan",
     "EASE": "models.ease",
     "BPR": "models.factors",
     "GRU4Rec": "models.gru4rec",

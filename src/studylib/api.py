@@ -18,12 +18,9 @@ from studylib.data.sessions import Sessions, apply_filters
 from studylib.errors import StudyError, quoted
 from studylib.evaluation.ranking import metric_gain
 from studylib.kept import complete
-from studylib.params.files import study_params, validated
+from studylib.params.files import READERS, study_params, validated
 from studylib.params.study import InMemory, Log
 from studylib.tables.ranking import by_window, intervals
-
-_READERS = {".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl"}
-"""The reader of a file by the end of its name; of any other `events` where its columns are named, else `sequences`."""
 
 
 def read(source: Any, **options: Any) -> Sessions:
@@ -56,8 +53,7 @@ def read(source: Any, **options: Any) -> Sessions:
         return apply_filters(load(log), log)
     if isinstance(source, str | os.PathLike):
         path = Path(source).expanduser().absolute()  # in Python a relative path starts at the current folder
-        other = "events" if "item" in options else "sequences"
-        reader = _READERS.get(path.suffix.lower(), other)
+        reader = READERS.get(path.suffix.lower(), "events" if "item" in options else "sequences")
         log = validated(Log, {"reader": reader, "path": str(path), **options}, "read()")
         return apply_filters(load(log), log)
     log = validated(Log, {"reader": "parquet", "path": "the DataFrame", **options}, "read()")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import importlib.util
 import os
 import signal
 import sys
@@ -13,30 +14,63 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from studylib import __version__
 from studylib.errors import StudyError
-from studylib.params.files import load_params
 from studylib.paths import unwritable
-from studylib.progress import terminal
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"studylib {__version__}")
+        raise typer.Exit
 
 
 @app.callback()
-def _studylib() -> None:
+def _studylib(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
     """A reproducible study of recurrent networks for next-page and next-item recommendation."""
 
 
 @app.command()
 def run(
     params: Annotated[Path, typer.Argument(help="The params file of the study.", metavar="PARAMS.yaml")],
-    only: Annotated[str | None, typer.Option(help="Run one notebook, such as 03.", metavar="NUMBER")] = None,
+    only: Annotated[
+        int | None, typer.Option(help="Run one notebook, such as 3.", min=1, max=5, metavar="NUMBER")
+    ] = None,
     reports: Annotated[Path | None, typer.Option(help="Write here instead of reports/.", metavar="DIR")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget what is kept and train everything again.")] = False,
 ) -> None:
-    """Execute the four notebooks in order and write reports/<name>.html."""
+    """Execute the notebooks of a study in order and write reports/<name>.html."""
+    from studylib.params.files import load_params
+
+    study = load_params(params)  # before the rest is imported, which takes seconds
     from studylib.runner import run_study
 
-    typer.echo(run_study(load_params(params), only, reports, fresh, file=params))
+    typer.echo(run_study(study, f"{only:02}" if only else None, reports, fresh, file=params))
+
+
+@app.command()
+def new(
+    log: Annotated[Path, typer.Argument(help="A file of events or of sessions, or a folder of them.", metavar="LOG")],
+    to: Annotated[
+        Path | None, typer.Option(help="The params file to write; without it params/<name of the log>.yaml.")
+    ] = None,
+) -> None:
+    """Look at the beginning of a log and write a params file for it, with what was guessed as comments."""
+    from studylib.new import suggested
+    from studylib.paths import project_root, slug, write
+
+    text = suggested(log)
+    to = to or project_root() / "params" / f"{slug(log.name.split('.')[0])}.yaml"
+    if to.exists():
+        raise StudyError(f"{to}: is there already; give another name by --to, or remove it.")
+    write(to, text)
+    typer.echo(to)
 
 
 @app.command()
@@ -50,10 +84,12 @@ def tune(
     minutes: Annotated[float | None, typer.Option(min=0, help="Begin no trial later than this.")] = None,
 ) -> None:
     """Search a model's settings on validation cases and write them to params/tuned/."""
+    from studylib.params.files import load_params
+
+    study = load_params(params)  # before the rest is imported, which takes seconds
     from studylib.paths import reports_root
     from studylib.tuning import tune as search
 
-    study = load_params(params)
     typer.echo(search(study, dataset, model, trials, minutes, reports_root() / study.name / "tuning"))
 
 
@@ -86,32 +122,132 @@ def worker(
     """Train for a study that runs elsewhere: be a worker of its Dask cluster, until Ctrl-C, whatever happens to the network."""
     from studylib.cluster import serve
 
-    serve(scheduler, lambda sentence: typer.echo(f"studylib: {sentence}", err=True))
+    serve(scheduler, _aside)
+
+
+Model = Annotated[Path, typer.Argument(help="A model file, such as those in reports/<name>/models/.", metavar="MODEL")]
 
 
 @app.command()
 def recommend(
-    model: Annotated[
-        Path, typer.Argument(help="A model file, such as those in reports/<name>/models/.", metavar="MODEL")
-    ],
-    session: Annotated[str, typer.Option(help="The ids of a session in the order of its events.", metavar='"ID|ID"')],
+    model: Model,
+    session: Annotated[
+        str | None, typer.Option(help="The ids of a session in the order of its events.", metavar='"ID|ID"')
+    ] = None,
+    sessions: Annotated[
+        Path | None, typer.Option(help="Many sessions, one a line; - is standard input.", metavar="FILE")
+    ] = None,
     k: Annotated[int, typer.Option("-k", help="How many items.", min=1, metavar="NUMBER")] = 10,
     separator: Annotated[str, typer.Option(help="What stands between two ids.", metavar="TEXT")] = "|",
+    json: Annotated[
+        bool, typer.Option("--json", help="The lines of the file are JSON: [ids], or an object with 'items'.")
+    ] = False,
     include_visited: Annotated[bool, typer.Option("--include-visited", help="Keep what the session contains.")] = False,
 ) -> None:
-    """Print the items likeliest to come next in a session, one id a line, best first."""
-    from studylib.models.files import load
-
+    """Print the items likeliest to come next, best first: of --session one id a line, of --sessions a line of JSON for each."""
+    if (session is None) == (sessions is None):
+        raise typer.BadParameter("give one of '--session' and '--sessions'.")
     if not separator:
         raise StudyError("--separator: must not be empty; give the text between two ids, such as '|'.")
-    items = [item for item in session.split(separator) if item]
+    from studylib.models.files import load
+
     fitted = load(model)
+    if sessions is not None:
+        from studylib.lines import answers
+
+        for line in answers(fitted, sessions, None if json else separator, k, not include_visited, _aside):
+            typer.echo(line)
+        return
+    assert session is not None
     with warnings.catch_warnings(record=True) as raised:
         warnings.simplefilter("always", UserWarning)
+        items = [item for item in session.split(separator) if item]
         recommended = fitted.recommend(items, k, exclude_visited=not include_visited)
     for warning in raised:
-        typer.echo(f"studylib: {warning.message}.", err=True)
+        _aside(f"{warning.message}.")
     typer.echo("".join(f"{item}\n" for item in recommended), nl=False)
+
+
+@app.command()
+def serve(
+    model: Model,
+    host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 is all of them.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    sessions: Annotated[int, typer.Option(min=1, help="How many sessions are kept by their ids.")] = 20_000,
+    minutes: Annotated[float, typer.Option(min=0, help="Of silence after which a session is forgotten.")] = 30,
+) -> None:
+    """Answer over HTTP until Ctrl-C: POST /recommend, GET /healthz, GET /metrics."""
+    _needs("fastapi", "serve")
+    from studylib.models.files import load
+    from studylib.serve import serve
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    serve(load(model), host, port, sessions, minutes, _aside)
+
+
+@app.command()
+def export(
+    model: Model,
+    onnx: Annotated[Path, typer.Option(help="The file to write.", metavar="FILE")],
+) -> None:
+    """Write a network as an ONNX file, for programs that have neither this library nor PyTorch."""
+    _needs("onnx", "onnx")
+    from studylib.models.exported import to_onnx
+    from studylib.models.files import load
+    from studylib.paths import write
+
+    write(onnx, to_onnx(load(model)))
+    typer.echo(onnx)
+
+
+@app.command()
+def update(
+    model: Model,
+    log: Annotated[Path, typer.Argument(help="What is new: sessions that go on whole, and new ones.", metavar="LOG")],
+    option: Annotated[
+        list[str] | None,
+        typer.Option("-o", "--option", help="Of the log, as in a params file: user=visitor.", metavar="KEY=VALUE"),
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="The file to write; without it <MODEL>-updated.safetensors.", metavar="FILE")
+    ] = None,
+) -> None:
+    """Go on training a network with what is new, new items too, and write it as a model file of its own."""
+    from studylib.params.files import log_options
+
+    new = log_options(log, option or [])
+    from studylib.data.readers import read
+    from studylib.data.sessions import apply_filters
+    from studylib.models.files import load, save
+    from studylib.models.neural import NeuralRecommender
+    from studylib.tables.formats import count
+
+    fitted = load(model)
+    if not isinstance(fitted, NeuralRecommender):
+        label = fitted.settings.label
+        raise StudyError(
+            f"A model '{label}' is counted, not trained by gradients: train it again, with all of the log."
+        )
+    sessions = apply_filters(read(new), new)
+    updated = fitted.update(sessions)
+    to = to or model.with_name(f"{model.stem}-updated.safetensors")
+    save(updated, to)
+    for drop in sessions.drops:
+        _aside(f"left out: {drop.reason} ({count(drop.sessions, 'session')}, {count(drop.events, 'event')}).")
+    learnt = f"{count(len(sessions.items), 'event')} of {count(len(sessions), 'session')}"
+    _aside(f"learnt from {learnt}; new items: {len(updated.vocabulary) - len(fitted.vocabulary):,}.")
+    typer.echo(to)
+
+
+def _needs(module: str, extra: str) -> None:
+    """Say which extra of the package a command needs, where it is not installed."""
+    if importlib.util.find_spec(module) is None:
+        raise StudyError(f"{module} is not installed, which this command needs: pip install 'studylib[{extra}]'.")
+
+
+def _aside(sentence: str) -> None:
+    typer.echo(f"studylib: {sentence}", err=True)
 
 
 def main() -> None:
@@ -126,6 +262,9 @@ def main() -> None:
         sys.exit(f"studylib: {error}")
     except typer.Exit as done:
         sys.exit(done.exit_code)
+    except BrokenPipeError:  # the reader has enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except OSError as error:
         if error.errno not in _NO_ROOM:
             raise
@@ -157,6 +296,8 @@ def _stop(number: int, frame: object) -> NoReturn:
             with contextlib.suppress(psutil.NoSuchProcess):
                 child.kill()
         psutil.wait_procs(children, timeout=1)
+    from studylib.progress import terminal
+
     terminal().write("\nstudylib: stopped; what is finished is kept, and the same command goes on from there.\n")
     terminal().flush()
     os._exit(128 + number)

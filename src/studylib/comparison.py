@@ -52,12 +52,14 @@ class Comparison:
         splits: by data set and seed: the same for all seeds but where the order of equal times is drawn, when each case has
             the same session and another target.
         first_lists: the head of the list of the first test case, by data set and model: of the whole catalogue, the first seed.
+        models: the model files that there are, by data set and model: of the first seed.
     """
 
     table: pd.DataFrame
     ranks: dict[tuple[str, str, int, str], Ranks]
     splits: dict[tuple[str, int], Split]
     first_lists: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    models: dict[tuple[str, str], Path] = field(default_factory=dict)
 
     @property
     def first_splits(self) -> dict[str, Split]:
@@ -218,7 +220,11 @@ def collected(work: Work[Training, Training], splits: dict[tuple[str, int], Spli
     columns = list(dict.fromkeys([*COLUMNS, *TIMES, *LISTED]))
     table = pd.DataFrame(rows)[columns].sort_values(KEYS, ignore_index=True)
     judged = {(dataset.label, s): splits[dataset.label, s] for dataset in ranking.datasets for s in ranking.seeds}
-    return Comparison(table, ranks_of, judged, first_lists)
+    files = {
+        (t.dataset, t.model): work.store.model(name) for t, name in work.names.items() if t.seed == ranking.seeds[0]
+    }
+    models = {key: path for key, path in files.items() if path.exists()}
+    return Comparison(table, ranks_of, judged, first_lists, models)
 
 
 def _ranks(result: Result) -> dict[str, Ranks]:

@@ -41,6 +41,7 @@ COLOURS = {
     "item-knn": "#884E3A",
     "ease": "#6B7A00",
     "session-knn": "#455CA1",
+    "stan": "#7A4FB0",
     "bpr-mf": "#AC00E6",
     "sasrec": "#0B6B4F",
 }
@@ -126,6 +127,28 @@ def event_distributions(items: pd.DataFrame, sessions: pd.DataFrame) -> Figure:
         axis.set_major_formatter(_Plain())
         axis.set_minor_formatter(_Plain())
     return figure
+
+
+def gaps(table: pd.DataFrame) -> Figure:
+    """How long users were silent between two events, and where a session ended (`data.sessionize.gap_table`)."""
+    _theme()
+    last = table["longer than"].iloc[-1]
+    names = [f"≤ {_duration(end)}" if np.isfinite(end) else f"> {_duration(last)}" for end in table["up to"]]
+    figure, axes = plt.subplots(figsize=(9, 3.4), layout="constrained")
+    stay = table["gaps"] - table["cuts"]
+    axes.bar(names, stay, color="#0072B2", linewidth=0, label="the session goes on")
+    axes.bar(names, table["cuts"], bottom=stay, color="#D55E00", linewidth=0, label="a session ends")
+    axes.set(xlabel="time between two events of a user", ylabel="times")
+    axes.yaxis.set_major_formatter(lambda count, _: f"{count:,.0f}")
+    axes.tick_params(axis="x", rotation=45)
+    axes.legend()
+    return figure
+
+
+def _duration(seconds: float) -> str:
+    """In the largest unit of which it has one: 30 min."""
+    unit, name = next((u, n) for u, n in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")) if seconds >= u or u == 1)
+    return f"{seconds / unit:.4g} {name}"
 
 
 class _Plain(LogFormatter):

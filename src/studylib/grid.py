@@ -231,7 +231,8 @@ def later_cases(loaded: Sessions, log: Sessions, data: Data) -> Cases | None:
     """
     if not data.later:
         return None
-    everything = apply_filters(loaded, data.model_copy(update={"max_sessions": None, "k_core": None}))
+    unfiltered = {"max_sessions": None, "min_item_support": None, "k_core": None}
+    everything = apply_filters(loaded, data.model_copy(update=unfiltered))
     n_first = min(data.max_sessions or 0, len(everything))
     learnt = {everything[session].tobytes() for session in range(n_first)}
     repeats = np.array([everything[session].tobytes() in learnt for session in range(len(everything))])

@@ -146,3 +146,9 @@ class Study:
         """Display the answer in words (`studylib.text.words`), with computed values in them; a blank line parts paragraphs."""
         paragraphs = words(template, **values).split("\n\n")
         display(HTML("\n".join(f'<p class="{NO_MATH}">{paragraph}</p>' for paragraph in paragraphs)))
+
+    def code(self, text: str) -> None:
+        """Display lines of code to be copied; nothing where there are none."""
+        if text:
+            lines = "\n".join(words("{line}", line=line) for line in text.splitlines())
+            display(HTML(f'<pre class="{NO_MATH}"><code>{lines}</code></pre>'))

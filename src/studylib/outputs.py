@@ -16,20 +16,26 @@ from studylib import __version__
 from studylib.data.sessions import checksum
 from studylib.paths import write
 
+_RANKING = {
+    "ranking.csv": "one row a data set, model, seed and protocol",
+    "ranking_times.csv": "the seconds of each training, and the processor",
+    "intervals.csv": "every ranking metric with its 95 % confidence interval",
+    "pairs.csv": "every two models compared case by case",
+    "by_prefix_length.csv": "every metric by the length of the prefix",
+    "by_target_frequency.csv": "every metric by how often the target occurs in training",
+    "popularity_bias.csv": "how popular the recommended items are",
+}
+
 TABLES = {
     "02": {
         "grid.csv": "one row a cell of the grid and seed",
         "grid_times.csv": "the seconds of each cell, and the processor",
     },
-    "03": {
-        "ranking.csv": "one row a data set, model, seed and protocol",
-        "ranking_times.csv": "the seconds of each training, and the processor",
-        "intervals.csv": "every ranking metric with its 95 % confidence interval",
-        "pairs.csv": "every two models compared case by case",
+    "03": _RANKING
+    | {
         "order_sensitivity.csv": "what shuffled prefixes cost each model",
-        "by_prefix_length.csv": "every metric by the length of the prefix",
-        "by_target_frequency.csv": "every metric by how often the target occurs in training",
-        "popularity_bias.csv": "how popular the recommended items are",
+        "by_tie.csv": "every metric by whether the target has the time of the event before it",
+        "searched.csv": "the best validation value that is expected of so many trials",
         "ablation.csv": "as ranking.csv, for the steps of the ablation",
         "ablation_times.csv": "the seconds of each training of the ablation, and the processor",
     },
@@ -37,6 +43,7 @@ TABLES = {
         "claims.csv": "the claims of the papers, what was measured, the rule and the verdict",
         "claims_times.csv": "the claims about time, which depend on the machine",
     },
+    "05": _RANKING,
 }
 """Of each notebook, its tables and what they hold."""
 

@@ -39,9 +39,16 @@ NOTEBOOKS = {
     "02": "02_grid_training",
     "03": "03_ranking_evaluation",
     "04": "04_figures",
+    "05": "05_own_log",
 }
 
-KEPT = {"02": ["cells", "scale"], "03": ["ranks", "models"]}
+
+def notebooks_of(params: StudyParams) -> list[str]:
+    """The numbers of the notebooks that a study consists of: 05 for a log of one's own, which the papers know nothing of."""
+    return ["05"] if params.is_own_log else ["01", "02", "03", "04"]
+
+
+KEPT = {"02": ["cells", "scale"], "03": ["ranks", "models"], "05": ["ranks", "models"]}
 """The folders in which a notebook keeps what is finished."""
 
 SECTIONS = {
@@ -49,6 +56,7 @@ SECTIONS = {
     "02": {"seed", "data", "grid"},
     "03": {"seed", "ranking"},
     "04": {"seed", "data", "grid", "ranking"},
+    "05": {"seed", "data", "ranking"},
 }
 """The sections of the params that a notebook's results depend on."""
 
@@ -56,6 +64,10 @@ TITLE = "Which recurrent recommender?"
 QUESTION = (
     "Which recurrent network predicts the next page or item of a session best, do the claims of two papers about it hold, "
     "and with what confidence?"
+)
+TITLE_OF_LOG = "Which model for this log?"
+QUESTION_OF_LOG = (
+    "Which model predicts the next item of a session best, what does it gain over counting, and what does it cost?"
 )
 
 
@@ -95,13 +107,14 @@ def _run(params: StudyParams, only: str | None, root: Path, fresh: bool, file: P
     executed = folder / "notebooks"
     executed.mkdir(exist_ok=True)
     remove_torn(folder)
-    for number, folders in KEPT.items():
-        for kept in folders if fresh and only in (None, number) else ():
+    numbers = [only] if only else notebooks_of(params)
+    for number in KEPT.keys() & set(numbers) if fresh else ():
+        for kept in KEPT[number]:
             shutil.rmtree(folder / kept, ignore_errors=True)
     sys.stderr.write(f"{params.name}: {what_to_train(params, only, folder)}\n")
     durations = _read_durations(folder)
     with environment({"STUDYLIB_REPORTS": str(root)}):
-        for number in [only] if only else NOTEBOOKS:
+        for number in numbers:
             name = NOTEBOOKS[number]
             started = time.time()
             (executed / f"{name}.json").unlink(missing_ok=True)
@@ -112,8 +125,9 @@ def _run(params: StudyParams, only: str | None, root: Path, fresh: bool, file: P
     facts = provenance.provenance(params, _data_facts(params, folder), durations)
     write(folder / "provenance.json", json.dumps(facts, indent=2) + "\n")
     pages = [executed / f"{name}.ipynb" for number, name in NOTEBOOKS.items() if _is_current(number, executed, params)]
-    title = TITLE if params.name == "study" else f"{TITLE} ({params.name})"
-    page = write_report(pages, root / f"{params.name}.html", title, QUESTION, provenance.shown(facts), _command(file))
+    title, question = (TITLE_OF_LOG, QUESTION_OF_LOG) if params.is_own_log else (TITLE, QUESTION)
+    title = title if params.name == "study" else f"{title} ({params.name})"
+    page = write_report(pages, root / f"{params.name}.html", title, question, provenance.shown(facts), _command(file))
     outputs.describe(folder, page)
     return page
 
@@ -159,12 +173,13 @@ def _alone(folder: Path) -> Iterator[None]:
 def what_to_train(params: StudyParams, only: str | None, folder: Path) -> str:
     """What the study asks for and how much of its grid is kept already, as a sentence for the start of a run."""
     parts = []
-    if only in (None, "02"):
+    numbers = [only] if only else notebooks_of(params)
+    if "02" in numbers:
         with contextlib.suppress(StudyError):  # of the log; the notebook that needs it says what is wrong
             log, later = read_log(params.data, params.seed)
             cells, kept = count_cells(log, params.data, params.grid, params.execution, folder, later)
             parts.append(f"{count(cells, 'cell')} of the grid ({kept:,} kept)")
-    if only in (None, "03"):
+    if {"03", "05"} & set(numbers):
         rankings = [params.ranking, *([params.ranking.ablated] if params.ranking.ablation else [])]
         trainings = sum(len(r.datasets) * len(r.models) * len(r.seeds) for r in rankings)
         parts.append(f"{count(trainings, 'training')} of the ranking (those kept are not trained again)")
@@ -175,8 +190,8 @@ def what_to_train(params: StudyParams, only: str | None, folder: Path) -> str:
 
 def _refuse_what_cannot_run(params: StudyParams, only: str | None, executed: Path) -> None:
     """Say what is wrong before anything starts, where it can be known."""
-    if only is not None and only not in NOTEBOOKS:
-        raise StudyError(f"--only {only}: there is no such notebook{nearest(only, NOTEBOOKS)}")
+    if only is not None and only not in notebooks_of(params):
+        raise StudyError(f"--only {only}: the study has no such notebook{nearest(only, notebooks_of(params))}")
     for log in (params.data, *params.ranking.datasets):
         if log.dataset is not None:
             datasets.check_name(log.dataset)
@@ -270,7 +285,7 @@ def check_results(number: str, params: StudyParams, folder: Path, since: float) 
         for values in lists:
             cells *= len(values)
         expected["grid.csv"] = cells
-    elif number == "03":
+    elif number in ("03", "05"):
         ranking = params.ranking
         expected["ranking.csv"] = 3 * len(ranking.datasets) * len(ranking.models) * len(ranking.seeds)
     else:

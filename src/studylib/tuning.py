@@ -56,6 +56,14 @@ SPACES: dict[str, dict[str, BaseDistribution]] = {
         "cosine": CategoricalDistribution([True, False]),
         "idf": FloatDistribution(0, 5),
     },
+    "stan": {
+        "neighbours": CategoricalDistribution([100, 200, 500, 1000, 2000]),
+        "sample": CategoricalDistribution([1000, 2500, 5000, 10_000]),
+        "recent": FloatDistribution(0.3, 10, log=True),
+        "days": FloatDistribution(1, 1000, log=True),
+        "near": FloatDistribution(0.3, 10, log=True),
+        "idf": FloatDistribution(0, 5),
+    },
     "ease": {"l2": FloatDistribution(1, 10_000, log=True), "decay": FloatDistribution(0, 1)},
     "bpr-mf": {
         "learning_rate": FloatDistribution(0.01, 0.3, log=True),

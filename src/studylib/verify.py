@@ -90,9 +90,12 @@ def published_params(folder: Path) -> StudyParams:
 
 def works_of(params: StudyParams, folder: Path) -> list[Work]:
     """All that a study trains: the cells, with the other settings of the optimizers too, the scale, the ranking, the ablation."""
-    log, later = grid.read_log(params.data, params.seed)
     rankings = [params.ranking, *([params.ranking.ablated] if params.ranking.ablation else [])]
     splits = comparison.split_datasets(params.ranking, params.seed)
+    ranked = [comparison.trainings_of(splits, part, params.execution, params.seed, folder) for part in rankings]
+    if params.is_own_log:
+        return [*ranked]
+    log, later = grid.read_log(params.data, params.seed)
     scales = [params.grid.scale] if params.grid.scale else []
     loaded = datasets.load(params.data, params.seed) if scales else log
     return [
@@ -101,7 +104,7 @@ def works_of(params: StudyParams, folder: Path) -> list[Work]:
             for part in grid.grids_of(params.grid)
         ),
         *(scale.trainings_of(loaded, params.data, part, params.execution, folder) for part in scales),
-        *(comparison.trainings_of(splits, part, params.execution, params.seed, folder) for part in rankings),
+        *ranked,
     ]
 
 

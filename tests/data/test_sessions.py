@@ -239,6 +239,30 @@ def test_the_k_core_is_taken_until_nothing_changes():
     assert kept.vocabulary.tolist() == ["a", "b"]
 
 
+def test_rare_items_are_left_out_once_and_counted():
+    # "x" goes, then the third session is too short; "c" has one event now, which no second round looks at.
+    sessions = Sessions.from_lists([["a", "b", "c"], ["a", "b"], ["c", "x"]])
+    kept = apply_filters(sessions, log(min_item_support=2))
+    assert ids(kept) == [["a", "b", "c"], ["a", "b"]]
+    assert kept.drops == (
+        Drop("item of fewer than 2 events (min_item_support): 1 items", 0, 1),
+        Drop("session of fewer than 2 events", 1, 1),
+    )
+    both = apply_filters(sessions, log(min_item_support=2, k_core=2))
+    assert ids(both) == [["a", "b"], ["a", "b"]]
+    assert both.drops[2:] == (Drop("outside the 2-core (k_core): 1 items", 0, 1),)
+    assert apply_filters(sessions, log(k_core=2)).drops == (Drop("outside the 2-core (k_core): 2 items", 1, 3),)
+
+
+def test_the_source_may_have_events_in_another_order_than_that_of_time():
+    def disorder(times: list[int]) -> float:
+        table = pl.DataFrame({"session": [1, 2] * (len(times) // 2), "item": times, "time": times})
+        return Sessions.from_events(table).disorder
+
+    assert disorder([1, 1, 2, 2, 3, 3]) == 0 and disorder([3, 3, 2, 2, 1, 1]) == 1
+    assert disorder([1, 1, 3, 2, 2, 3]) == 1 / 4
+
+
 def test_of_a_long_session_the_last_events_and_the_target_are_kept():
     sessions = Sessions.from_lists([["a", "b", "c", "d"], ["a", "b"]])
     kept = apply_filters(sessions, log(), max_length=2)

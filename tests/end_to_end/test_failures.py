@@ -35,9 +35,9 @@ def test_a_wrong_params_file_is_one_sentence(tmp_path, sections, words):
 
 
 def test_the_command_ends_with_the_sentence_and_exit_code_1(tmp_path):
-    done = studylib("params/quickstart.yaml", "--only", "05", "--reports", tmp_path)
+    done = studylib(write(tmp_path / "broken.yaml", {"data": {"dataset": "shop"}}), "--reports", tmp_path)
     assert done.code == 1 and len(done.err.strip().splitlines()) == 1
-    assert done.err.startswith("studylib: --only 05: there is no such notebook")
+    assert done.err.startswith("studylib: There is no data set 'shop'")
 
 
 def test_a_missing_log_stops_at_the_first_notebook_and_keeps_it(tmp_path):

@@ -1,6 +1,8 @@
-"""A log of one's own with times, by `--only 03`: one split in time as well, an ablation, and one model with no other."""
+"""A log of one's own: declared once, with a page about nothing else; and by `--only 03` with two splits and an ablation."""
 
+import ast
 import json
+import re
 
 import nbformat
 import numpy as np
@@ -8,6 +10,8 @@ import pandas as pd
 import yaml
 from bs4 import BeautifulSoup
 
+from studylib.models.files import load
+from studylib.outputs import TABLES
 from studylib.params.files import load_params
 from studylib.runner import run_study
 
@@ -30,6 +34,34 @@ def said(reports):
     notebook = nbformat.read(reports / "own" / "notebooks" / "03_ranking_evaluation.ipynb", 4)
     outputs = [output["data"] for cell in notebook.cells for output in cell.get("outputs", []) if "data" in output]
     return "\n".join(BeautifulSoup(data.get("text/html", ""), "html.parser").get_text() for data in outputs)
+
+
+PAPERS = ("Toledo", "Rezende", "Shrimal", "Patil", "Amazon", "Grocery", "MovieLens", "Yelp", "claim", "live-streaming")
+
+
+def test_a_log_that_is_declared_once_has_a_page_about_itself_alone(tmp_path, without_kernels, capsys):
+    write_study(tmp_path)
+    log = {"reader": "events", "path": str(tmp_path / "clicks.csv"), "user": "visitor", "item": "page", "time": "at"}
+    (tmp_path / "shop.yaml").write_text(
+        yaml.safe_dump({"data": log, "ranking": {"models": ["popularity", "markov", TINY], "candidates": 20}})
+    )
+    page = run_study(load_params(tmp_path / "shop.yaml"), reports=tmp_path)
+    assert "3 trainings of the ranking" in capsys.readouterr().err
+    soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
+    assert soup.find("h1").get_text(" ", strip=True) == "Which model for this log? (shop)"
+    for code in soup.select("script, style, details"):
+        code.decompose()
+    words = soup.get_text(" ")
+    assert not [name for name in PAPERS if name in words]
+    head = soup.select_one("main").get_text(" ")[:900]
+    assert "Use " in head and "more than popularity" in head and "network" in head and str(tmp_path) not in head
+    folder = tmp_path / "shop"
+    assert {path.name for path in folder.glob("*.csv")} == set(TABLES["05"]) and not (folder / "cells").exists()
+    assert set(pd.read_csv(folder / "ranking.csv")["dataset"]) == {"shop"}
+    assert "temporal" in words, "of a log with times the last events are judged"
+    lines = next(block.get_text() for block in soup.select("pre") if "recommend" in block.get_text())
+    session, file = re.search(r"recommend\((\[.*\]), k=10\)", lines)[1], re.search(r"load\('(.*)'\)", lines)[1]
+    assert len(load(folder / "models" / file).recommend(ast.literal_eval(session), k=10)) == 10
 
 
 def test_both_splits_and_an_ablation(tmp_path, without_kernels, capsys):

@@ -34,7 +34,11 @@ def test_every_column_of_the_tables_is_filled(quickstart):
     assert (cells["status"] == "ok").all()
     ranking = pd.read_csv(folder / "ranking.csv")
     assert list(ranking.columns) == comparison.COLUMNS and len(ranking) == 9 and not ranking.isna().any().any()
-    assert list(pd.read_csv(folder / "claims.csv").columns) == [*claims.COLUMNS, *claims.WITHOUT_COLLAPSED]
+    assert list(pd.read_csv(folder / "claims.csv").columns) == [
+        *claims.COLUMNS,
+        *claims.WITHOUT_COLLAPSED,
+        claims.FAMILY_WISE,
+    ]
     facts = json.loads((folder / "provenance.json").read_text())
     assert set(facts) >= {"commit", "versions", "data", "seeds", "machine", "durations in seconds"}
     assert len(facts["data"]["synthetic"]["split"]) == 64

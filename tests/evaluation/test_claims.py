@@ -4,7 +4,9 @@ import json
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.stats import norm
 
 from studylib.evaluation.claims import (
     COLUMNS,
@@ -18,9 +20,11 @@ from studylib.evaluation.claims import (
     WITHOUT_COLLAPSED,
     Part,
     above,
+    family_wise,
     inside,
     not_tested,
     outside,
+    p_of,
     row,
     simultaneous_intervals,
 )
@@ -146,3 +150,32 @@ def test_every_figure_of_a_claim_is_in_a_notebook():
         {claim.figure for claim in GRID_CLAIMS} | {"training-times", "tables-3-and-4", "order-sensitivity"} | by_metric
     )
     assert named <= written | by_factor | by_metric
+
+
+@pytest.mark.parametrize(
+    ("rule", "part", "p"),
+    [
+        (above(), (0.1, 0.0, 0.2), 0.05),  # just decided: the level of the interval
+        (above(), (0.2, 0.1, 0.3), 2 * norm.sf(2 * norm.isf(0.025))),  # decided with intervals up to twice as wide
+        (above(), (-0.2, -0.3, -0.1), 2 * norm.sf(2 * norm.isf(0.025))),  # as certain, against the claim
+        (above(), (0.1, -0.1, 0.3), 2 * norm.sf(0.5 * norm.isf(0.025))),
+        (above(), (0.1, 0.1, 0.1), 0.0),
+        (above(), (0.0, -0.1, 0.1), 1.0),
+        (inside(-0.1, 0.1), (0.05, 0.04, 0.06), 2 * norm.sf(5 * norm.isf(0.025))),
+    ],
+)
+def test_the_p_of_a_verdict_is_the_level_at_which_it_is_open(rule, part, p):
+    assert p_of(rule, [Part("", *part)]) == pytest.approx(p, abs=2e-9)
+
+
+def test_a_claim_of_several_parts_is_as_certain_as_the_part_that_decides():
+    sure, doubtful = Part("sure", 0.4, 0.3, 0.5), Part("doubtful", 0.2, 0.1, 0.3)
+    assert p_of(above(), [sure, doubtful]) == p_of(above(), [doubtful]) > p_of(above(), [sure])
+
+
+def test_verdicts_are_corrected_for_the_number_of_claims_of_their_paper():
+    rows = [(TOLEDO, 0.02, HOLDS), (TOLEDO, 0.001, FAILS), (TOLEDO, 0.03, HOLDS), (TOLEDO, 0.3, OPEN),
+            (SHRIMAL, 0.03, REACHABLE), (SHRIMAL, 0.0001, NOT_TESTED)]  # fmt: skip
+    claims = pd.DataFrame(rows, columns=["paper", "p", "verdict"], index=[5, 3, 1, 0, 2, 4])
+    # Holm: 4 · 0.001, 3 · 0.02, and no less for the rest; the claim that was not tested is none of those of its paper.
+    assert family_wise(claims) == [OPEN, FAILS, OPEN, OPEN, REACHABLE, NOT_TESTED]

@@ -3,6 +3,8 @@
 import warnings
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 
 from studylib.data.sessions import Cases, Sessions
@@ -150,3 +152,93 @@ def test_a_session_without_events_gets_the_popular_items():
 def test_no_items_cannot_be_asked_for():
     with pytest.raises(StudyError, match="'k' must be at least 1"):
         Popularity().fit(TRAIN).recommend([10], 0)
+
+
+def test_scores_come_beside_the_ids_and_those_of_the_popular_are_their_events():
+    model = fixed([4, 3, 2, 1], *[[1, 2, 3, 4]] * 3)
+    assert model.recommend(["a"], 2, scores=True) == [("b", 3.0), ("c", 2.0)]
+    assert model.recommend([["a"], ["b", "d"]], 1, scores=True) == [[("b", 3.0)], [("c", 3.0)]]
+    assert all(type(score) is float for _, score in model.recommend(["a"], scores=True))
+    assert Markov().fit(TRAIN).recommend([], 2, scores=True) == [(20, 4.0), (10, 3.0)]
+
+
+@pytest.mark.parametrize(
+    "given, said",
+    [
+        ("/cart", r"^'/cart' is one id, not a session: put it into a list, such as \['/cart'\]\.$"),
+        (b"a", r"^b'a' is one id"),
+        ([["a"], "b"], r"^'b' is one id, not a session"),
+        (7, r"^7 is not a session: give a list of ids"),
+        ([["a"], 7], r"^7 is not a session"),
+        (pl.DataFrame({"user": [1], "item": ["a"]}), r"give it to recommend_many\(\)"),
+    ],
+)
+def test_what_is_no_session_is_refused_with_a_sentence(given, said):
+    with pytest.raises(StudyError, match=said):
+        fixed([1, 2], [2, 1]).recommend(given)
+
+
+EVENTS = {"visitor": [9, 4, 9, 4], "page": ["a", "b", "b", "d"], "at": [5, 1, 2, 1]}
+
+
+@pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame])
+def test_a_table_in_and_a_table_of_the_same_kind_out(kind):
+    model = fixed([4, 3, 2, 1], [1, 2, 5, 4], *[[1, 2, 3, 4]] * 2)
+    columns = {"user": "visitor", "item": "page"}
+    found = model.recommend_many(kind(EVENTS), **columns, k=2)
+    assert type(found) is kind and list(found.columns) == ["visitor", "item", "rank", "score"]
+    rows = [tuple(row) for row in found.to_numpy().tolist()]
+    # 9: a then b; 4: b then d. Of 9 a and b are left out, of 4 b and d.
+    assert rows == [(9, "c", 1, 5.0), (9, "d", 2, 4.0), (4, "c", 1, 3.0), (4, "a", 2, 1.0)]
+    in_time = model.recommend_many(kind(EVENTS), **columns, time="at", k=1)
+    # By time 9 has b, then a; the users stay in the order of their first rows.
+    assert [tuple(row) for row in in_time.to_numpy().tolist()] == [(9, "c", 1, 2.0), (4, "c", 1, 3.0)]
+
+
+def test_a_table_gives_what_lists_give_and_keeps_kinds():
+    log = random_log()
+    model = Markov().fit(log)
+    frame = pl.DataFrame({"user": log.session_of_event, "item": log.items})
+    found = model.recommend_many(frame, k=3)
+    lists = model.recommend([log[n].tolist() for n in range(len(log))], 3)
+    assert found.group_by("user", maintain_order=True).agg("item")["item"].to_list() == lists
+    assert found.schema == {"user": pl.Int32, "item": pl.Int64, "rank": pl.Int64, "score": pl.Float64}
+    assert found.group_by("user").agg(pl.col("rank").max())["rank"].unique().to_list() == [3]
+    nobody = model.recommend_many(frame.clear())
+    assert nobody.shape == (0, 4) and nobody.columns == ["user", "item", "rank", "score"]
+
+
+def test_times_may_be_dates_and_ids_that_pandas_made_floats_are_whole():
+    dates = pd.DataFrame(
+        {"user": [1, 1, 1], "item": [20, None, 10], "time": ["2026-11-02", "2026-11-03", "2026-11-01T08:00"]}
+    )
+    model = Markov().fit(TRAIN)
+    with pytest.warns(UserWarning, match=r"^1 row without a user, an item or a time was left out$"):
+        found = model.recommend_many(dates, time="time", exclude_visited=False, k=1)
+    assert found["item"].tolist() == model.recommend([10, 20], 1, exclude_visited=False)
+
+
+@pytest.mark.parametrize(
+    "frame, columns, said",
+    [
+        ([["a"]], {}, r"is no table of events: give a pandas or polars DataFrame"),
+        (pl.DataFrame(EVENTS), {}, r"no column 'user'; name that of the user with 'user'; it must be one of at, page, visitor"),
+        (pd.DataFrame(EVENTS), {"user": "visitr"}, r"no column 'visitr'.*did you mean 'visitor'\?"),
+        (pl.DataFrame({"item": [1], "what": ["a"]}), {"user": "item", "item": "what"}, "has the name of one of the answer"),
+        (pl.DataFrame({"user": [1], "item": ["a"]}), {"k": 0}, r"'k' must be at least 1"),
+        (pd.DataFrame({"user": [1, "b"], "item": ["a", "b"]}), {}, "a column of mixed kinds"),
+    ],
+)  # fmt: skip
+def test_a_table_that_cannot_be_read_is_refused_with_a_sentence(frame, columns, said):
+    with pytest.raises(StudyError, match=said) as refused:
+        fixed([1, 2], [2, 1]).recommend_many(frame, **columns)
+    assert len(str(refused.value)) <= 300
+
+
+def test_the_best_of_a_large_catalogue_whatever_the_groups_in_which_they_are_sought():
+    random = np.random.default_rng(1)
+    for n_items, k in ((5000, 3), (5003, 10), (1999, 19)):
+        scores = random.normal(size=(20, n_items)).astype(np.float32).round(2)  # with ties
+        scores[random.random(scores.shape) < 0.3] = -np.inf
+        for row, best in zip(scores, best_items(scores, k), strict=True):
+            assert best.tolist() == np.argsort(-row, kind="stable")[:k].tolist()

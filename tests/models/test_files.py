@@ -22,6 +22,7 @@ from studylib.params.models import (
     Popularity as PopularityParams,
     SasRec,
     SessionKnn,
+    Stan,
 )
 
 LISTS = [["a", "ü|b", "c"], ["a", "ü|b", "d"], ["c", "a"], ["d", "d", "a", 'e"\\']]
@@ -35,6 +36,7 @@ MODELS = {
     "sasrec": SasRec(embedding=8, max_epochs=2),
     "item-knn": ItemKnn(decay=0.7),
     "session-knn": SessionKnn(),
+    "stan": Stan(),
     "ease": Ease(),
     "bpr-mf": Bpr(factors=4, max_epochs=10),
 }
@@ -76,6 +78,14 @@ def test_the_label_the_history_and_the_seed_are_kept(tmp_path):
         header = json.loads(file.metadata()["studylib"])
     assert header["model"]["label"] == "small" and header["model"]["negatives"] == 3
     assert (header["history"], header["seed"], header["version"]) == (4, 3, files.VERSION)
+
+
+def test_a_path_may_be_text(tmp_path):
+    model = fitted(Markov(), LOGS["text"])
+    files.save(model, str(tmp_path / "chain.safetensors"))
+    assert files.load(str(tmp_path / "chain.safetensors")).recommend(["a"]) == model.recommend(["a"])
+    with pytest.raises(StudyError, match="there is no such model file"):
+        files.load("nowhere.safetensors")
 
 
 def test_a_chain_without_a_step_comes_back(tmp_path):
@@ -196,7 +206,7 @@ def test_arrays_of_wrong_shapes_and_settings_of_other_models_are_refused(tmp_pat
 
 
 @pytest.mark.parametrize(
-    "name", ["popularity", "markov", "gru4rec", "sasrec", "item-knn", "session-knn", "ease", "bpr-mf"]
+    "name", ["popularity", "markov", "gru4rec", "sasrec", "item-knn", "session-knn", "stan", "ease", "bpr-mf"]
 )
 def test_values_that_no_model_learns_are_refused(tmp_path, name):
     content = files.to_bytes(fitted(MODELS[name], LOGS["text"]))

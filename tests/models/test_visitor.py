@@ -5,9 +5,10 @@ import pytest
 
 from studylib.data.sessions import Sessions
 from studylib.errors import StudyError
+from studylib.models.baselines import Markov
 from studylib.models.gru4rec import GRU4Rec
 from studylib.models.sasrec import SASRec
-from studylib.models.visitor import Visitor
+from studylib.models.visitor import Visitor, scores_of
 
 SESSIONS = 1000
 
@@ -57,6 +58,27 @@ def test_a_visitor_without_an_event_gets_the_most_popular_items_and_unknown_ones
         visitor.recommend(0)
 
 
-def test_a_model_without_a_state_is_refused():
-    with pytest.raises(StudyError, match="A SASRec has no state to follow a visitor by"):
-        Visitor(SASRec(blocks=1))
+@pytest.mark.parametrize(
+    "model", [SASRec(5, device="cpu", blocks=1, embedding=8, max_epochs=1), Markov(5)], ids=["sasrec", "markov"]
+)
+def test_a_model_without_a_state_is_followed_by_its_last_events(model):
+    sessions = log()
+    model.fit(sessions)
+    for n in range(20):
+        items = model.vocabulary[sessions[n]].tolist()
+        visitor = Visitor(model)
+        assert all(visitor.visit(item) for item in items) and len(visitor.state) <= 5
+        assert visitor.recommend(5) == model.recommend(items, 5)
+
+
+def test_the_scores_of_several_visitors_are_those_of_each():
+    model = GRU4Rec(device="cpu", embedding=8, hidden=12, max_epochs=1).fit(log())
+    visitors = [Visitor(model) for _ in range(4)]
+    for visitor, items in zip(visitors, (["p1"], [], ["p2", "p9", "p3"], ["nowhere"]), strict=True):
+        for item in items:
+            visitor.visit(item)
+    together = scores_of(visitors)
+    assert together.shape == (4, 40)
+    for visitor, scores in zip(visitors, together, strict=True):
+        np.testing.assert_allclose(scores, visitor.scores(), atol=1e-5)
+    assert together[1].tolist() == together[3].tolist() == model.popularity.tolist()

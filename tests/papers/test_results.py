@@ -39,10 +39,10 @@ def test_a_reader_sees_both_verdicts_with_their_intervals():
             not_tested(SHRIMAL, "c", "Table 3", "studylib run params/ml-1m.yaml"),
         ],
         columns=[*COLUMNS, *WITHOUT_COLLAPSED],
-    )
-    shown = shown_claims(claims).iloc[:, 1:5].astype(object).where(lambda table: table.notna(), None)
+    ).assign(verdict_family_wise=["undecided", "reproduced", "not tested"])
+    shown = shown_claims(claims).iloc[:, 1:6].astype(object).where(lambda table: table.notna(), None)
     assert shown.to_numpy().tolist() == [
-        ["undecided", "0.200 [0.100, 0.300]", "undecided", "0.000 [-0.100, 0.100]"],
-        ["reproduced", "0.200 [0.100, 0.300]", None, None],
-        ["not tested", None, None, None],
+        ["undecided", "0.200 [0.100, 0.300]", "undecided", "undecided", "0.000 [-0.100, 0.100]"],
+        ["reproduced", "0.200 [0.100, 0.300]", "reproduced", None, None],
+        ["not tested", None, "not tested", None, None],
     ]

@@ -45,6 +45,7 @@ NUMBERS = {
     "data.max_sessions": whole(1, 2**31 - 1),
     "data.min_length": whole(2, 2**31 - 1),
     "data.k_core": whole(1, 2**31 - 1),
+    "data.min_item_support": whole(1, 2**31 - 1),
     "data.split_seed": whole(0, 2**32 - 1),
     "data.test_fraction": open_share,
     "grid.units": whole(1, 2**16),

@@ -8,7 +8,7 @@ import pytest
 from studylib.errors import StudyError
 from studylib.models import build
 from studylib.params.files import load_params, study_params, tuned_path
-from studylib.params.study import Ranking, StudyParams
+from studylib.params.study import OWN_LOG_MODELS, Ranking, StudyParams
 from studylib.paths import project_root
 
 
@@ -305,3 +305,25 @@ def test_the_models_have_the_settings_of_their_classes(load):
     assert [type(b).__name__ for b in built] == ["Popularity", "Markov", "ItemKNN", "SessionKNN", "BPR", "GRU4Rec"]
     assert [b.settings for b in built[2:5]] == [type(m)() for m in models[2:5]]
     assert (built[4].history, built[4].seed) == (7, 3)
+
+
+def test_a_log_of_ones_own_is_declared_once(load):
+    log = "{reader: events, path: clicks.csv, user: visitor, item: url, k_core: 5"
+    params = load(f"name: shop\ndata: {log}, time: at}}")
+    (dataset,) = params.ranking.datasets
+    assert params.is_own_log and dataset.label == "shop" and dataset.split == "temporal"
+    assert (dataset.path, dataset.user, dataset.item, dataset.time, dataset.k_core) == (
+        params.data.path, "visitor", "url", "at", 5,
+    )  # fmt: skip
+    assert [model.label for model in params.ranking.models] == [model.label for model in OWN_LOG_MODELS]
+    assert load(f"data: {log}}}").ranking.datasets[0].split == "leave-one-out", "without times nothing is later"
+
+    named = load(f"data: {log}}}\nranking: {{datasets: [yelp], models: [markov], seeds: [3]}}").ranking
+    assert [d.label for d in named.datasets] == ["yelp"] and [m.label for m in named.models] == ["markov"]
+    own = load(f"data: {log}}}\nranking: {{models: [markov], seeds: [3]}}")
+    assert [m.label for m in own.ranking.models] == ["markov"] and own.ranking.seeds == [3]
+    again = study_params(own.model_dump(mode="json", exclude_unset=True) | {"grid": {}, "execution": {}})
+    assert again.is_own_log and again.ranking == own.ranking, "as a notebook is given it"
+
+    assert not load(f"data: {log}}}\ngrid: {{units: 8}}").is_own_log
+    assert not load("data: {dataset: live-streaming}").is_own_log

@@ -12,9 +12,15 @@ def test_intervals_have_the_digits_asked_for():
     assert percent_interval(0.1234, 0.12, 0.1261, digits=0) == "12% [12%, 13%]"
 
 
-@pytest.mark.parametrize(("p", "words"), [(0.0004, "< 0.001"), (0.001, "0.001"), (0.0123, "0.012"), (1.0, "1.000")])
-def test_p_values_have_three_digits(p, words):
-    assert p_value(p) == words
+@pytest.mark.parametrize(
+    ("p", "least", "words"),
+    [
+        (0.0004, 0.0001, "< 0.001"), (0.0004, 0.0004, "< 0.001"), (0.001, 0.0001, "0.001"), (0.0123, 0.01, "0.012"),
+        (0.0123, 0.0123, "≤ 0.012"), (1.0, 0.01, "1.000"),
+    ],
+)  # fmt: skip
+def test_p_values_have_three_digits_and_are_bounds_where_no_draw_reached_further(p, least, words):
+    assert p_value(p, least) == words
 
 
 @pytest.mark.parametrize(

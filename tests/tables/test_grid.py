@@ -121,7 +121,9 @@ def test_contenders_are_compared_case_by_case():
     assert table[["higher", "lower"]].to_numpy().tolist() == [["gru", "lstm"], ["lstm", "twin"]]
     gru = table.iloc[0]
     error = 0.5 / np.sqrt(240)  # half of the cases differ, by one
-    assert gru["difference"] == 0.5 and not gru["equivalent"] and gru["p"] == pytest.approx(4 / 2001)  # two pairs
+    assert (
+        gru["difference"] == 0.5 and not gru["equivalent"] and gru["p"] == gru["least_p"] == pytest.approx(4 / 2001)
+    )  # two pairs
     assert (gru["low"], gru["high"]) == (
         pytest.approx(0.5 - 1.96 * error, abs=0.01),
         pytest.approx(0.5 + 1.96 * error, abs=0.01),
@@ -213,6 +215,7 @@ def test_tables_are_written_in_points_and_words():
     differences = differences_of(best, [("lstm", "gru"), ("gru", "gru")])
     shown = differences_table(differences)
     assert list(shown) == ["higher", "lower", "difference", "p", "equivalent", "detectable"]
+    assert shown["p"].tolist() == ["≤ 0.002", "1.000"]
     assert shown["equivalent"].tolist() == ["not shown", "yes"] and shown["difference"][1] == "0.00 [0.00, 0.00]"
     assert differences_table(differences.head(0)).empty
     factors = differences.assign(factor="batch_size")

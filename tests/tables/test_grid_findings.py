@@ -86,7 +86,7 @@ def test_a_headline_compares_the_selected_cell_with_the_baseline(baseline, sign)
     detectable = [*pairs["detectable"], *beside["detectable"]]
     assert (numbers.least, numbers.most) == (min(detectable), max(detectable))
     assert numbers.reached.startswith(f"{numbers.accuracy:.1%} [")
-    assert numbers.gained.endswith(f" (Holm-corrected p: {numbers.p:.3f})")
+    assert numbers.gained.endswith(f" (Holm-corrected p: ≤ {numbers.p:.3f})")
     assert numbers.significant_pairs == "2 of 3 pairs"
     assert numbers.detectable == f"{100 * numbers.least:.1f} to {100 * numbers.most:.1f} points and more"
     assert replace(numbers, gain=-0.0001, gain_low=-0.02, gain_high=0.01).gained.startswith("+0.0 points [-2.0, +1.0]")

@@ -158,25 +158,25 @@ def test_the_first_case():
         {("synthetic", "markov"): [3, 0], ("synthetic", "popularity"): []},
     )
     ranking = Ranking(models=["popularity", "markov"], history=1, exclude_visited=True)
-    assert first_case(comparison, ranking) == FirstCase(["b"], "c", "markov", ["d", "a"])
-    assert first_case(comparison, Ranking(models=["popularity"])).recommended == []
+    assert first_case(comparison, ranking, "markov") == FirstCase(["b"], "c", "markov", ["d", "a"])
+    assert first_case(comparison, Ranking(models=["popularity"]), "popularity").recommended == []
 
 
 def test_verdicts_and_how_many_differ_without_collapsed_cells():
     claims = pd.DataFrame(
         [
-            ("reproduced", "reproduced", None),
-            ("undecided", "contradicted", "reproduced"),
-            ("contradicted", None, None),
-            ("reachable", None, None),
-            ("undecided", "reachable", "reproduced"),
-            ("reproduced", "no cells left", None),
-            ("not tested", None, None),
+            ("reproduced", "reproduced", None, "reproduced"),
+            ("undecided", "contradicted", "reproduced", "undecided"),
+            ("contradicted", None, None, "contradicted"),
+            ("reachable", None, None, "undecided"),
+            ("undecided", "reachable", "reproduced", "undecided"),
+            ("reproduced", "no cells left", None, "reproduced"),
+            ("not tested", None, None, "not tested"),
         ],
-        columns=["verdict", "verdict_without_collapsed", "verdict_with_collapsed"],
+        columns=["verdict", "verdict_without_collapsed", "verdict_with_collapsed", "verdict_family_wise"],
     )
     verdicts = count_verdicts(claims)
-    assert verdicts == Verdicts(6, 2, 1, 1, 2, 1, both_ways=4, differ=2)
+    assert verdicts == Verdicts(6, 2, 1, 1, 2, 1, stay=3, both_ways=4, differ=2) and verdicts.decided == 4
     assert verdicts.changed == "2 of 4 verdicts on means over cells, which makes these claims undecided"
     assert "0" not in replace(verdicts, both_ways=0, differ=0).changed
 

@@ -6,6 +6,7 @@ cache (``$STUDYLIB_CACHE``, else the user's cache folder); if no form is there, 
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import logging
 import os
@@ -28,7 +29,7 @@ import pooch
 import requests
 
 from studylib.data import synthetic
-from studylib.data.readers import concat, event_columns, explained, log_path, read, rechorus_files, to_sessions
+from studylib.data.readers import concat, event_columns, explained, files as log_files, log_path, read, to_sessions
 from studylib.data.sessions import TEST, TRAIN, VALIDATION, Given, Sessions, checksum
 from studylib.data.splits import leave_one_out, with_candidates
 from studylib.data.tables import counted, read_table
@@ -126,11 +127,12 @@ def source_files(log: Log) -> dict[str, str]:
     if log.dataset == "synthetic":
         return {}
     form, path = _find(log.dataset) if log.dataset is not None else (Form(log), log_path(log))
-    if form.log.reader == "rechorus":
-        files = list(rechorus_files(path).values())
-    else:
-        files = [path / name for name in form.files] or [path]
-    names = [form.path if file == path else f"{form.path}/{file.relative_to(path)}" for file in files]
+    files = [path / name for name in form.files] or log_files(form.log, path)
+    start = Path(form.path)
+    if not path.exists():  # a pattern: files are called by what is below the folder that it names
+        depth = next(depth for depth, folder in enumerate(path.parents) if not glob.has_magic(str(folder)))
+        path, start = path.parents[depth], start.parents[depth]
+    names = [(start / file.relative_to(path)).as_posix() for file in files]
     return {name: _sha256(file) for name, file in zip(names, files, strict=True)}
 
 
@@ -382,7 +384,7 @@ def _clicks(log: Log, folder: Path, files: tuple[str, ...], of_validation: bool 
     (full, of_full), (named, of_named), (test, of_test) = (
         read_table(folder / file, log.separator or "\t", log.header, event_columns(log)) for file in files
     )
-    is_named = pl.col("session").is_in(named["session"].unique().implode())
+    is_named = pl.col("session").cast(pl.String).is_in(named["session"].unique().cast(pl.String).implode())
     part = pl.when(is_named if of_validation else ~is_named).then(VALIDATION).otherwise(TRAIN)
     table = concat([full.with_columns(part=part), test.with_columns(part=TEST)])
     return to_sessions(folder, table, of_full + of_named + of_test)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -17,11 +18,35 @@ TRAIN, VALIDATION, TEST, CONTEXT = range(4)
 
 @dataclass(frozen=True)
 class Drop:
-    """What one filter, or the reader, left out: the reason, and how many sessions and events."""
+    """What one filter, or the reader, left out: the reason, and how many sessions and events.
+
+    A reader leaves events out before the sessions are cut: its sessions are users of whom nothing is left.
+    """
 
     reason: str
     sessions: int
     events: int
+
+
+@dataclass(frozen=True, eq=False)
+class Cutting:
+    """How the events of users were cut into sessions (`sessionize.cut`).
+
+    Attributes:
+        how: in words, such as "after 30min without an event".
+        users, sessions: how many there are.
+        edges: float64 (n_bins + 1,), seconds: the bins of the gaps between two events of a user.
+        gaps: int64 (n_bins,), how many are as long, and ``cuts``, at how many of these a session ended.
+        busiest_share: the share of all events that the busiest 1 % of the users have.
+    """
+
+    how: str
+    users: int
+    sessions: int
+    edges: np.ndarray
+    gaps: np.ndarray
+    cuts: np.ndarray
+    busiest_share: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +74,8 @@ class Sessions:
         times: float64 (n_events,), in seconds or any other increasing unit, or None where the source has no times.
         given: the split of the source, or None.
         drops: what the reader and the filters left out, in order.
+        disorder: the share of the events, of those after the first of a session, which the source has before an earlier one.
+        cutting: how the sessions were cut, or None where a session is all that a user did.
 
     Example:
         >>> s = Sessions.from_lists([["a", "b"], ["b", "c", "b"]])
@@ -62,6 +89,8 @@ class Sessions:
     times: np.ndarray | None = None
     given: Given | None = None
     drops: tuple[Drop, ...] = ()
+    disorder: float = 0.0
+    cutting: Cutting | None = None
 
     @classmethod
     def from_events(cls, events: pl.DataFrame, drops: tuple[Drop, ...] = ()) -> Sessions:
@@ -83,13 +112,16 @@ class Sessions:
         exact = events["exact"].rank("dense").to_numpy() if "exact" in events.columns else None
         order = _event_order(session, times, exact)
         parts = events["part"].to_numpy().astype(np.uint8) if "part" in events.columns else None
+        disorder = 0.0
         if order is not None:
             session, items = session[order], items[order]
             times = times[order] if times is not None else None
             parts = parts[order] if parts is not None else None
+            within = session[1:] == session[:-1]
+            disorder = float(((order[1:] < order[:-1]) & within).sum() / max(1, within.sum()))
         offsets = np.concatenate([[0], np.flatnonzero(np.diff(session)) + 1, [len(session)]]).astype(np.int64)
         given = Given(parts, {}) if parts is not None else None
-        return cls(items, offsets, vocabulary, times, given, drops)
+        return cls(items, offsets, vocabulary, times, given, drops, disorder)
 
     @classmethod
     def from_lists(cls, sessions: list[list]) -> Sessions:
@@ -120,11 +152,11 @@ class Sessions:
         """int32 (n_events,): the session that each event belongs to."""
         return np.repeat(np.arange(len(self), dtype=np.int32), self.lengths)
 
-    @property
+    @cached_property
     def has_repeats(self) -> bool:
         """Whether any session contains an item twice."""
-        distinct = len(np.unique(self.session_of_event.astype(np.int64) * self.n_items + self.items))
-        return distinct < len(self.items)
+        pairs = np.sort(self.session_of_event.astype(np.int64) * self.n_items + self.items)
+        return bool((pairs[1:] == pairs[:-1]).any())
 
     @property
     def checksum(self) -> str:
@@ -257,6 +289,8 @@ def encode(ids: pl.Series) -> tuple[np.ndarray, np.ndarray]:
 def _numbered(ids: pl.Series) -> tuple[np.ndarray, np.ndarray | pl.Series]:
     if ids.dtype.is_integer() and ids.dtype not in (pl.UInt64, pl.Int128, pl.UInt128):
         return _encode_integers(ids.to_numpy())
+    if ids.dtype == pl.Categorical:
+        return _encode_categories(ids)
     ids = ids.cast(pl.String)
     numbers = ids.cast(pl.Int64, strict=False)
     if numbers.null_count() == 0:
@@ -265,15 +299,28 @@ def _numbered(ids: pl.Series) -> tuple[np.ndarray, np.ndarray | pl.Series]:
         printed = pl.Series(values).cast(pl.String).str.len_bytes().cast(pl.UInt8).to_numpy()[codes]
         if ids.str.len_bytes().to_numpy().sum(dtype=np.int64) == printed.sum(dtype=np.int64):
             return codes, values
-    # A separate namespace of categories has exactly the ids of this column, numbered without gaps.
-    codes = ids.cast(pl.Categorical(pl.Categories.random())).to_physical().to_numpy()
-    row = np.empty(int(codes.max()) + 1, np.int64)
+    return _encode_categories(ids.cast(own_categories()))
+
+
+def own_categories() -> pl.Categorical:
+    """A type of categories that no other column has, so that they are numbered without the ids of others."""
+    return pl.Categorical(pl.Categories.random())
+
+
+def _encode_categories(ids: pl.Series) -> tuple[np.ndarray, np.ndarray | pl.Series]:
+    codes = ids.to_physical().to_numpy()
+    row = np.full(int(codes.max()) + 1, -1, np.int64)
     row[codes] = np.arange(len(codes))
-    names = ids.gather(row)
-    order = names.arg_sort().to_numpy()
-    rank = np.empty(len(order), np.int32)
-    rank[order] = np.arange(len(order), dtype=np.int32)
-    return rank[codes], names.gather(order)
+    used = np.flatnonzero(row >= 0)
+    names = ids.gather(row[used]).cast(pl.String)
+    numbers = names.cast(pl.Int64, strict=False)
+    as_numbers = bool(numbers.cast(pl.String).eq_missing(names).all())
+    keys = numbers if as_numbers else names
+    order = keys.arg_sort().to_numpy()
+    rank = np.empty(len(row), np.int32)
+    rank[used[order]] = np.arange(len(order), dtype=np.int32)
+    ascending = keys.gather(order)
+    return rank[codes], ascending.to_numpy() if as_numbers else ascending
 
 
 def _encode_integers(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -305,8 +352,9 @@ def apply_filters(sessions: Sessions, log: Log, max_length: int | None = None) -
     """Apply the filters of a params file; what they leave out is counted in `Sessions.drops`.
 
     In this order: immediate repeats are collapsed, sessions shorter than ``min_length`` are dropped, the first
-    ``max_sessions`` are kept, items and sessions of too few events are dropped until a k-core is left, and of each
-    session only the last ``max_length`` events before the target, and the target, are kept.
+    ``max_sessions`` are kept, items of fewer than ``min_item_support`` events are dropped, then items and sessions of too
+    few events until a k-core is left, and of each session only the last ``max_length`` events before the target, and the
+    target, are kept.
 
     Args:
         max_length: None keeps whole sessions.
@@ -323,17 +371,31 @@ def apply_filters(sessions: Sessions, log: Log, max_length: int | None = None) -
     if log.max_sessions is not None:
         first = np.arange(len(sessions.items)) < sessions.offsets[min(log.max_sessions, len(sessions))]
         sessions = sessions.select(first, f"after the first {log.max_sessions:,} sessions")
+    if log.min_item_support is not None:
+        rare = np.bincount(sessions.items, minlength=sessions.n_items) < log.min_item_support
+        n_rare = len(np.unique(sessions.items[rare[sessions.items]]))
+        what = f"item of fewer than {log.min_item_support} events (min_item_support): {n_rare:,} items"
+        sessions = sessions.select(~rare[sessions.items], what)
+        sessions = _drop_short(sessions, log.min_length)
     if log.k_core is not None:
-        before = None
-        while before != len(sessions.items):
-            before = len(sessions.items)
-            counts = np.bincount(sessions.items, minlength=sessions.n_items)
-            frequent = counts[sessions.items] >= log.k_core
-            sessions = sessions.select(frequent, f"item with fewer than {log.k_core} events")
-            sessions = _drop_short(sessions, max(log.min_length, log.k_core))
+        sessions = _core(sessions, log.k_core, max(log.min_length, log.k_core))
     if max_length is not None:
         sessions = sessions.last_events(max_length + 1, f"before the last {max_length} input events")
     return sessions.compact()
+
+
+def _core(sessions: Sessions, k: int, min_length: int) -> Sessions:
+    """The most sessions of at least ``min_length`` events in which every item has at least ``k``."""
+    core = replace(sessions, drops=())
+    before = None
+    while before != len(core.items):
+        before = len(core.items)
+        counts = np.bincount(core.items, minlength=core.n_items)
+        core = _drop_short(core.select(counts[core.items] >= k), min_length)
+    n_items = len(np.unique(sessions.items)) - len(np.unique(core.items))
+    what = f"outside the {k}-core (k_core): {n_items:,} items"
+    drop = Drop(what, len(sessions) - len(core), len(sessions.items) - len(core.items))
+    return replace(core, drops=(*sessions.drops, drop) if drop.events else sessions.drops)
 
 
 def _drop_short(sessions: Sessions, min_length: int) -> Sessions:
@@ -343,7 +405,7 @@ def _drop_short(sessions: Sessions, min_length: int) -> Sessions:
         longest = int(sessions.lengths.max(initial=0))
         raise StudyError(
             f"No session of {min_length} or more events is left (the longest of {len(sessions):,} has {longest}); "
-            "lower 'min_length' or 'k_core', or check the separator and the columns of the log."
+            "lower 'min_length' or 'k_core' (or 'min_item_support'), or check the separator and the columns of the log."
         )
     return kept
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import dropwhile, islice
 from pathlib import Path
 
@@ -18,11 +20,12 @@ import polars as pl
 
 from studylib.data import times
 from studylib.data.plain import LONGEST_LINE, STAND_IN, Text, plain
-from studylib.data.sessions import Drop
+from studylib.data.sessions import Drop, own_categories
 from studylib.errors import StudyError, brief, quoted, sentence
 
 MOST_COLUMNS = 10_000
 """A table of more is none: its separator occurs in its text, or it is one line."""
+LEFT_OUT = "left out"
 SEPARATORS = ["\t", "|", "::", ",", ";", " "]
 
 _BATCH = 1 << 20
@@ -31,18 +34,42 @@ _BATCH = 1 << 20
 csv.field_size_limit(LONGEST_LINE)  # that of `csv` is 131,072 letters, which a review can have
 
 
+@dataclass(frozen=True)
+class Source:
+    """The events of one file.
+
+    Attributes:
+        rows: columns ``session`` and ``item``, perhaps ``user``, ``time`` and others, as they stand in the file; perhaps
+            `LEFT_OUT`, an Enum of reasons, null where an event is kept.
+        bad_row: the error for a row, counted from 0, of which it is said what is wrong.
+    """
+
+    rows: pl.LazyFrame
+    bad_row: Callable[[int, str], StudyError]
+
+
 def read_table(
     path: Path, separator: str, header: bool, columns: Mapping[str, str | int], optional: dict[str, str] | None = None
 ) -> tuple[pl.DataFrame, tuple[Drop, ...]]:
-    """Read the columns of a table of separated text.
+    """Read the columns of a table of separated text (`separated`).
+
+    Returns:
+        The events in the order of the file (ids as text or numbers, times Float64), and what was left out.
+    """
+    with separated(path, separator, header, columns, optional) as source:
+        return events(path, [source])
+
+
+@contextmanager
+def separated(
+    path: Path, separator: str, header: bool, columns: Mapping[str, str | int], optional: dict[str, str] | None = None
+) -> Iterator[Source]:
+    """The columns of a table of separated text.
 
     Args:
         separator: one or more characters. Fields may be in double quotes.
-        columns: name or number (from 0) of the columns ``session``, ``item`` and, where wanted, ``time``.
+        columns: name or number (from 0) of the columns ``session``, ``item`` and, where wanted, ``time`` and others.
         optional: further columns that are read only where they are there.
-
-    Returns:
-        The events in the order of the file (ids as text, times Float64), and what was left out.
 
     Raises:
         StudyError: as `readers.read`.
@@ -56,12 +83,12 @@ def read_table(
         rows = table.read(positions)
         _refuse_swapped_header(table, rows, columns)
 
-        def bad_time(row: int) -> StudyError:
+        def bad_row(row: int, what: str) -> StudyError:
             number, fields = next(islice(table.records(), row + header, None))
-            what = times.NO_TIME if number > 1 or header else f"{times.NO_TIME} (if it is a header, set 'header: true')"
-            return text.bad_line(number, separator.join(fields), what)
+            hint = "" if number > 1 or header else " (if it is a header, set 'header: true')"
+            return text.bad_line(number, separator.join(fields), what + hint)
 
-        return events(path, rows, bad_time)
+        yield Source(rows, bad_row)
 
 
 class _Table:
@@ -87,11 +114,11 @@ class _Table:
                 f"{shown_separator(separator)}."
             )
 
-    def read(self, positions: dict[str, int]) -> pl.DataFrame:
+    def read(self, positions: dict[str, int]) -> pl.LazyFrame:
         """The columns at ``positions`` as text, one row per record; null where a field is empty."""
         self.time = positions.get("time")
-        rows = self._quickly(positions) if self._is_regular() else self._by_record(positions)
-        if not len(rows):
+        rows = self._quickly(positions) if self._is_regular() else self._by_record(positions).lazy()
+        if rows.head(1).collect().is_empty():
             raise self.text.error("has a header but no events; if its only line is an event, set 'header: false'.")
         return rows
 
@@ -108,11 +135,11 @@ class _Table:
         starts = bool(next(self.text.lines())[1].strip())  # polars does not skip blank lines before a first event
         return starts and not lines.filter(suspect).select((~regular).any()).collect(engine="streaming").item()
 
-    def _quickly(self, positions: dict[str, int]) -> pl.DataFrame:
+    def _quickly(self, positions: dict[str, int]) -> pl.LazyFrame:
         table = pl.scan_csv(self.text.file, separator=self.mark, has_header=self.header, infer_schema=False, glob=False)
         names = table.collect_schema().names()
         picked = [pl.col(names[position]).alias(role) for role, position in positions.items()]
-        return table.select(picked).collect(engine="streaming")
+        return table.select(picked)
 
     def _by_record(self, positions: dict[str, int]) -> pl.DataFrame:
         parts, rows = [], []
@@ -194,28 +221,31 @@ def _event_as_header(table: _Table, name: str, what: str) -> StudyError:
     )
 
 
-def _refuse_swapped_header(table: _Table, rows: pl.DataFrame, columns: Mapping[str, str | int]) -> None:
+def _refuse_swapped_header(table: _Table, rows: pl.LazyFrame, columns: Mapping[str, str | int]) -> None:
     """Refuse numbered columns where the header is an event, or the first event a header.
 
     A header of ids, some of which occur again, is an event. A first event without a time is a header if it has a text where all
     others have numbers.
     """
-    roles = [role for role in ("session", "item") if isinstance(columns[role], int)]
-    if table.header:
-        for role in roles:
-            name = table.names[columns[role]]  # type: ignore[index]
-            if (rows[role] == name).any():
-                raise _event_as_header(table, name, "an id of later lines")
-    elif "time" not in columns and len(rows) > 2:
-        first = [rows[role][0] or "" for role in roles]
-        if any(re.fullmatch(r"-?\d+", name) for name in first):
+    roles = [role for role in ("session", "item") if isinstance(columns.get(role), int)]
+    if table.header and roles:
+        names = {role: table.names[columns[role]] for role in roles}  # type: ignore[index]
+        again = rows.select((pl.col(role) == name).any() for role, name in names.items()).collect(engine="streaming")
+        for role, occurs in again.row(0, named=True).items():
+            if occurs:
+                raise _event_as_header(table, names[role], "an id of later lines")
+    elif "time" not in columns and roles:
+        first, rest = rows.head(1).collect(), rows.select(roles).slice(1)
+        if any(re.fullmatch(r"-?\d+", first[role][0] or "") for role in roles):
             return
-        for role in roles:
-            others = rows[role][1:].drop_nulls()
-            numbers = others.head(1).cast(pl.Int64, strict=False)
-            if len(numbers) and not numbers.has_nulls() and not others.cast(pl.Int64, strict=False).has_nulls():
+        given, numbers = pl.col(roles).count(), pl.col(roles).cast(pl.Int64, strict=False).count()
+        n_given = rest.select(given).collect(engine="streaming").row(0)
+        n_numbers = rest.select(numbers).collect(engine="streaming").row(0)
+        n_rest = rest.select(pl.len()).collect(engine="streaming").item()
+        for role, others, as_numbers in zip(roles, n_given, n_numbers, strict=True):
+            if n_rest > 1 and 0 < others == as_numbers:
                 raise table.text.error(
-                    f"the first line looks like a header ({quoted(rows[role][0], 40)} stands above numbers); set "
+                    f"the first line looks like a header ({quoted(first[role][0], 40)} stands above numbers); set "
                     "'header: true'."
                 )
 
@@ -243,44 +273,110 @@ def find_column(path: Path, column: str | int, names: list[str], header: bool = 
 
 
 def events(
-    path: Path, table: pl.DataFrame, bad_time: Callable[[int], StudyError]
+    path: Path, sources: Sequence[Source], time_format: str | None = None
 ) -> tuple[pl.DataFrame, tuple[Drop, ...]]:
-    """Parse the times and leave out the rows that lack a user, an item or a time.
+    """Read the events of one log: parse the times, and leave out the rows that lack a user, an item or a time.
 
     An empty text and a number that is not one (NaN) are no id and no time, in all formats.
 
     Args:
-        table: columns ``session``, ``item`` and perhaps ``time``, as they stand in the file.
-        bad_time: returns the error for the row (counted from 0) whose time does not parse.
+        sources: the files, read as one.
+        time_format: of times that are text, as `strptime` takes it.
 
     Returns:
-        The events; with the column ``exact`` where `times.parse` gives it.
+        The events; ids as numbers, categories or text, ``time`` Float64, and with the column ``exact`` where `times.parse` gives
+        it.
     """
-    roles = [role for role in ("session", "item", "time") if role in table.columns]
-    table = table.with_columns(_without_empty(table[role]).alias(role) for role in roles)
+    table = _typed(_one_table([source.rows for source in sources]), time_format)
+    reason = table[LEFT_OUT] if LEFT_OUT in table.columns else None
+    drops = []
+    if reason is not None:
+        drops = _left_out(table["session"], reason)
+        table = table.drop(LEFT_OUT).filter(reason.is_null())
+    roles = [role for role in ("session", "user", "item", "time") if role in table.columns]
     if "time" in roles:
-        numbers, exact = times.parse(table["time"])
-        bad = numbers.is_null() & table["time"].is_not_null()
+        parsed, exact = times.parse(table["time"], time_format)
+        bad = parsed.is_null() & table["time"].is_not_null()
         if bad.any():
-            raise bad_time(int(bad.arg_max()))  # type: ignore[arg-type]
-        table = table.with_columns(time=numbers)
+            row = int(bad.arg_max())  # type: ignore[arg-type]
+            row = row if reason is None else reason.is_null().arg_true()[row]
+            raise _bad_row(sources, row, times.not_in(time_format))
+        table = table.with_columns(time=parsed)
         if exact is not None:
             table = table.with_columns(exact=exact)
     empty = table.select(pl.all_horizontal(pl.col(roles).is_null())).to_series()
     complete = table.select(pl.all_horizontal(pl.col(roles).is_not_null())).to_series()
     kept = table if complete.all() else table.filter(complete)
     if not len(kept):
+        most = max(drops, key=lambda drop: drop.events, default=None)
+        if most is not None:
+            raise StudyError(
+                sentence(path, f"no event is left; {most.events:,} are left out as '{most.reason}': check this.")
+            )
         raise StudyError(sentence(path, "no row has a value in each of the columns; check 'user', 'item' and 'time'."))
     lost = int((~complete & ~empty).sum())
     gone = table["session"].drop_nulls().n_unique() - kept["session"].n_unique() if lost else 0
-    drops = [Drop("blank line", 0, int(empty.sum())), Drop("row without a user, an item or a time", gone, lost)]
-    return kept, counted(drops)
+    blank = Drop("blank line", 0, int(empty.sum()))
+    return kept, counted([blank, *drops, Drop("row without a user, an item or a time", gone, lost)])
 
 
-def _without_empty(column: pl.Series) -> pl.Series:
-    if column.dtype == pl.String and (column == "").any():
-        return pl.select(pl.when(column != "").then(column)).to_series()
-    return column.fill_nan(None) if column.dtype.is_float() else column
+def _one_table(tables: list[pl.LazyFrame]) -> pl.LazyFrame:
+    """The rows of several files, one after the other; a column that has not one type in all of them is text."""
+    if len(tables) == 1:
+        return tables[0]
+    schemas = [table.collect_schema() for table in tables]
+    mixed = [name for name in schemas[0] if len({schema[name] for schema in schemas}) > 1]
+    return pl.concat([table.with_columns(pl.col(mixed).cast(pl.String)) for table in tables])
+
+
+def _typed(rows: pl.LazyFrame, time_format: str | None) -> pl.DataFrame:
+    """The rows, with text as what takes less memory and says the same: numbers where all of a column are, else categories.
+
+    A first pass over the files learns what that is, so that a large log is never there as text.
+    """
+    schema = rows.collect_schema()
+    text = [name for name, dtype in schema.items() if dtype == pl.String]
+    rows = rows.with_columns(pl.when(pl.col(name) != "").then(pl.col(name)).alias(name) for name in text)
+    rows = rows.with_columns(pl.col(name).fill_nan(None) for name, dtype in schema.items() if dtype.is_float())
+    ids = [name for name in text if name in ("session", "user", "item")]
+    learn = [_is_integers(pl.col(name)).alias(name) for name in ids]
+    forms = times.forms(pl.col("time"), time_format) if "time" in text else []
+    learn += [(form.count() == pl.col("time").count()).alias(f"form {n}") for n, form in enumerate(forms)]
+    if learn:
+        found = rows.select(learn).collect(engine="streaming").row(0, named=True)
+        types = [pl.col(name).cast(pl.Int64 if found[name] else own_categories()) for name in ids]
+        types += [form.alias("time") for n, form in enumerate(forms) if found[f"form {n}"]][:1]
+        rows = rows.with_columns(types)
+    return rows.collect(engine="streaming")
+
+
+def _is_integers(ids: pl.Expr) -> pl.Expr:
+    """Whether all are integers as they are printed: "007" and "+7" are text."""
+    return ids.cast(pl.Int64, strict=False).cast(pl.String).eq_missing(ids).all()
+
+
+def _left_out(session: pl.Series, reason: pl.Series) -> list[Drop]:
+    """What is left out for each reason, one after the other: who is gone with the second had something left after the first."""
+    drops = []
+    before = session.drop_nulls().n_unique()
+    for number, name in enumerate(reason.dtype.categories):
+        out = (reason.to_physical() == number).fill_null(False)
+        if out.any():
+            rest = ((reason.to_physical() > number) | reason.is_null()).fill_null(True)
+            after = session.filter(rest).drop_nulls().n_unique()
+            drops.append(Drop(name, before - after, int(out.sum())))
+            before = after
+    return drops
+
+
+def _bad_row(sources: Sequence[Source], row: int, what: str) -> StudyError:
+    """Of the file that has the row."""
+    for source in sources[:-1]:
+        rows = source.rows.select(pl.len()).collect(engine="streaming").item()
+        if row < rows:
+            return source.bad_row(row, what)
+        row -= rows
+    return sources[-1].bad_row(row, what)
 
 
 def counted(drops: list[Drop]) -> tuple[Drop, ...]:

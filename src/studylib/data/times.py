@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import polars as pl
 
-NO_TIME = "has a time that is neither a number nor a date such as 2014-04-07 or 2014-04-07T10:51:09Z"
+from studylib.errors import quoted
+
+
+def not_in(form: str | None) -> str:
+    """What is wrong with a time that `parse` cannot read."""
+    if form is not None:
+        return f"has a time that is not written as 'time_format' says ({quoted(form, 40)})"
+    return "has a time that is neither a number nor a date such as 2014-04-07 or 2014-04-07T10:51:09Z"
+
 
 _LARGEST = 1e20
 """No unit of time gives larger numbers: in nanoseconds this is the year 5138."""
@@ -15,11 +23,38 @@ _DATE = (
 """ISO 8601 and what is near to it: date, hour, minute, second, fraction, zone."""
 
 
-def parse(column: pl.Series) -> tuple[pl.Series, pl.Series | None]:
+def forms(text: pl.Expr, form: str | None) -> list[pl.Expr]:
+    """The usual forms of times that are text, each as Float64: what `parse` gives where all times have that form, without
+    the memory that text takes. Null where a time has another form, or is null.
+    """
+    if form is not None:
+        return [_seconds(text.cast(pl.String).str.to_datetime(form, strict=False, time_unit="us"))]
+    number = text.cast(pl.Float64, strict=False)
+    numbers = pl.when((number.abs() < _LARGEST) & (text.str.len_bytes() <= 15)).then(number)
+    dates = [
+        _seconds(pl.when(text.str.contains(looks)).then(text).str.to_datetime(form, strict=False, time_unit="us"))
+        for looks, form in _USUAL.items()
+    ]
+    return [numbers, *dates]
+
+
+_USUAL = {
+    r"^\d{4}-\d\d-\d\d$": "%Y-%m-%d",
+    r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$": "%Y-%m-%d %H:%M:%S",
+    r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$": "%Y-%m-%dT%H:%M:%SZ",
+}
+
+
+def _seconds(dates: pl.Expr) -> pl.Expr:
+    return dates.dt.epoch("us") / 1e6
+
+
+def parse(column: pl.Series, form: str | None = None) -> tuple[pl.Series, pl.Series | None]:
     """Times as numbers: numbers as they are, dates as seconds since 1970 (UTC where they name no zone).
 
     Args:
         column: numbers, dates or text.
+        form: of text and numbers, as `strptime` takes it; None: numbers and ISO 8601.
 
     Returns:
         Float64, null where there is no time. And Int128, in units of 1e-18, where Float64 cannot tell apart what the column
@@ -28,6 +63,8 @@ def parse(column: pl.Series) -> tuple[pl.Series, pl.Series | None]:
     if column.dtype in (pl.Date, pl.Datetime):
         exact = _units(column.dt.epoch("ns"), 10**9) if getattr(column.dtype, "time_unit", None) == "ns" else None
         return column.cast(pl.Datetime("us")).dt.epoch("us") / 1e6, exact
+    if form is not None and column.dtype == pl.String:
+        return pl.select(forms(pl.lit(column), form)).to_series(), None
     numbers = column.cast(pl.Float64, strict=False)
     numbers = pl.select(pl.when(numbers.abs() < _LARGEST).then(numbers)).to_series()
     if column.dtype.is_numeric():

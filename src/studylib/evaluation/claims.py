@@ -12,10 +12,29 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
+from scipy.stats import norm
 
-COLUMNS = ["paper", "claim", "where", "measured", "low", "high", "n", "test", "rule", "verdict", "figure"]
-"""The columns of ``claims.csv``; ``figure`` is a name as in `studylib.notebook.Study.show`, or empty. Then come those of
-`WITHOUT_COLLAPSED`."""
+from studylib.evaluation.statistics import holm
+
+COLUMNS = [
+    "paper",
+    "claim",
+    "where",
+    "measured",
+    "low",
+    "high",
+    "n",
+    "test",
+    "rule",
+    "p",
+    "verdict",
+    "figure",
+    "source",
+]
+"""The columns of ``claims.csv``; ``p`` is that of the verdict (`p_of`), ``figure`` a name as in `studylib.notebook.Study.show`
+or empty, ``source`` the table of the study from which the number is made, with its rows. Then come those of `WITHOUT_COLLAPSED`,
+and `FAMILY_WISE`."""
 
 WITHOUT_COLLAPSED = [
     *[f"{column}_without_collapsed" for column in ("measured", "low", "high", "verdict")],
@@ -23,6 +42,9 @@ WITHOUT_COLLAPSED = [
 ]
 """The same without the networks that recommend one list to everyone, for claims about means over cells; empty for others. The
 last is the verdict over all cells where it is another one, for the claim is undecided then."""
+
+FAMILY_WISE = "verdict_family_wise"
+"""The verdict after a correction for the number of claims of its paper (`family_wise`)."""
 
 TOLEDO, SHRIMAL = "Toledo & Rezende 2020", "Shrimal & Patil 2024"
 REPRODUCED, REACHABLE, CONTRADICTED, UNDECIDED = "reproduced", "reachable", "contradicted", "undecided"
@@ -127,6 +149,40 @@ def simultaneous_intervals(observed: dict[str, float], draws: dict[str, np.ndarr
     return [Part(name, *(round(float(number), 12) for number in triple)) for name, *triple in numbers]
 
 
+def p_of(rule: Rule, parts: list[Part]) -> float:
+    """The p-value of a verdict: how small the level may be made before the claim is left open, and with it the verdict.
+
+    Intervals of another level are wider by the ratio of its normal quantile to that of 95 %. For claims of several parts, whose
+    intervals are simultaneous ones, the p-value is rather too large than too small.
+    """
+
+    def decides(width: float) -> bool:
+        widened = [p._replace(low=p.measured - width * (p.measured - p.low),
+                              high=p.measured + width * (p.high - p.measured)) for p in parts]  # fmt: skip
+        return rule.judge(widened)[0] != UNDECIDED
+
+    least, most = 0.0, 20.0
+    if decides(most):
+        return 0.0
+    for _ in range(40):
+        middle = (least + most) / 2
+        least, most = (middle, most) if decides(middle) else (least, middle)
+    return round(float(2 * norm.sf(norm.isf(0.025) * least)), 9)
+
+
+def family_wise(claims: pd.DataFrame) -> list[str]:
+    """The verdicts that stay after a correction for the number of claims of each paper that could be tested (Holm, 5 %).
+
+    Args:
+        claims: columns ``paper, p, verdict``.
+    """
+    verdicts = claims["verdict"].copy()
+    for _, tested in claims[claims["verdict"] != NOT_TESTED].groupby("paper"):
+        corrected = np.array(holm(tested["p"].tolist()))
+        verdicts[tested.index[corrected >= 0.05]] = UNDECIDED
+    return verdicts.tolist()
+
+
 def row(
     paper: str,
     claim: str,
@@ -138,6 +194,7 @@ def row(
     figure: str,
     parts_without_collapsed: list[Part] | None = None,
     own_setting: bool = True,
+    source: str = "",
 ) -> dict[str, object]:
     """A row of ``claims.csv``: the part that decides, and the verdict.
 
@@ -157,7 +214,8 @@ def row(
         without["verdict_with_collapsed"] = verdict
         test += f"; with all cells {verdict}, without the collapsed ones {without['verdict_without_collapsed']}"
         verdict = UNDECIDED
-    values = (paper, claim, where, part.measured, part.low, part.high, n, test, rule.words, verdict, figure)
+    p = p_of(rule, parts)
+    values = (paper, claim, where, part.measured, part.low, part.high, n, test, rule.words, p, verdict, figure, source)
     return dict(zip(COLUMNS, values, strict=True)) | without
 
 
@@ -177,5 +235,5 @@ def decides_nothing(found: dict[str, object], why: str) -> dict[str, object]:
 def not_tested(paper: str, claim: str, where: str, command: str) -> dict[str, object]:
     """The row of a claim about data that the study does not have."""
     nothing = float("nan")
-    values = (paper, claim, where, nothing, nothing, nothing, 0, f"`{command}`", "", NOT_TESTED, "")
+    values = (paper, claim, where, nothing, nothing, nothing, 0, f"`{command}`", "", nothing, NOT_TESTED, "", "")
     return dict(zip(COLUMNS, values, strict=True)) | _without_collapsed(None, NEVER)

@@ -89,15 +89,16 @@ def bootstrap_seeds(
     drawn = np.random.default_rng([seed, len(values)]).integers(0, len(values), (len(values), resamples))
     alike = shared or len(values) == 1
 
-    def of_seeds(place: int) -> np.ndarray:
-        draws = [[seed] if alike else [seed, place, other] for other in places]
-        return np.stack([bootstrap_means(v, resamples, draw, sessions) for v, draw in zip(values, draws, strict=True)])
+    def of_seeds(place: int) -> list[np.ndarray]:
+        if alike:
+            return np.hsplit(bootstrap_means(np.hstack(values), resamples, [seed], sessions), len(values))
+        return [bootstrap_means(v, resamples, [seed, place, other], sessions) for other, v in enumerate(values)]
 
     total = np.zeros((resamples, values[0].shape[1]))
     means = of_seeds(0)
     for place in places:
         means = means if alike or place == 0 else of_seeds(place)
-        total = total + means[drawn[place], np.arange(resamples)]
+        total = total + np.stack(means)[drawn[place], np.arange(resamples)]
     return total / len(values)
 
 
@@ -117,6 +118,11 @@ def two_sided_p(means: np.ndarray) -> float:
     """The bootstrap p value of no difference, from resampled means of a difference, (resamples,); agrees with `interval`."""
     beyond = min(np.sum(means <= 0), np.sum(means >= 0))
     return float(min(1.0, 2 * (1 + beyond) / (len(means) + 1)))
+
+
+def least_two_sided_p(resamples: int) -> float:
+    """What `two_sided_p` is where all of so many draws are on one side: an upper bound of p, and no more than that."""
+    return 2 / (resamples + 1)
 
 
 def detectable_difference(difference: np.ndarray, power: float = 0.8, level: float = 0.05) -> float:
@@ -184,6 +190,7 @@ class Difference:
     Attributes:
         mean, low, high: the mean difference and its 95 % bootstrap confidence interval.
         p: of the sign-flip permutation test of no difference; not corrected for multiple comparisons.
+        least_p: what ``p`` is where no permutation is as far from zero: an upper bound.
         equivalent: whether the 95 % interval lies within the margin: two one-sided tests (TOST) at 2.5 % each.
     """
 
@@ -191,6 +198,7 @@ class Difference:
     low: float
     high: float
     p: float
+    least_p: float
     equivalent: bool
 
 
@@ -210,8 +218,9 @@ def paired_difference(
     sizes = [min(block, resamples - start) for start in range(0, resamples, block)]
     signs = (2.0 * random.integers(0, 2, (size, len(difference)), np.int8) - 1 for size in sizes)
     flipped = np.concatenate([block_signs @ difference for block_signs in signs]) / len(difference)
-    p = (1 + np.sum(np.abs(flipped) >= abs(mean) - 1e-12)) / (resamples + 1)
-    return Difference(mean, low, high, float(p), -margin < low and high < margin)
+    least = 1 / (resamples + 1)
+    p = float(least * (1 + np.sum(np.abs(flipped) >= abs(mean) - 1e-12)))
+    return Difference(mean, low, high, p, least, -margin < low and high < margin)
 
 
 def holm(p_values: list[float]) -> list[float]:

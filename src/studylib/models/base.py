@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
-import torch
 
 from studylib.data.sessions import Cases, Sessions
 from studylib.errors import StudyError, brief, nearest, quoted, sentence
+from studylib.models.frames import of_lists, sessions_of
 from studylib.params.files import validated
 from studylib.params.models import ModelParams
 
@@ -119,7 +119,7 @@ class Recommender(ABC):
         """
         raise StudyError(f"A {type(self).__name__} cannot be kept in a model file; the models of `ranking.models` can.")
 
-    def recommend(self, sessions: Sequence, k: int = 10, exclude_visited: bool = True) -> list:
+    def recommend(self, sessions: Sequence, k: int = 10, exclude_visited: bool = True, scores: bool = False) -> list:
         """The ``k`` items with the highest scores, as ids of the source, best first; ties in the order of the vocabulary.
 
         Args:
@@ -128,26 +128,76 @@ class Recommender(ABC):
                 (and so does an empty list, which is one session without events).
             k: the length of the lists; they are shorter where fewer items are left.
             exclude_visited: leave out the items of the session.
+            scores: give pairs of an id and its score. Scores are those of `score` and have a meaning only within one list;
+                those of the most popular items are their numbers of events.
 
         Returns:
-            A list of ids for one session, a list of such lists for many.
+            A list of ids, or of pairs (id, float), for one session; a list of such lists for many.
 
         Raises:
-            StudyError: ``k`` is less than 1.
+            StudyError: ``k`` is less than 1, or what is given is no session.
 
         Example:
             >>> from studylib.models.baselines import Popularity
             >>> model = Popularity().fit(Sessions.from_lists([["a", "b"], ["b", "c"]]))
             >>> model.recommend(["b"], k=1), model.recommend([["b"], ["a", "c"]], k=2)
             (['a'], [['a', 'c'], ['b']])
+            >>> model.recommend(["a"], k=2, scores=True)
+            [('b', 2.0), ('c', 1.0)]
         """
+        if hasattr(sessions, "columns"):
+            raise StudyError("A table of events is no session: give it to recommend_many().")
+        _refuse_no_session(sessions)
+        one = not isinstance(next(iter(sessions), None), list | tuple | np.ndarray)
+        lists = []
+        for items, values in self._best([sessions] if one else sessions, k, exclude_visited):
+            ids = self.vocabulary[items].tolist()
+            lists.append(list(zip(ids, values.tolist(), strict=True)) if scores else ids)
+        return lists[0] if one else lists
+
+    def recommend_many(
+        self,
+        frame: Any,
+        user: str = "user",
+        item: str = "item",
+        time: str | None = None,
+        k: int = 10,
+        exclude_visited: bool = True,
+    ) -> Any:
+        """`recommend` for every user of a table of events.
+
+        Args:
+            frame: a pandas or polars DataFrame, one event a row. Rows without a user, an item or a time are left out with a
+                warning that counts them.
+            user, item, time: its columns; without ``time`` a user's events are in the order of the rows.
+            k, exclude_visited: as in `recommend`.
+
+        Returns:
+            A DataFrame of the same kind: the column of the users in the order of their first events, ``item``, ``rank`` (from
+            1 on) and ``score``.
+
+        Raises:
+            StudyError: ``k`` is less than 1, or it is no such table; the message names the column.
+
+        Example:
+            >>> import polars as pl
+            >>> from studylib.models.baselines import Popularity
+            >>> model = Popularity().fit(Sessions.from_lists([["a", "b"], ["b", "c"]]))
+            >>> model.recommend_many(pl.DataFrame({"user": [7, 8], "item": ["b", "a"]}), k=1).rows()
+            [(7, 'a', 1, 1.0), (8, 'b', 1, 2.0)]
+        """
+        users, sessions = sessions_of(frame, user, item, time)
+        return of_lists(frame, user, users, self._best(sessions, k, exclude_visited), self.vocabulary)
+
+    def _best(self, sessions: Sequence, k: int, exclude_visited: bool) -> list[tuple[np.ndarray, np.ndarray]]:
+        """For each session the indices of its items, best first, int64 (at most k,), and their scores, float (as many,)."""
         if k < 1:
             raise StudyError(f"{k} items cannot be recommended: 'k' must be at least 1.")
-        one = not isinstance(next(iter(sessions), None), list | tuple | np.ndarray)
-        known = self._known([sessions] if one else sessions)
-        lengths = np.array([len(items) for items in known])
-        popular = best_items(self.popularity[None].astype(np.float64), k)[0]
-        lists = [popular] * len(known)
+        known = self._known(sessions)
+        lengths = np.array([len(items) for items in known], np.int64)
+        events = self.popularity.astype(np.float64)
+        popular = best_items(events[None], k)[0]
+        best = [(popular, events[popular])] * len(known)
         # Sessions of similar length together, so that little padding is scored.
         rows = np.argsort(lengths, kind="stable")[np.count_nonzero(lengths == 0) :]
         batch = max(1, min(256, 8_000_000 // len(self.vocabulary)))
@@ -160,10 +210,9 @@ class Recommender(ABC):
                 scores[np.isnan(scores)] = -np.inf
             if exclude_visited:
                 scores[prefixes.session_of_event, prefixes.items] = -np.inf
-            for row, items in zip(batch_rows, best_items(scores, k), strict=True):
-                lists[row] = items
-        ids = [self.vocabulary[items].tolist() for items in lists]
-        return ids[0] if one else ids
+            for row, of_row, items in zip(batch_rows, scores, best_items(scores, k), strict=True):
+                best[row] = items, of_row[items]
+        return best
 
     @property
     def index_of(self) -> dict[str, int]:
@@ -178,6 +227,7 @@ class Recommender(ABC):
         index_of = self.index_of
         known, unknown, without = [], [], 0
         for session in sessions:
+            _refuse_no_session(session)
             items = [index_of.get(str(item), -1) for item in session]
             if -1 in items:
                 unknown += [str(item) for item, i in zip(session, items, strict=True) if i < 0]
@@ -193,8 +243,18 @@ class Recommender(ABC):
             if without:
                 to = f"to {without:,} of {len(sessions):,} sessions" if len(sessions) > 1 else "instead"
                 message += f"; the most popular items are recommended {to}"
-            warnings.warn(message, stacklevel=3)
+            warnings.warn(message, stacklevel=4)  # where recommend() is called
         return known
+
+
+def _refuse_no_session(session: object) -> None:
+    """A text is a sequence, too, of its letters."""
+    if isinstance(session, str | bytes):
+        raise StudyError(
+            f"{quoted(session, 40)} is one id, not a session: put it into a list, such as [{quoted(session, 40)}]."
+        )
+    if not isinstance(session, Iterable):
+        raise StudyError(f"{quoted(session, 40)} is not a session: give a list of ids, or a list of such lists.")
 
 
 def best_items(scores: np.ndarray, k: int) -> list[np.ndarray]:
@@ -205,9 +265,14 @@ def best_items(scores: np.ndarray, k: int) -> list[np.ndarray]:
     Args:
         scores: float (n, n_items), without a score that is not a number.
     """
-    least = torch.from_numpy(scores).topk(min(k, scores.shape[1])).values[:, -1:].numpy()
+    n, n_items = scores.shape
+    # The k-th highest of the maxima of groups of columns is a bound that at least k scores reach, and few more.
+    together = max(1, n_items // (100 * k))
+    groups = n_items // together
+    highest = scores[:, : groups * together].reshape(n, together, groups).max(1)
+    least = np.partition(highest, -min(k, groups))[:, -min(k, groups)]
     least = np.maximum(least, np.finfo(scores.dtype).min)
-    row, column = np.divmod(np.flatnonzero(scores >= least), scores.shape[1])
+    row, column = np.divmod(np.flatnonzero(scores >= least[:, None]), n_items)
     order = np.lexsort((-scores[row, column], row))  # stable, so that ties keep their order
-    ends = np.searchsorted(row, np.arange(len(scores) + 1))
+    ends = np.searchsorted(row, np.arange(n + 1))
     return [column[order[start:end][:k]] for start, end in pairwise(ends)]

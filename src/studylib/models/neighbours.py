@@ -104,30 +104,15 @@ class SessionKNN(Neighbours):
     def score(self, prefixes: Sessions) -> np.ndarray:
         shape = (len(prefixes), prefixes.n_items)
         steps, lengths = steps_from_end(prefixes), np.repeat(prefixes.lengths, prefixes.lengths)
-        latest = _latest(prefixes)
+        latest = latest_events(prefixes)
         where = (prefixes.session_of_event[latest], prefixes.items[latest])
-        steps, lengths = steps[latest], lengths[latest]
-        weights = sparse.csr_array((WEIGHTS[self.settings.weighting](steps, lengths), where), shape)
-        # The step of the latest shared item, by a sum: of distinct powers of 1/4 the largest is more than all others.
-        powers = sparse.csr_array((4.0 ** -np.minimum(steps, 500), where), shape)
-        similarity, power = weights @ self.sessions_of_item, powers @ self.sessions_of_item
+        weights = WEIGHTS[self.settings.weighting](steps[latest], lengths[latest])
+        similarity = sparse.csr_array((weights, where), shape) @ self.sessions_of_item
         similarity.sort_indices()
-        power.sort_indices()
-
-        offsets = similarity.indptr
-        n_sampled = np.minimum(np.diff(offsets), self.settings.sample)
-        column = np.arange(n_sampled.max(initial=0))
-        sampled = column < n_sampled[:, None]
-        event = (offsets[:-1, None] + column)[sampled]
-        similarities = np.full(sampled.shape, -np.inf)
-        similarities[sampled] = similarity.data[event] / self.norm[similarity.indices[event]]
-        # Rounded, because equal sums may differ in their last digit by the order of their terms.
-        best = np.argsort(-similarities.round(9), axis=1, kind="stable")[:, : self.settings.neighbours]
-        row, column = np.nonzero(np.take_along_axis(sampled, best, 1))
-        event = offsets[row] + best[row, column]
-        step = (1 - np.frexp(power.data[event])[1] + 1) // 2
-        decay = WEIGHTS[self.settings.score_weighting](step, prefixes.lengths[row])
-        weight = similarities[row, best[row, column]] * decay
+        similarity.data /= self.norm[similarity.indices]
+        row, event = nearest(similarity, self.settings.sample, self.settings.neighbours)
+        step = latest_shared(prefixes, self.sessions_of_item)[event]
+        weight = similarity.data[event] * WEIGHTS[self.settings.score_weighting](step, prefixes.lengths[row])
         neighbours = sparse.csr_array((weight, (row, similarity.indices[event])), (len(prefixes), len(self.norm)))
         return self._ordered((neighbours @ self.sessions).toarray() * self.item_weights)
 
@@ -165,7 +150,42 @@ def steps_from_end(prefixes: Sessions) -> np.ndarray:
     return np.repeat(prefixes.offsets[1:], prefixes.lengths) - np.arange(len(prefixes.items))
 
 
-def _latest(prefixes: Sessions) -> np.ndarray:
-    """int64 (n,): the positions of the last event of each item in each prefix."""
-    key = prefixes.session_of_event.astype(np.int64) * prefixes.n_items + prefixes.items
+def latest_events(sessions: Sessions) -> np.ndarray:
+    """int64 (n,): the positions of the last event of each item in each session, by session and item."""
+    key = sessions.session_of_event.astype(np.int64) * sessions.n_items + sessions.items
     return len(key) - 1 - np.unique(key[::-1], return_index=True)[1]
+
+
+def nearest(similarity: sparse.csr_array, sample: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of the first ``sample`` past sessions that are similar to a prefix, the ``count`` most similar; of ties the first.
+
+    Args:
+        similarity: float64 (n_prefixes, n_sessions), with sorted indices.
+
+    Returns:
+        The prefix of each neighbour, and its place in the data of ``similarity``; both int64 (n,).
+    """
+    offsets = similarity.indptr
+    n_sampled = np.minimum(np.diff(offsets), sample)
+    column = np.arange(n_sampled.max(initial=0))
+    sampled = column < n_sampled[:, None]
+    similarities = np.full(sampled.shape, -np.inf)
+    similarities[sampled] = similarity.data[(offsets[:-1, None] + column)[sampled]]
+    # Rounded, because equal sums may differ in their last digit by the order of their terms.
+    best = np.argsort(-similarities.round(9), axis=1, kind="stable")[:, :count]
+    row, column = np.nonzero(np.take_along_axis(sampled, best, 1))
+    return row, offsets[row] + best[row, column]
+
+
+def latest_shared(prefixes: Sessions, sessions_of_item: sparse.csr_array) -> np.ndarray:
+    """int64 (n,): how many steps from the end of a prefix is the latest item that it shares with a past session.
+
+    For all pairs that share one, in the order of a product with ``sessions_of_item``, 1 where an item is in a past session.
+    The step comes from a sum: of distinct powers of 1/4 the largest is more than all others.
+    """
+    latest = latest_events(prefixes)
+    powers = 4.0 ** -np.minimum(steps_from_end(prefixes)[latest], 500)
+    where = (prefixes.session_of_event[latest], prefixes.items[latest])
+    shared = sparse.csr_array((powers, where), (len(prefixes), prefixes.n_items)) @ sessions_of_item
+    shared.sort_indices()
+    return (1 - np.frexp(shared.data)[1] + 1) // 2

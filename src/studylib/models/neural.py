@@ -7,19 +7,21 @@ that its time does not depend on the size of the catalogue.
 from __future__ import annotations
 
 import contextlib
+import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from functools import partial
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from studylib.data.sessions import Cases, Sessions
+from studylib.data.sessions import Cases, Sessions, checksum
 from studylib.errors import StudyError
 from studylib.evaluation.ranking import validation_ndcg
 from studylib.models.base import Recommender
@@ -97,14 +99,50 @@ class NeuralRecommender(Recommender):
         """The network for a catalogue of this size, with its initial weights."""
 
     def _fit(self, train: Sessions, validation: Cases | None) -> None:
+        torch.manual_seed(self.seed)
+        self.network = self.build(train.n_items).to(self.device)
+        self._train(train, validation, self.settings.max_epochs, self.settings.learning_rate)
+
+    UPDATE_EPOCHS, UPDATE_RATE = 5, 1 / 3
+    """Of an update, and its learning rate as a share of that of a training."""
+
+    def update(self, new: Sessions) -> Self:
+        """A model that goes on learning, from new sessions, and takes in the items that only they have; this one stays as it is.
+
+        It begins with what was learnt, and with a row for each new item as in a training; the optimizer begins anew. Sessions
+        that go on are best given whole, for what follows an event can only be learnt beside it; their earlier events then count
+        twice in ``popularity``.
+
+        Raises:
+            StudyError: no new session has two events.
+        """
+        started = time.perf_counter()
+        vocabulary, rows, new_rows = _united(self.vocabulary, new.vocabulary)
+        new = Sessions(new_rows[new.items].astype(np.int32), new.offsets, vocabulary)
+        grown = copy(self)
+        grown.vocabulary = vocabulary
+        grown.popularity = np.bincount(new.items, minlength=len(vocabulary))
+        grown.popularity[rows] += self.popularity
+        grown.has_repeats = self.has_repeats or new.has_repeats
+        grown.trained_on = checksum(self.trained_on.encode(), new.checksum.encode())
+        torch.manual_seed(self.seed)
+        grown.network = self.build(len(vocabulary)).to(self.device)
+        learnt = self.network.state_dict()
+        for name, weight in grown.network.state_dict().items():
+            weight[rows if name.startswith("tables.") else ...] = learnt[name]
+        grown._train(new, None, self.UPDATE_EPOCHS, self.settings.learning_rate * self.UPDATE_RATE)
+        grown.epochs += self.epochs
+        grown.train_seconds = time.perf_counter() - started
+        return grown
+
+    def _train(self, train: Sessions, validation: Cases | None, epochs: int, rate: float) -> None:
+        """Train the network as it is."""
         settings = self.settings
         if not (train.lengths > 1).any():
             raise StudyError(
                 "There is nothing to learn: no training session has two events. Use longer sessions, or another split."
             )
-        torch.manual_seed(self.seed)
         random = np.random.default_rng(self.seed)
-        self.network = self.build(train.n_items).to(self.device)
         self.parameters = sum(p.numel() for p in self.network.parameters())
         self.sampler = NegativeSampler(self.popularity, settings.alpha, self.device)
         if self.fast:
@@ -116,10 +154,11 @@ class NeuralRecommender(Recommender):
 
         self.curve: list[dict[str, float]] = []
         best_value, best_weights, best_epoch = -1.0, None, 0
-        for epoch in track(range(1, settings.max_epochs + 1), f"{settings.label}, epochs at most"):
+        optimizer.rate = rate
+        for epoch in track(range(1, epochs + 1), f"{settings.label}, epochs at most"):
             self.network.train()
             if settings.schedule == "cosine":
-                optimizer.rate = settings.learning_rate * (1 + np.cos(np.pi * (epoch - 1) / settings.max_epochs)) / 2
+                optimizer.rate = rate * (1 + np.cos(np.pi * (epoch - 1) / epochs)) / 2
             losses, state = [], None
             with self._threads() as at_once:
                 for batch in BATCHES[settings.batches](train, settings.batch_size, self.history, random):
@@ -308,3 +347,11 @@ class NeuralRecommender(Recommender):
             raise ValueError("the weights are not those of such a network")
         self.network = self.build(len(self.vocabulary)).to(self.device)
         self.network.load_state_dict({name: torch.from_numpy(weight) for name, weight in state.items()})
+
+
+def _united(old: np.ndarray, new: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The ids of both in ascending order, text where either is; and int64, where the old ones are in them, and the new ones."""
+    if old.dtype.kind != new.dtype.kind:
+        old, new = old.astype(str), new.astype(str)
+    both = np.union1d(old, new)
+    return both, np.searchsorted(both, old), np.searchsorted(both, new)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from studylib.evaluation.claims import COLUMNS, WITHOUT_COLLAPSED
+from studylib.evaluation.claims import COLUMNS, FAMILY_WISE, WITHOUT_COLLAPSED, family_wise
 from studylib.grid import baselines, other_settings, read_grid, read_log, split_by_seed
 from studylib.kept import FAILED
 from studylib.papers.shrimal_patil import ranking_claims
@@ -104,7 +104,7 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 def claims(results: Results) -> pd.DataFrame:
-    """The claims of both papers, as in ``claims.csv``: `COLUMNS` and `WITHOUT_COLLAPSED`.
+    """The claims of both papers, as in ``claims.csv``: `COLUMNS`, `WITHOUT_COLLAPSED` and `FAMILY_WISE`.
 
     Where there are later cases, these decide; ``measured_on_test_cases`` and so on is what the paper's own split says.
     """
@@ -113,6 +113,7 @@ def claims(results: Results) -> pd.DataFrame:
         *ranking_claims(results.measured, results.differences, results.order, results.params.ranking),
     ]
     table = pd.DataFrame(rows, columns=[*COLUMNS, *WITHOUT_COLLAPSED])
+    table[FAMILY_WISE] = family_wise(table)
     if results.on_test_cases is results.cells:
         return table
     beside = pd.DataFrame(grid_claims(results.on_test_cases, results.targets), columns=COLUMNS)
@@ -123,7 +124,8 @@ def claims(results: Results) -> pd.DataFrame:
 def claims_about_time(results: Results) -> pd.DataFrame:
     """Those about durations, which are not the same from run to run: as in ``claims_times.csv``, the columns of `claims`."""
     rows = time_claims(seconds_an_epoch(results.cells), results.params.execution.workers == 1)
-    return pd.DataFrame(rows, columns=[*COLUMNS, *WITHOUT_COLLAPSED])
+    table = pd.DataFrame(rows, columns=[*COLUMNS, *WITHOUT_COLLAPSED])
+    return table.assign(**{FAMILY_WISE: family_wise(table)})
 
 
 def to_csv(claims: pd.DataFrame, about_time: pd.DataFrame, path: Path) -> None:
@@ -140,6 +142,7 @@ def shown_claims(claims: pd.DataFrame) -> pd.DataFrame:
         return [None if np.isnan(row[0]) else interval(*row) for row in numbers]
 
     both = {
+        FAMILY_WISE: "verdict, family-wise",
         "verdict_without_collapsed": "verdict without collapsed cells",
         "measured_without_collapsed": "measured without them",
     }
@@ -148,4 +151,6 @@ def shown_claims(claims: pd.DataFrame) -> pd.DataFrame:
         shown = shown.assign(measured_on_test_cases=texts("_on_test_cases"))
         both |= {"verdict_on_test_cases": "verdict on the test cases", "measured_on_test_cases": "measured on them"}
     shown = shown.rename(columns=both)
-    return shown[["claim", "verdict", "measured", *both.values(), "n", "figure", "paper", "where", "test", "rule"]]
+    return shown[
+        ["claim", "verdict", "measured", *both.values(), "n", "figure", "source", "paper", "where", "test", "rule"]
+    ]

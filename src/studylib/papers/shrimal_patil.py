@@ -59,7 +59,7 @@ PUBLISHED_BEST = ("ContraRec", {"hr@5": 0.4251, "ndcg@5": 0.3285})
 """The best model without item metadata in the table for Amazon Grocery in the documentation of ReChorus, the framework
 that the paper uses; its GRU4Rec has 0.3659 and 0.2614 there."""
 
-TRADITIONAL = ("popularity", "markov", "item-knn", "session-knn", "ease", "bpr-mf")
+TRADITIONAL = ("popularity", "markov", "item-knn", "session-knn", "stan", "ease", "bpr-mf")
 """The non-neural baselines, for what the paper calls traditional methods."""
 
 
@@ -157,7 +157,8 @@ def _numbers(beside: pd.DataFrame) -> list[dict]:
             part = Part("", r["mean"], r["low"], r["high"])
             rule = above(round(r["reported"] - 0.005, 3))  # what is printed with two digits
             test = f"{r['metric'].upper()} among 99 negatives; bootstrap over test cases and seeds"
-            found = row(SHRIMAL, claim, f"Table {table}", [part], r["n"], test, rule, figure, own_setting=False)
+            source = f"intervals.csv: {r['dataset']}, {r['model']}, {PROTOCOL}, {r['metric']}"
+            found = row(SHRIMAL, claim, f"Table {table}", [part], r["n"], test, rule, figure, None, False, source)
             rows.append(found if r["version"] == "the same" else decides_nothing(found, OTHER_DATA))
         if "the same" not in set(here["version"]):
             numbers = ", ".join(f"{metric.upper()} {printed:.2f}" for metric, printed in reported.metrics.items())
@@ -200,7 +201,8 @@ def _against_models(measured: pd.DataFrame, differences: pd.DataFrame, ranking: 
                 "the whole catalogue; bootstrap over test cases and seeds"
             )
             n, figure = here["n"].iloc[0], "ranking-ndcg"
-            found = row(SHRIMAL, f"GRU4Rec {claim} on {on}", where, parts, n, test, rule, figure, own_setting=False)
+            source = f"pairs.csv: {dataset}, {' and '.join(PROTOCOLS)}, {gru4rec} and the best of the others"
+            found = row(SHRIMAL, f"GRU4Rec {claim} on {on}", where, parts, n, test, rule, figure, None, False, source)
             rows.append(decides_nothing(found, OTHER_DATA) if dataset in stand_ins else found)
     return rows
 
@@ -257,7 +259,8 @@ def _against_published(beside: pd.DataFrame) -> list[dict]:
             less = f"HR@5 and NDCG@5 less those of {name} there, as a share of these; {test}"
             figure = "tables-3-and-4" if len(beside) else ""
             own = numbers is rounded
-            rows.append(row(SHRIMAL, claim, where, parts, numbers["n"].iloc[0], less, rule, figure, own_setting=own))
+            made_of = "the paper's Tables 3 and 4" if own else f"intervals.csv: grocery, {PROTOCOL}, HR@5 and NDCG@5"
+            rows.append(row(SHRIMAL, claim, where, parts, numbers["n"].iloc[0], less, rule, figure, None, own, made_of))
     return rows
 
 
@@ -272,6 +275,7 @@ def _order_sensitivity(measured: pd.DataFrame, order: pd.DataFrame, ranking: Ran
         claim = f"GRU4Rec captures temporal patterns on {_on(ranking)[r['dataset']]}"
         test = "share of NDCG@10 (whole catalogue) that is lost after shuffled prefixes; bootstrap over test cases and seeds"
         part = Part("", *(r[number] / r["ordered"] for number in ("lost", "low", "high")))
-        found = row(SHRIMAL, claim, "section 2", [part], n, test, _MARKEDLY, "order-sensitivity", own_setting=False)
+        source = f"order_sensitivity.csv: {r['dataset']}, {gru4rec}"
+        found = row(SHRIMAL, claim, "section 2", [part], n, test, _MARKEDLY, "order-sensitivity", None, False, source)
         rows.append(decides_nothing(found, OTHER_DATA) if r["dataset"] in _stand_ins(ranking) else found)
     return rows

@@ -484,7 +484,7 @@ def grid_claims(cells: pd.DataFrame, targets: dict[str, np.ndarray], resamples: 
         row(
             TOLEDO, claim.claim, claim.where, judge(claim, all_cells), n_cases,
             f"{claim.test}; bootstrap over test cases", claim.rule, claim.figure,
-            judge(claim, not_collapsed) if claim.of_means else None,
+            judge(claim, not_collapsed) if claim.of_means else None, source="grid.csv",
         )
         for claim in GRID_CLAIMS
         if _named_parts(claim, cells, all_cells)
@@ -608,6 +608,16 @@ def time_claims(times: pd.DataFrame, one_at_a_time: bool, resamples: int = 2000)
         if observed:
             test = "ratio of the seconds of an epoch, less 1; bootstrap over trainings equal in all else"
             parts: list[Part] = simultaneous_intervals(observed, draws)
-            found = row(TOLEDO, claim.claim, claim.where, parts, n_trainings, test, claim.rule, "training-times")
+            found = row(
+                TOLEDO,
+                claim.claim,
+                claim.where,
+                parts,
+                n_trainings,
+                test,
+                claim.rule,
+                "training-times",
+                source="grid_times.csv",
+            )
             rows.append(found if one_at_a_time else decides_nothing(found, "other trainings ran beside"))
     return rows

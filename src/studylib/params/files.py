@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from studylib.errors import LONGEST, StudyError, brief, nearest, quoted, sentence
 from studylib.params.models import MODELS, ModelParams
-from studylib.params.study import StudyParams
+from studylib.params.study import Log, StudyParams
 from studylib.paths import carried, project_root, slug
 
 MOST_BYTES, MOST_VALUES, DEEPEST = 100_000, 20_000, 20
@@ -144,6 +144,10 @@ def study_params(sections: dict[str, Any], source: str = "params") -> StudyParam
         StudyError: as `load_params`; ``source`` is what the message calls their origin.
     """
     given = {name: values for name, values in sections.items() if values is not None or name == "name"}
+    # The parameters cell of a notebook has sections without keys, which are left out like those that are null.
+    for name in ("data", "grid", "ranking", "execution"):
+        if given.get(name) == {}:
+            del given[name]
     return validated(StudyParams, given, source)
 
 
@@ -160,6 +164,30 @@ def validated(section: type[Validated], values: dict[str, Any], source: str) -> 
         return section.model_validate(values)
     except ValidationError as error:
         raise StudyError(_sentences(error, source, section)) from None
+
+
+READERS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+"""The reader of a file by the end of its name; of any other `events`."""
+
+
+def log_options(path: Path, options: list[str]) -> Log:
+    """The log of a file with what else a params file says of one, each ``key=value`` (``user=visitor``, ``header=false``).
+
+    Raises:
+        StudyError: an option is no such pair, is unknown, or has a value out of range.
+    """
+    given: dict[str, Any] = {"path": str(path.absolute())}
+    try:
+        for option in options:
+            key, equals, value = option.partition("=")
+            if not equals:
+                raise StudyError(sentence(f"--option {brief(key)}", "must be a key and a value, such as user=visitor."))
+            if key in given:
+                raise StudyError(sentence(f"--option {brief(key)}", "is given twice; leave one out."))
+            given[key] = yaml.load(value, _PlainLoader)
+    except yaml.YAMLError:
+        raise StudyError(sentence("--option", "a value is no YAML; put it into quotes within the quotes.")) from None
+    return validated(Log, {"reader": READERS.get(path.suffix.lower(), "events"), **given}, "--option")
 
 
 def _sentences(error: ValidationError, source: str, section: type[BaseModel]) -> str:

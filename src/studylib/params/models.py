@@ -111,6 +111,25 @@ class SessionKnn(Tunable):
     """How much more rare items count: the factor of the logarithm."""
 
 
+class Stan(Tunable):
+    """STAN with the weight of rare items of V-STAN; the defaults are within the ranges that its authors searched."""
+
+    implementation: ClassVar[str] = "stan.STAN"
+    model: Literal["stan"] = "stan"
+    label: Label = "stan"
+    neighbours: Count = 500
+    sample: Count = 2500
+    """As of `SessionKnn`."""
+    recent: Weight = Field(1.0, gt=0)
+    """After how many events an item of the current session weighs 1/e in the similarity."""
+    days: Weight = Field(40.0, gt=0)
+    """After how many days a past session weighs 1/e."""
+    near: Weight = Field(2.0, gt=0)
+    """At how many events from the latest shared item an item of a past session weighs 1/e."""
+    idf: Weight = 1.0
+    """As of `SessionKnn`."""
+
+
 class Ease(Tunable):
     """EASE with recent events weighing more."""
 

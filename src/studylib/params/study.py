@@ -18,6 +18,7 @@ from studylib.params.kinds import (
     NUMBER,
     Batch,
     Count,
+    Duration,
     Epochs,
     Exponent,
     FilePath,
@@ -27,20 +28,23 @@ from studylib.params.kinds import (
     Rate,
     Seed,
     Width,
+    Zone,
 )
-from studylib.params.models import Architecture, Gru4Rec, Markov, Model, Popularity, Section
+from studylib.params.models import Architecture, Gru4Rec, ItemKnn, Markov, Model, Popularity, Section, SessionKnn
 from studylib.paths import slug
 
-Reader = Literal["sequences", "events", "jsonl", "rechorus", "parquet"]
+Reader = Literal["sequences", "events", "jsonl", "rechorus", "parquet", "access-log"]
 Activation = Literal["softmax", "tanh", "sigmoid"]
 Optimizer = Literal["sgd", "adam", "rmsprop", "adagrad"]
 
+_OF_EVENTS = {"user", "item", "time", "time_format", "events", "sessions"}
 READER_OPTIONS = {
     "sequences": {"separator", "leading_user"},
-    "events": {"separator", "header", "user", "item", "time"},
-    "jsonl": {"user", "item", "time"},
+    "events": {"separator", "header"} | _OF_EVENTS,
+    "jsonl": _OF_EVENTS,
     "rechorus": set(),
-    "parquet": {"user", "item", "time"},
+    "parquet": _OF_EVENTS,
+    "access-log": {"query", "sessions"},
 }
 """The options that each reader takes, beside ``path``."""
 
@@ -67,6 +71,28 @@ class Synthetic(Section):
         return weights
 
 
+class Cut(Section):
+    """How the events of a user become sessions, in one of three ways."""
+
+    gap: Duration | None = None
+    """A session ends where nothing follows for longer than this, such as 30min."""
+    day: Zone | None = None
+    """A session ends with the day in this time zone; ``sessions: day`` is that of UTC."""
+    column: str | int | None = None
+    """The column of the session's id. With a column of users, ids may begin anew with each user."""
+
+    @field_validator("column", mode="before")
+    @classmethod
+    def _is_a_column(cls, column: Any) -> Any:
+        return _a_column(column)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Cut:
+        if sum(way is not None for way in (self.gap, self.day, self.column)) != 1:
+            raise ValueError("give one of 'gap' (such as 30min), 'day' (a time zone) and 'column'")
+        return self
+
+
 class Log(Section):
     """The source of a log and its filters: a name of the registry, or a reader with a path and its options."""
 
@@ -79,20 +105,47 @@ class Log(Section):
     user: str | int | None = None
     item: str | int | None = None
     time: str | int | None = None
+    time_format: str | None = None
+    """How times are written, if not as numbers or ISO 8601: ``%d/%m/%Y %H:%M:%S``."""
+    events: dict[str, list[str | int | bool]] = {}
+    """The values of a column that count, such as ``type: [view, cart]``; rows with others are left out."""
+    sessions: Cut | None = None
+    """None: all events of a user are one session."""
+    query: bool = False
+    """`access-log` only: whether the query is a part of the item."""
     synthetic: Synthetic = Synthetic()
 
     max_sessions: Count | None = None
     min_length: Count = Field(2, ge=2)
+    min_item_support: Count | None = None
+    """Items of fewer events are left out, once; sessions that this makes too short go, too."""
     k_core: Count | None = None
+    """Items and sessions of fewer events are left out until there are none."""
     collapse_repeats: bool = False
 
     @field_validator("user", "item", "time", mode="before")
     @classmethod
     def _is_a_column(cls, column: Any) -> Any:
-        number = isinstance(column, int) and not isinstance(column, bool) and 0 <= column < MOST_COLUMNS
-        if not (column is None or isinstance(column, str) or number):
-            raise ValueError("must be the name of a column or its number from 0 on")
-        return column
+        return _a_column(column)
+
+    @field_validator("sessions", mode="before")
+    @classmethod
+    def _a_day_is_that_of_utc(cls, sessions: Any) -> Any:
+        return {"day": "UTC"} if sessions == "day" else sessions
+
+    @field_validator("events")
+    @classmethod
+    def _some_values_count(cls, events: dict[str, list]) -> dict[str, list]:
+        if not all(events.values()):
+            raise ValueError("each column needs a list of the values that count, such as type: [view, cart]")
+        return events
+
+    @field_validator("time_format")
+    @classmethod
+    def _has_directives(cls, form: str | None) -> str | None:
+        if form is not None and "%" not in form:
+            raise ValueError("must name the parts of a time, such as %d/%m/%Y %H:%M:%S")
+        return form
 
     @field_validator("separator")
     @classmethod
@@ -117,6 +170,24 @@ class Log(Section):
                 f"the reader {self.reader!r} has no option {', '.join(sorted(unknown))} (it has: {options})"
             )
         return self
+
+    @model_validator(mode="after")
+    def _times_are_there(self) -> Log:
+        if self.time is None and self.reader != "access-log":
+            if self.sessions and self.sessions.column is None:
+                raise ValueError("'sessions' are cut by time: name the column of the times ('time')")
+            if self.time_format is not None:
+                raise ValueError("'time_format' is that of a column: name it ('time')")
+        if self.reader == "access-log" and self.sessions and self.sessions.column is not None:
+            raise ValueError("an access log has no column of sessions: cut it by 'gap' or 'day'")
+        return self
+
+
+def _a_column(column: Any) -> Any:
+    number = isinstance(column, int) and not isinstance(column, bool) and 0 <= column < MOST_COLUMNS
+    if not (column is None or isinstance(column, str) or number):
+        raise ValueError("must be the name of a column or its number from 0 on")
+    return column
 
 
 class Data(Log):
@@ -439,6 +510,10 @@ class Execution(Section):
         return self
 
 
+OWN_LOG_MODELS = (Popularity(), Markov(), ItemKnn(), SessionKnn(), Gru4Rec())
+"""What is compared on a log of one's own, unless the study names models."""
+
+
 class StudyParams(Section):
     """One study: `reports/<name>.html` and `reports/<name>/`."""
 
@@ -448,6 +523,26 @@ class StudyParams(Section):
     grid: Grid = Grid()
     ranking: Ranking = Ranking()
     execution: Execution = Execution()
+
+    @property
+    def is_own_log(self) -> bool:
+        """Whether the study is of a log of one's own: ``data`` with a reader, and no ``grid``. It knows nothing of the papers."""
+        return self.data.reader is not None and "grid" not in self.model_fields_set
+
+    @model_validator(mode="after")
+    def _own_log_is_declared_once(self) -> StudyParams:
+        """The models of the ranking are judged on a log of one's own, unless the ranking names data sets."""
+        given = self.ranking.model_fields_set
+        if self.is_own_log and "datasets" not in given:
+            log = {
+                key: getattr(self.data, key) for key in self.data.model_fields_set & RankingDataset.model_fields.keys()
+            }
+            split = "leave-one-out" if self.data.time is None else "temporal"  # what comes later is not known to anyone
+            datasets = [RankingDataset(**{"name": self.name, "split": split, "test_fraction": 0.1} | log)]
+            models = self.ranking.models if "models" in given else list(OWN_LOG_MODELS)
+            ranking = Ranking(**dict(self.ranking) | {"datasets": datasets, "models": models})
+            object.__setattr__(self, "ranking", ranking)
+        return self
 
     @field_validator("name")
     @classmethod

@@ -52,7 +52,9 @@ def level_differences(cells: pd.DataFrame, factor: str, margin: float = MARGIN) 
         higher, lower = sorted((first, second), key=lambda level: -values[level].mean())
         d = paired_difference(values[higher], values[lower], margin)
         detectable = detectable_difference(values[higher] - values[lower])
-        rows.append((higher, lower, d.mean, d.low, d.high, d.p, d.equivalent, detectable, len(complete) // 2))
+        rows.append(
+            (higher, lower, d.mean, d.low, d.high, d.p, d.least_p, d.equivalent, detectable, len(complete) // 2)
+        )
     return correct(pd.DataFrame(rows, columns=LEVEL_DIFFERENCES))
 
 

@@ -23,9 +23,10 @@ def points(*shares: float, digits: int = 1) -> str:
     return f"{' to '.join(dict.fromkeys(fixed(100 * share, digits) for share in shares))} points"
 
 
-def p_value(p: float) -> str:
-    """``0.012``, and ``< 0.001`` for what is smaller."""
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+def p_value(p: float, least: float) -> str:
+    """``0.012``; ``≤ 0.012`` where it is the least that so many draws can give, and ``< 0.001`` for what is smaller."""
+    bound = "≤ " if p <= least * (1 + 1e-9) else ""
+    return "< 0.001" if p < 0.001 else f"{bound}{p:.3f}"
 
 
 def count(number: int, noun: str) -> str:

@@ -14,7 +14,7 @@ from studylib.errors import StudyError, nearest
 from studylib.evaluation import statistics
 from studylib.evaluation.classification import case_shares
 from studylib.evaluation.ranking import Ranks
-from studylib.evaluation.statistics import bootstrap_seeds, detectable_difference, holm, two_sided_p
+from studylib.evaluation.statistics import bootstrap_seeds, detectable_difference, holm, least_two_sided_p, two_sided_p
 from studylib.grid import CLASS_METRICS, COLUMNS, KEYS, LATER_ARRAYS, RANKING_METRICS, SECOND
 from studylib.kept import FAILED, TOLERANCE
 from studylib.tables.formats import count, interval, p_value
@@ -25,7 +25,7 @@ MARGIN = 0.01
 
 FACTORS = ["architecture", "activation", "optimizer", "batch_size", "epochs"]
 
-DIFFERENCES = ["higher", "lower", "difference", "low", "high", "p", "equivalent", "detectable"]
+DIFFERENCES = ["higher", "lower", "difference", "low", "high", "p", "least_p", "equivalent", "detectable"]
 """The columns of a table of differences: the higher mean first; the 95 % interval; ``p`` corrected for the number of pairs
 (Holm); ``equivalent`` where the interval is within the margin; the smallest difference that the cases would show with a
 probability of 80 %."""
@@ -292,15 +292,17 @@ def differences_of(
             {
                 "higher": first, "lower": second, "difference": np.mean([d.mean() for d in difference]),
                 "low": low[0], "high": high[0], "p": two_sided_p(means[:, 0]),
-                "equivalent": bool(-margin < low[0] and high[0] < margin), "detectable": detectable_difference(cases),
+                "least_p": least_two_sided_p(len(means)), "equivalent": bool(-margin < low[0] and high[0] < margin),
+                "detectable": detectable_difference(cases),
             }
         )  # fmt: skip
     return correct(pd.DataFrame(rows, columns=DIFFERENCES))
 
 
 def correct(differences: pd.DataFrame) -> pd.DataFrame:
-    """The differences with ``p`` corrected for how many there are (Holm)."""
-    return differences if differences.empty else differences.assign(p=holm(differences["p"].tolist()))
+    """The differences with ``p``, and the least that it can be, corrected for how many there are (Holm)."""
+    least = (len(differences) * differences["least_p"]).clip(upper=1)
+    return differences if differences.empty else differences.assign(p=holm(differences["p"].tolist()), least_p=least)
 
 
 def differences_table(differences: pd.DataFrame) -> pd.DataFrame:
@@ -308,10 +310,10 @@ def differences_table(differences: pd.DataFrame) -> pd.DataFrame:
     points = 100 * differences[["difference", "low", "high", "detectable"]]
     return differences.assign(
         difference=[interval(mean, low, high, digits=2) for mean, low, high, _ in points.to_numpy()],
-        p=[p_value(p) for p in differences["p"]],
+        p=[p_value(p, least) for p, least in differences[["p", "least_p"]].to_numpy()],
         equivalent=differences["equivalent"].map({True: "yes", False: "not shown"}),
         detectable=[f"{points:.1f}" for points in points["detectable"]],
-    ).drop(columns=["low", "high"])
+    ).drop(columns=["low", "high", "least_p"])
 
 
 def detectable_table(pairs: pd.DataFrame, beside_baseline: pd.DataFrame, by_factor: pd.DataFrame) -> pd.DataFrame:

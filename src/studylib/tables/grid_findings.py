@@ -322,7 +322,8 @@ class Headline:
         cases: test cases, over all splits.
         accuracy, low, high: of the selected cell, with its 95 % interval.
         error: the standard error of that accuracy over the test cases.
-        gain, gain_low, gain_high, p: its accuracy less the baseline's, paired; ``p`` corrected (Holm).
+        gain, gain_low, gain_high, p, least_p: its accuracy less the baseline's, paired; ``p``, and the least that it can be,
+            corrected (Holm).
         pairs, significant: how many pairs of architectures there are, and how many differ significantly (Holm, 5 %).
         least, most: the smallest and the largest of the differences that are shown with a probability of 80 %, 0 where those
             compared are right in the same cases.
@@ -337,6 +338,7 @@ class Headline:
     gain_low: float
     gain_high: float
     p: float
+    least_p: float
     pairs: int
     significant: int
     least: float
@@ -353,7 +355,7 @@ class Headline:
         mean, low, high = (
             f"{float(fixed(100 * share, 1)):+.1f}" for share in (self.gain, self.gain_low, self.gain_high)
         )
-        return f"{mean} points [{low}, {high}] (Holm-corrected p: {p_value(self.p)})"
+        return f"{mean} points [{low}, {high}] (Holm-corrected p: {p_value(self.p, self.least_p)})"
 
     @property
     def significant_pairs(self) -> str:
@@ -395,6 +397,7 @@ def headline(
         gain_low=low,
         gain_high=high,
         p=gain["p"],
+        least_p=gain["least_p"],
         pairs=len(pairs),
         significant=int((pairs["p"] < 0.05).sum()),
         least=float(detectable.min()) if len(detectable) else 0.0,

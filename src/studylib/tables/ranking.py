@@ -12,7 +12,15 @@ from studylib.comparison import LISTED, METRICS, SHUFFLED, Comparison, events_of
 from studylib.data import synthetic
 from studylib.data.splits import Split
 from studylib.evaluation.ranking import popularity
-from studylib.evaluation.statistics import bootstrap_seeds, expected_best, holm, interval, two_sided_p
+from studylib.evaluation.statistics import (
+    bootstrap_seeds,
+    drawn_together,
+    expected_best,
+    holm,
+    interval,
+    least_two_sided_p,
+    two_sided_p,
+)
 from studylib.params.files import trials, tuned
 from studylib.params.study import Ranking, RankingDataset
 from studylib.tables import formats
@@ -54,7 +62,8 @@ def best_possible(comparison: Comparison, ranking: Ranking, seed: int) -> dict[s
     known: dict[str, dict[str, float]] = {metric: {} for metric in METRICS}
     for dataset in ranking.datasets:
         split = comparison.first_splits[dataset.label]
-        changed = dataset.k_core or dataset.collapse_repeats or excludes_visited(ranking, split) or ranking.history < 2
+        filtered = dataset.k_core or dataset.min_item_support or dataset.collapse_repeats
+        changed = filtered or excludes_visited(ranking, split) or ranking.history < 2
         if dataset.dataset == "synthetic" and not changed:
             chain = synthetic.generate(dataset.synthetic, seed).chain
             for metric, value in chain.ceiling(split.test.prefixes(ranking.history)).items():
@@ -214,22 +223,25 @@ def _by_group(
     rows = []
     for dataset, split in comparison.first_splits.items():
         values = _values(comparison, ranking, dataset, [(label, "full", metric) for label, metric in names])
-        numbers = [number(comparison.splits[dataset, s]) for s in ranking.seeds]
-        sessions = split.test.session
-        for first, last in groups:
-            inside = [(of_seed >= first) & (of_seed <= last) for of_seed in numbers]
-            n = float(np.mean([cases.sum() for cases in inside]))
+        sums = []
+        for s, of_seed in zip(ranking.seeds, values, strict=True):
+            numbers = number(comparison.splits[dataset, s])[:, None]
+            of_seed = np.column_stack([of_seed, np.ones(len(of_seed))])
+            # By session, one group beside the other, so that one bootstrap is for all of them.
+            of_groups = [of_seed * ((numbers >= first) & (numbers <= last)) for first, last in groups]
+            sums.append(np.hstack([drawn_together(group, split.test.session)[0] for group in of_groups]))
+        shape = (-1, len(groups), len(names) + 1)
+        drawn = bootstrap_seeds(sums, shared=True, seed=seed).reshape(shape)
+        totals = np.mean([of_seed.sum(0) for of_seed in sums], axis=0).reshape(shape)[0]
+        for (first, last), of_group, total in zip(groups, drawn.transpose(1, 0, 2), totals, strict=True):
+            n = round(total[-1])
             if n < 20:
                 continue
-            sums = [
-                np.column_stack([v, np.ones(len(v))]) * cases[:, None] for v, cases in zip(values, inside, strict=True)
-            ]
-            draws = bootstrap_seeds(sums, shared=True, seed=seed, sessions=sessions)
-            low, high = interval(draws[:, :-1] / draws[:, -1:])
-            means = _mean(sums)[:-1] / _mean(sums)[-1]
+            means = total[:-1] / total[-1]
+            low, high = interval(of_group[:, :-1] / of_group[:, -1:])
             name = f"{first}+" if last >= most else str(first) if first == last else f"{first}-{last}"
             for k, (label, metric) in enumerate(names):
-                rows.append((dataset, label, metric, name, means[k], low[k], high[k], round(n)))
+                rows.append((dataset, label, metric, name, means[k], low[k], high[k], n))
     return pd.DataFrame(rows, columns=["dataset", "model", "metric", column, "mean", "low", "high", "n"])
 
 
@@ -241,9 +253,9 @@ def pairs(comparison: Comparison, ranking: Ranking, seed: int, metric: str) -> p
     """Every two models of a data set, case by case, under each protocol; sessions and seeds are drawn again.
 
     Returns:
-        Columns ``dataset, protocol, higher, lower, difference, low, high, p, equivalent``: the model with the higher mean first;
-        ``p`` is corrected for the number of pairs of the data set and protocol (Holm), ``equivalent`` whether the interval is
-        within `MARGIN` of the higher mean.
+        Columns ``dataset, protocol, higher, lower, difference, low, high, p, least_p, equivalent``: the model with the higher
+        mean first; ``p``, and the least that it can be, are corrected for the number of pairs of the data set and protocol
+        (Holm); ``equivalent``: whether the interval is within `MARGIN` of the higher mean.
     """
     labels = [model.label for model in ranking.models]
     rows = []
@@ -263,9 +275,10 @@ def pairs(comparison: Comparison, ranking: Ranking, seed: int, metric: str) -> p
             numbers = float(means[higher] - means[lower]), float(low), float(high)
             found.append((labels[higher], labels[lower], *numbers, two_sided_p(drawn), -margin < low and high < margin))
         corrected = holm([p for *_, p, _ in found]) if found else []
+        least = min(1.0, len(found) * least_two_sided_p(resamples))
         for (*start, _, equivalent), p in zip(found, corrected, strict=True):
-            rows.append((dataset, protocol, *start, p, bool(equivalent)))
-    columns = ["dataset", "protocol", "higher", "lower", "difference", "low", "high", "p", "equivalent"]
+            rows.append((dataset, protocol, *start, p, least, bool(equivalent)))
+    columns = ["dataset", "protocol", "higher", "lower", "difference", "low", "high", "p", "least_p", "equivalent"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -274,7 +287,7 @@ def shown_differences(differences: pd.DataFrame) -> pd.DataFrame:
     numbers = differences[["difference", "low", "high"]].to_numpy()
     return differences.assign(
         difference=[formats.interval(mean, low, high, digits=4) for mean, low, high in numbers],
-        p=[formats.p_value(p) for p in differences["p"]],
+        p=[formats.p_value(p, least) for p, least in differences[["p", "least_p"]].to_numpy()],
         equivalent=differences["equivalent"].map({True: "yes", False: "not shown"}),
     )[["dataset", "higher", "lower", "difference", "p", "equivalent"]]
 

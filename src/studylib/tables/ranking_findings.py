@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from studylib.comparison import SHUFFLED, Comparison
-from studylib.evaluation.claims import NOT_TESTED, VERDICTS
+from studylib.evaluation.claims import FAMILY_WISE, NOT_TESTED, UNDECIDED, VERDICTS
 from studylib.params.study import Ranking
 from studylib.tables.formats import count, interval
 from studylib.tables.ranking import TIED_TARGETS, reversed_pairs, split_in_time
@@ -323,9 +323,9 @@ class FirstCase:
     recommended: list
 
 
-def first_case(comparison: Comparison, ranking: Ranking) -> FirstCase:
-    """Of the first data set."""
-    dataset, model = ranking.datasets[0].label, ranking.models[-1].label
+def first_case(comparison: Comparison, ranking: Ranking, model: str) -> FirstCase:
+    """Of the first data set, and a model by its label."""
+    dataset = ranking.datasets[0].label
     split = comparison.first_splits[dataset]
     case = split.test.take(slice(1))
     vocabulary = case.sessions.vocabulary
@@ -368,6 +368,7 @@ class Verdicts:
 
     Attributes:
         tested: claims with another verdict than *not tested*.
+        stay: verdicts that are not *undecided* after a correction for the number of claims of each paper either.
     """
 
     tested: int
@@ -376,8 +377,14 @@ class Verdicts:
     contradicted: int
     undecided: int
     not_tested: int
+    stay: int
     both_ways: int
     differ: int
+
+    @property
+    def decided(self) -> int:
+        """How many verdicts are not *undecided*."""
+        return self.tested - self.undecided
 
     @property
     def changed(self) -> str:
@@ -393,6 +400,7 @@ def count_verdicts(claims: pd.DataFrame) -> Verdicts:
     return Verdicts(
         tested=int(number.drop(NOT_TESTED).sum()),
         **{verdict.replace(" ", "_"): int(number[verdict]) for verdict in VERDICTS},
+        stay=int((~claims[FAMILY_WISE].isin([UNDECIDED, NOT_TESTED])).sum()),
         both_ways=int(claims["verdict_without_collapsed"].notna().sum()),
         differ=int(claims["verdict_with_collapsed"].notna().sum()),
     )
