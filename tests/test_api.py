@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -16,7 +17,7 @@ from studylib.comparison import compare
 from studylib.errors import LONGEST
 from studylib.models.base import Recommender
 from studylib.params.models import MODELS, Gru4Rec, Markov
-from studylib.params.study import Execution, Log, Ranking
+from studylib.params.study import Execution, Ranking
 from studylib.paths import project_root
 
 
@@ -95,7 +96,6 @@ def test_what_cannot_be_read_is_a_sentence(source, options, said):
     assert len(str(error.value)) <= LONGEST and "\n" not in str(error.value)
 
 
-@pytest.mark.skipif("sessions" not in Log.model_fields, reason="logs are not cut into sessions yet")
 def test_a_gap_ends_a_session(tmp_path):
     frame = pd.DataFrame({"visitor": [1] * 4, "url": [*"abcd"], "at": [0, 60, 7200, 7260]})
     log = sl.read(frame, user="visitor", item="url", time="at", gap="30min")
@@ -162,6 +162,22 @@ def test_what_cannot_be_evaluated_is_a_sentence(arguments, said):
     with pytest.raises(sl.StudyError, match=said) as error:
         sl.evaluate(**({"log": sl.read(clicks(), **COLUMNS), "models": ["popularity"]} | arguments))
     assert len(str(error.value)) <= LONGEST and "the file" not in str(error.value)
+
+
+def test_the_snippet_of_the_readme_runs_as_it_stands(here, tmp_path, monkeypatch):
+    clicks().rename(columns={"time": "at"}).to_parquet(tmp_path / "clicks.parquet")
+    readme = (project_root() / "README.md").read_text(encoding="utf-8")
+    [snippet] = re.findall(r"^```python\n(import studylib as sl\n\nlog.*?)^```", readme, flags=re.M | re.S)
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    exec(snippet, names)
+    result = names["result"]
+    assert sorted(set(result["model"])) == ["gru4rec", "popularity", "session-knn"] and len(result) == 6
+    assert ((result["low"] <= result["mean"]) & (result["mean"] <= result["high"])).all()
+    [(item, score), *_] = names["model"].recommend(["/cart", "/shoes"], k=10, scores=True)
+    assert item in clicks()["url"].tolist() and isinstance(score, float)
+    many = names["model"].recommend_many(clicks(), "visitor", "url", "time", exclude_visited=False)
+    assert set(many["visitor"]) == set(clicks()["visitor"])
 
 
 # models

@@ -1,6 +1,8 @@
 """Figures as SVG text that a page can hold several of, in its own colours."""
 
 import re
+import subprocess
+import sys
 from xml.etree import ElementTree
 
 import matplotlib.pyplot as plt
@@ -15,9 +17,19 @@ from studylib.data.sessionize import cut, gap_table
 from studylib.data.sessions import Sessions
 from studylib.figures import INK, colours, to_svg
 from studylib.params.study import Cut
+from studylib.paths import project_root
 from studylib.tables.grid import seconds_an_epoch
 from studylib.text import visible
 from tests.nasty import NASTY
+
+
+def test_an_architecture_that_is_new_has_a_colour():
+    script = (
+        "from studylib.params.models import LAYERS; LAYERS['three grus'] = ['gru'] * 3; from tests import test_figures as t; "
+        "cells = t.make_cells(['gru', 'three grus']); t.figures.one_cell(cells, cells.iloc[-1]); t.figures.combinations(cells)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=project_root(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
 def make_cells(architectures=("lstm", "gru", "hybrid"), activations=("softmax", "tanh"), epochs=(5, 15), seeds=(0,)):
