@@ -210,7 +210,10 @@ def test_a_counted_model_is_not_updated(studylib, chain, tmp_path):
 
 
 def test_an_extra_that_is_missing_is_named(studylib, chain, tmp_path, monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    for module in ("studylib.serve", "studylib.models.exported"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
+    for module in ("prometheus_client", "onnx"):
+        monkeypatch.setitem(sys.modules, module, None)
     for arguments, extra in ((["serve", chain], "serve"), (["export", chain, "--onnx", tmp_path / "x"], "onnx")):
         code, _, err = studylib(*arguments)
         assert code == 1 and err.endswith(f"pip install 'studylib[{extra}]'.\n")

@@ -117,7 +117,7 @@ table = sl.evaluate(log, [*counted, {{"model": "gru4rec", **small}}, {{"model": 
 assert len(table) == 16 and len(sl.GRU4Rec(**small).fit(log).recommend([3], k=5)) == 5
 import studylib.cli
 for module, extra in {{"runner": "notebooks", "figures": "notebooks", "tuning": "tune", "cluster": "cluster",
-                      "models.keras_network": "keras"}}.items():
+                      "models.keras_network": "keras", "serve": "serve", "models.exported": "onnx"}}.items():
     try:
         __import__(f"studylib.{{module}}")
     except sl.StudyError as error:
@@ -132,7 +132,15 @@ def test_the_library_needs_no_extra_and_says_which_one_is_missing():
     script = WITHOUT_EXTRAS.format(modules=[name for name in modules if name not in ("filelock", "jinja2")])
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.split() == ["runner", "figures", "tuning", "cluster", "models.keras_network"]
+    assert done.stdout.split() == [
+        "runner",
+        "figures",
+        "tuning",
+        "cluster",
+        "models.keras_network",
+        "serve",
+        "models.exported",
+    ]
 
 
 def test_the_versions_of_python_are_said_alike():

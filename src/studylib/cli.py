@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import importlib.util
 import os
 import signal
 import sys
@@ -177,9 +176,8 @@ def serve(
     minutes: Annotated[float, typer.Option(min=0, help="Of silence after which a session is forgotten.")] = 30,
 ) -> None:
     """Answer over HTTP until Ctrl-C: POST /recommend, GET /healthz, GET /metrics."""
-    _needs("fastapi", "serve")
     from studylib.models.files import load
-    from studylib.serve import serve
+    from studylib.serve import serve  # first, for it may say what is not installed
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
@@ -192,7 +190,6 @@ def export(
     onnx: Annotated[Path, typer.Option(help="The file to write.", metavar="FILE")],
 ) -> None:
     """Write a network as an ONNX file, for programs that have neither this library nor PyTorch."""
-    _needs("onnx", "onnx")
     from studylib.models.exported import to_onnx
     from studylib.models.files import load
     from studylib.paths import write
@@ -238,12 +235,6 @@ def update(
     learnt = f"{count(len(sessions.items), 'event')} of {count(len(sessions), 'session')}"
     _aside(f"learnt from {learnt}; new items: {len(updated.vocabulary) - len(fitted.vocabulary):,}.")
     typer.echo(to)
-
-
-def _needs(module: str, extra: str) -> None:
-    """Say which extra of the package a command needs, where it is not installed."""
-    if importlib.util.find_spec(module) is None:
-        raise StudyError(f"{module} is not installed, which this command needs: pip install 'studylib[{extra}]'.")
 
 
 def _aside(sentence: str) -> None:

@@ -21,15 +21,17 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 import numpy as np
-import prometheus_client
 import torch
-import uvicorn
-from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from studylib.errors import StudyError, nearest, quoted
+from studylib.errors import StudyError, extra, nearest, quoted
 from studylib.models.base import Recommender, best_items
 from studylib.models.visitor import Visitor, scores_of
+
+with extra("serve"):
+    import prometheus_client
+    import uvicorn
+    from fastapi import FastAPI, Request, Response
 
 MOST_BYTES, MOST_EVENTS, MOST_ITEMS = 100_000, 200, 1000
 """Of a request: bytes of the body, events that it brings, items that it asks for."""

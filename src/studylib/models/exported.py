@@ -15,16 +15,18 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from studylib.errors import StudyError
+from studylib.errors import StudyError, extra
 from studylib.models.base import Recommender
 from studylib.models.cells import LRU, GatheredRecurrence, MinGRU, MinLSTM, Recurrence, Surroundings
 from studylib.models.gru4rec import Network
 from studylib.models.neural import NeuralRecommender
 from studylib.models.sasrec import AttentionNetwork
+
+with extra("onnx"):
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
 
 OPSET, IR = 17, 8
 """Versions of the operators and of the format: those of 2022, which every runtime since then reads."""
