@@ -177,7 +177,7 @@ def serve(
 ) -> None:
     """Answer over HTTP until Ctrl-C: POST /recommend, GET /healthz, GET /metrics."""
     from studylib.models.files import load
-    from studylib.serve import serve  # first, for it may say what is not installed
+    from studylib.serve import serve
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)

@@ -196,7 +196,7 @@ def _refuse_what_cannot_run(params: StudyParams, only: str | None, executed: Pat
         if log.dataset is not None:
             datasets.check_name(log.dataset)
     backend, device = params.execution.keras_backend, params.execution.device
-    if importlib.util.find_spec(backend) is None:
+    if "02" in ([only] if only else notebooks_of(params)) and importlib.util.find_spec(backend) is None:
         how = "pip install 'studylib[keras]'" if backend == "tensorflow" else "install it or use tensorflow"
         raise StudyError(f"execution.keras_backend: {backend} is not installed; {how}.")
     if device == "cuda":
