@@ -37,6 +37,7 @@ TABLES = {
         "by_tie.csv": "every metric by whether the target has the time of the event before it",
         "searched.csv": "the best validation value that is expected of so many trials",
         "ablation.csv": "as ranking.csv, for the steps of the ablation",
+        "ablation_intervals.csv": "as intervals.csv, for the steps of the ablation",
         "ablation_times.csv": "the seconds of each training of the ablation, and the processor",
     },
     "04": {

@@ -31,8 +31,9 @@ def make_differences(*rows, dataset="grocery", protocol="sampled-99"):
 NONE = make_differences()
 
 
-def by_claim(measured, differences=NONE, order=ORDER, ranking=None):
-    rows = ranking_claims(measured, differences, order, ranking or make_ranking())
+def by_claim(measured, differences=NONE, order=ORDER, ranking=None, steps=None):
+    steps = measured.iloc[:0] if steps is None else steps
+    rows = ranking_claims(measured, differences, order, steps, ranking or make_ranking())
     assert all(list(row) == [*COLUMNS, *WITHOUT_COLLAPSED] for row in rows)
     assert len({row["claim"] for row in rows}) == len(rows)
     return {row["claim"]: row for row in rows}
@@ -54,6 +55,26 @@ def test_printed_numbers_are_judged_by_the_whole_interval():
     assert judged(0.336, 0.36, "GRU4Rec reaches HR@5 0.34 on Amazon Grocery (small)", model="small")
     for changed in ({"dataset": "ml-1m"}, {"model": "sasrec"}, {"protocol": "full"}, {"metric": "mrr"}):
         assert judged(0.336, 0.36, **changed) is None
+
+
+def test_a_training_as_printed_has_rows_of_its_own():
+    """The number is reproduced where the printed algorithm reaches it, and reachable where another training does."""
+    steps = [
+        {"label": "as printed", "loss": "algorithm-1", "positive": "current"},
+        {"label": "ours", "positive": "next"},
+    ]
+    ranking = Ranking(datasets=["grocery"], models=MODELS, ablation={"datasets": ["grocery"], "steps": steps})
+    measured = make_measured({"gru4rec": 0.42}, metric="hr@5")
+
+    def verdicts(reached):
+        of_steps = make_measured({"as printed": reached, "ours": 0.4}, metric="hr@5")
+        rows = by_claim(measured, ranking=ranking, steps=of_steps)
+        printed = rows["GRU4Rec, trained as printed, reaches HR@5 0.34 on Amazon Grocery"]
+        assert printed["source"] == "ablation_intervals.csv: grocery, as printed, sampled-99, hr@5"
+        return printed["verdict"], rows["GRU4Rec reaches HR@5 0.34 on Amazon Grocery"]["verdict"]
+
+    assert verdicts(0.2) == ("contradicted", "reachable") and verdicts(0.36) == ("reproduced", "reachable")
+    assert not [claim for claim in by_claim(measured, ranking=ranking) if "as printed" in claim]
 
 
 def test_other_versions_are_marked_and_decide_nothing():

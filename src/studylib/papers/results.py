@@ -39,7 +39,7 @@ class Results:
         measured: ``intervals.csv``.
         differences: ``pairs.csv``.
         order: ``order_sensitivity.csv``.
-        ablation: ``ablation.csv``; no rows where there is none.
+        ablation, steps: ``ablation.csv`` and ``ablation_intervals.csv``; no rows where there is none.
     """
 
     params: StudyParams
@@ -52,6 +52,7 @@ class Results:
     differences: pd.DataFrame
     order: pd.DataFrame
     ablation: pd.DataFrame
+    steps: pd.DataFrame
 
 
 def read_results(params: StudyParams, folder: Path, path: Callable[[str, str], Path]) -> Results:
@@ -93,6 +94,7 @@ def read_results(params: StudyParams, folder: Path, path: Callable[[str, str], P
         differences=table("pairs"),
         order=table("order_sensitivity"),
         ablation=table("ablation") if params.ranking.ablation else pd.DataFrame(),
+        steps=table("ablation_intervals") if params.ranking.ablation else table("intervals").iloc[:0],
     )
 
 
@@ -110,7 +112,7 @@ def claims(results: Results) -> pd.DataFrame:
     """
     rows = [
         *grid_claims(results.cells, results.targets),
-        *ranking_claims(results.measured, results.differences, results.order, results.params.ranking),
+        *ranking_claims(results.measured, results.differences, results.order, results.steps, results.params.ranking),
     ]
     table = pd.DataFrame(rows, columns=[*COLUMNS, *WITHOUT_COLLAPSED])
     table[FAMILY_WISE] = family_wise(table)
