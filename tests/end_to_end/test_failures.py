@@ -44,7 +44,7 @@ def test_a_missing_log_stops_at_the_first_notebook_and_keeps_it(tmp_path):
     params = write(tmp_path / "broken.yaml", {"data": {"reader": "sequences", "path": str(tmp_path / "none.csv")}})
     with pytest.raises(StudyError, match=r"none\.csv: there is no such file") as error:
         runner.run_study(load_params(params), reports=tmp_path)
-    kept = tmp_path / "broken" / "notebooks" / "01_eda.ipynb"
+    kept = tmp_path / "broken" / "notebooks" / "05_own_log.ipynb"
     assert str(kept) in str(error.value) and "Traceback" not in str(error.value)
     errors = [
         o for c in nbformat.read(kept, 4).cells if c.cell_type == "code" for o in c.outputs if o.output_type == "error"
@@ -102,7 +102,10 @@ def test_figures_of_other_params_are_refused_and_left_off_the_page(tmp_path, mon
     with pytest.raises(StudyError, match="changed since notebook 02_grid_training was run"):
         runner.run_study(changed, "04", tmp_path)
     runner.run_study(changed, "02", tmp_path)
-    assert shown == [list(runner.NOTEBOOKS.values()), ["02_grid_training", "03_ranking_evaluation"]]
+    assert shown == [
+        [runner.NOTEBOOKS[number] for number in runner.notebooks_of(changed)],
+        ["02_grid_training", "03_ranking_evaluation"],
+    ]
 
 
 @pytest.mark.parametrize("execution", [{"device": "cuda"}, {"keras_backend": "jax"}])

@@ -90,6 +90,18 @@ def test_both_splits_and_an_ablation(tmp_path, without_kernels, capsys):
     assert json.loads((folder / "provenance.json").read_text())["seeds"]
 
 
+def test_several_windows_in_time(tmp_path, without_kernels):
+    params = write_study(tmp_path, models=["popularity", "markov"])
+    study = yaml.safe_load(params.read_text())
+    study["ranking"]["datasets"][1]["windows"] = 2
+    params.write_text(yaml.safe_dump(study))
+    run_study(load_params(params), "03", tmp_path)
+    text = said(tmp_path)
+    assert "temporal, 2 windows" in text and "after one date " not in text
+    table = pd.read_csv(tmp_path / "own" / "ranking.csv")
+    assert len(table) == 2 * 2 * 3 and set(table["dataset"]) == {"shop", "later"}
+
+
 def test_one_model_alone(tmp_path, without_kernels):
     run_study(load_params(write_study(tmp_path, models=["popularity"])), "03", tmp_path)
     text = said(tmp_path)

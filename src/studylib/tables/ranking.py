@@ -310,10 +310,12 @@ def reversed_pairs(differences: pd.DataFrame, others: pd.DataFrame, alpha: float
 
 
 def split_in_time(ranking: Ranking) -> dict[str, str]:
-    """The data sets that are judged under one split in time as well, and how they are called there, by their labels."""
+    """The data sets that are judged under one split in time as well, in one window, and how they are called there, by their
+    labels.
+    """
 
     def log(dataset: RankingDataset) -> dict:
-        return dataset.model_dump(exclude={"name", "split", "test_fraction", "windows"})
+        return dataset.model_dump(exclude={"name", "split", "test_fraction"})
 
     return {
         dataset.label: later.label
