@@ -263,3 +263,19 @@ def test_a_notebook_is_named_by_its_number(studylib, monkeypatch, tmp_path):
     assert asked == [(1, "03"), (1, "03"), (1, None)]
     code, out, err = studylib("run", tmp_path / "mine.yaml", "--only", "6")
     assert code == 2 and out == "" and "--only" in err
+
+
+def test_models_are_evaluated_without_notebooks(studylib, tmp_path):
+    rows = [f"v{n // 4},{n % 4 + n // 4 % 3}" for n in range(200)]
+    (tmp_path / "clicks.csv").write_text("visitor,url\n" + "\n".join(rows) + "\n")
+    of_log = ("-o", "user=visitor", "-o", "item=url", "--models", "popularity,markov", "--metrics", "recall@3")
+    code, out, err = studylib("evaluate", tmp_path / "clicks.csv", *of_log)
+    header, first, second = out.splitlines()
+    assert code == 0 and header.split() == ["model", "metric", "mean", "low", "high", "n"], err
+    assert first.split()[:2] == ["popularity", "recall@3"] and first.split()[-1] == "50"
+    assert second.split()[:2] == ["markov", "recall@3"] and 0.9 < float(second.split()[2]) <= 1
+    code, out, err = studylib(
+        "evaluate", tmp_path / "clicks.csv", "-o", "user=visitor", "-o", "item=url", "--models", "gru4re"
+    )
+    assert code == 1 and "gru4rec" in err and "Traceback" not in err
+    assert list(tmp_path.iterdir()) == [tmp_path / "clicks.csv"], "nothing is kept"

@@ -199,6 +199,32 @@ def export(
 
 
 @app.command()
+def evaluate(
+    log: Annotated[Path, typer.Argument(help="A log, or the name of a public data set.", metavar="LOG")],
+    option: Annotated[
+        list[str] | None,
+        typer.Option("-o", "--option", help="Of the log, as in a params file: user=visitor.", metavar="KEY=VALUE"),
+    ] = None,
+    models: Annotated[
+        str, typer.Option(help="Names, with commas between them.")
+    ] = "popularity,markov,session-knn,gru4rec",
+    metrics: Annotated[str, typer.Option(help="Such as hr@10 or mrr, with commas between them.")] = "hr@10,ndcg@10",
+    split: Annotated[str | None, typer.Option(help="leave-one-out, temporal or given.")] = None,
+    windows: Annotated[int, typer.Option(min=1, help="So many splits in time, one after the other.")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, help="How often each model is trained.")] = 1,
+) -> None:
+    """Train models on a log and print how good they are, with 95 % intervals; without notebooks, page or anything kept."""
+    from studylib.params.files import given_options
+
+    options = given_options(option or [])
+    from studylib.api import evaluate, read
+
+    wanted = (models.split(","), split, metrics.split(","))
+    table = evaluate(read(str(log), **options), *wanted, windows=windows, seeds=list(range(seeds)))
+    typer.echo(table.to_string(index=False, float_format=lambda number: f"{number:.4f}"))
+
+
+@app.command()
 def update(
     model: Model,
     log: Annotated[Path, typer.Argument(help="What is new: sessions that go on whole, and new ones.", metavar="LOG")],

@@ -27,6 +27,14 @@ def test_it_ends_well_and_names_the_page(quickstart):
     assert len(done.err.splitlines()) < 60, "the progress floods a log file"
 
 
+def test_no_import_says_anything_in_a_notebook(quickstart):
+    for path in (quickstart[0] / "quickstart" / "notebooks").glob("*.ipynb"):
+        first = next(
+            cell for cell in nbformat.read(path, 4).cells if "import " in cell.source and cell.cell_type == "code"
+        )
+        assert not first.outputs, (path.name, first.outputs)
+
+
 def test_every_column_of_the_tables_is_filled(quickstart):
     folder = quickstart[0] / "quickstart"
     cells = pd.read_csv(folder / "grid.csv")

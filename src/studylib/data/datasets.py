@@ -25,7 +25,6 @@ from typing import IO
 
 import numpy as np
 import polars as pl
-import pooch
 import requests
 
 from studylib.data import synthetic
@@ -36,6 +35,11 @@ from studylib.data.tables import counted, read_table
 from studylib.errors import StudyError, brief, nearest, quoted, sentence
 from studylib.params.study import Log
 from studylib.paths import located, write
+
+with warnings.catch_warnings():
+    # tqdm's, in a kernel without widgets: no bar of the study needs them.
+    warnings.simplefilter("ignore")
+    import pooch
 
 RETRIES = 2
 """How often a download that failed is tried again."""

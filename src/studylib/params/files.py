@@ -171,23 +171,33 @@ READERS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 
 
 def log_options(path: Path, options: list[str]) -> Log:
-    """The log of a file with what else a params file says of one, each ``key=value`` (``user=visitor``, ``header=false``).
+    """The log of a file with what else a params file says of one (`given_options`).
 
     Raises:
-        StudyError: an option is no such pair, is unknown, or has a value out of range.
+        StudyError: an option is unknown, or has a value out of range.
     """
-    given: dict[str, Any] = {"path": str(path.absolute())}
+    reader = READERS.get(path.suffix.lower(), "events")
+    return validated(Log, {"reader": reader, "path": str(path.absolute()), **given_options(options)}, "--option")
+
+
+def given_options(options: list[str]) -> dict[str, Any]:
+    """Options of a command, each ``key=value`` (``user=visitor``, ``header=false``), their values read as in a params file.
+
+    Raises:
+        StudyError: one is no such pair, or is given twice.
+    """
+    given: dict[str, Any] = {}
     try:
         for option in options:
             key, equals, value = option.partition("=")
             if not equals:
                 raise StudyError(sentence(f"--option {brief(key)}", "must be a key and a value, such as user=visitor."))
-            if key in given:
+            if key in given or key == "path":
                 raise StudyError(sentence(f"--option {brief(key)}", "is given twice; leave one out."))
             given[key] = yaml.load(value, _PlainLoader)
     except yaml.YAMLError:
         raise StudyError(sentence("--option", "a value is no YAML; put it into quotes within the quotes.")) from None
-    return validated(Log, {"reader": READERS.get(path.suffix.lower(), "events"), **given}, "--option")
+    return given
 
 
 def _sentences(error: ValidationError, source: str, section: type[BaseModel]) -> str:
