@@ -140,7 +140,7 @@ def test_the_command_ends_in_the_sentence(name, tmp_path):
     columns = {"user": "u", "item": "i", "time": "t"} if reader != "sequences" else {}
     log = {"reader": reader, "path": str(tmp_path / "log"), **columns}
     (tmp_path / "odd.yaml").write_text(json.dumps({"name": "odd", "data": log}))
-    done = studylib(tmp_path / "odd.yaml", "--only", "01", "--reports", tmp_path)
+    done = studylib(tmp_path / "odd.yaml", "--reports", tmp_path)
     assert done.code == 1 and "Traceback" not in done.err + done.out, done.err[-3000:]
     with pytest.raises(StudyError) as error:
         read(Log(**log))
