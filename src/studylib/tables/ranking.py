@@ -238,7 +238,8 @@ def _by_group(
             if n < 20:
                 continue
             means = total[:-1] / total[-1]
-            low, high = interval(of_group[:, :-1] / of_group[:, -1:])
+            drawn_of = of_group[of_group[:, -1] > 0]  # a draw may have none of a group whose cases are in few sessions
+            low, high = interval(drawn_of[:, :-1] / drawn_of[:, -1:])
             name = f"{first}+" if last >= most else str(first) if first == last else f"{first}-{last}"
             for k, (label, metric) in enumerate(names):
                 rows.append((dataset, label, metric, name, means[k], low[k], high[k], n))
