@@ -61,7 +61,8 @@ def carried(path: Path) -> Path:
     project has none.
     """
     of_package = Path(__file__).parent / "project" / path
-    return of_package if of_package.exists() and not (project_root() / path).exists() else path
+    # `os.path.exists`, unlike that of a `Path`, is false for what is no name of a file.
+    return of_package if os.path.exists(of_package) and not os.path.exists(project_root() / path) else path
 
 
 def reports_root() -> Path:
