@@ -124,6 +124,10 @@ def worker(
     serve(scheduler, _aside)
 
 
+LogOption = Annotated[
+    list[str] | None,
+    typer.Option("-o", "--option", help="Of the log, as in a params file: user=visitor.", metavar="KEY=VALUE"),
+]
 Model = Annotated[Path, typer.Argument(help="A model file, such as those in reports/<name>/models/.", metavar="MODEL")]
 
 
@@ -201,10 +205,7 @@ def export(
 @app.command()
 def evaluate(
     log: Annotated[Path, typer.Argument(help="A log, or the name of a public data set.", metavar="LOG")],
-    option: Annotated[
-        list[str] | None,
-        typer.Option("-o", "--option", help="Of the log, as in a params file: user=visitor.", metavar="KEY=VALUE"),
-    ] = None,
+    option: LogOption = None,
     models: Annotated[
         str, typer.Option(help="Names, with commas between them.")
     ] = "popularity,markov,session-knn,gru4rec",
@@ -228,10 +229,7 @@ def evaluate(
 def update(
     model: Model,
     log: Annotated[Path, typer.Argument(help="What is new: sessions that go on whole, and new ones.", metavar="LOG")],
-    option: Annotated[
-        list[str] | None,
-        typer.Option("-o", "--option", help="Of the log, as in a params file: user=visitor.", metavar="KEY=VALUE"),
-    ] = None,
+    option: LogOption = None,
     to: Annotated[
         Path | None, typer.Option(help="The file to write; without it <MODEL>-updated.safetensors.", metavar="FILE")
     ] = None,

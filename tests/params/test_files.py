@@ -317,6 +317,7 @@ def test_a_log_of_ones_own_is_declared_once(load):
     )  # fmt: skip
     assert [model.label for model in params.ranking.models] == [model.label for model in OWN_LOG_MODELS]
     assert load(f"data: {log}}}").ranking.datasets[0].split == "leave-one-out", "without times nothing is later"
+    assert load("data: {reader: access-log, path: access.log}").ranking.datasets[0].split == "temporal"
 
     named = load(f"data: {log}}}\nranking: {{datasets: [yelp], models: [markov], seeds: [3]}}").ranking
     assert [d.label for d in named.datasets] == ["yelp"] and [m.label for m in named.models] == ["markov"]

@@ -171,9 +171,14 @@ class Log(Section):
             )
         return self
 
+    @property
+    def names_times(self) -> bool:
+        """Whether a log of a reader has times: a column of them, or a format that has them always."""
+        return self.time is not None or self.reader == "access-log"
+
     @model_validator(mode="after")
     def _times_are_there(self) -> Log:
-        if self.time is None and self.reader != "access-log":
+        if not self.names_times:
             if self.sessions and self.sessions.column is None:
                 raise ValueError("'sessions' are cut by time: name the column of the times ('time')")
             if self.time_format is not None:
@@ -537,7 +542,7 @@ class StudyParams(Section):
             log = {
                 key: getattr(self.data, key) for key in self.data.model_fields_set & RankingDataset.model_fields.keys()
             }
-            split = "leave-one-out" if self.data.time is None else "temporal"  # what comes later is not known to anyone
+            split = "temporal" if self.data.names_times else "leave-one-out"  # what comes later is not known to anyone
             datasets = [RankingDataset(**{"name": self.name, "split": split, "test_fraction": 0.1} | log)]
             models = self.ranking.models if "models" in given else list(OWN_LOG_MODELS)
             ranking = Ranking(**dict(self.ranking) | {"datasets": datasets, "models": models})
