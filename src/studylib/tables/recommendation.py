@@ -187,7 +187,7 @@ def three_lines(comparison: Comparison, ranking: Ranking, found: Recommendation)
     split = comparison.first_splits[found.dataset]
     session = split.test.sessions.vocabulary[split.test.take(slice(1)).prefixes(ranking.history).items].tolist()
     return (
-        "from studylib.models.files import load\n\n"
-        f"model = load({str(visible(path.name))!r})  # in models/ of this study\n"
+        "import studylib as sl\n\n"
+        f"model = sl.load({str(visible(path.name))!r})  # in models/ of this study\n"
         f"model.recommend({session!r}, k=10)"
     )
