@@ -18,7 +18,7 @@ study: .venv/installed ## run params/study.yaml, write reports/study.html
 verify: .venv/installed ## derive the published tables and page from what is kept, train a drawn sample again (10 minutes)
 	$(STUDYLIB) verify reports/study
 
-check: .venv/installed ## style, types, doctests and the quick tests, in less than a minute
+check: .venv/installed ## style, types, doctests and the quick tests, in two minutes
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
