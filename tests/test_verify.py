@@ -1,5 +1,6 @@
 """What `studylib verify` says of a file, of a training, and which trainings it draws; the command itself is in `end_to_end`."""
 
+import itertools
 import json
 from types import SimpleNamespace
 
@@ -8,7 +9,19 @@ import pytest
 from studylib.errors import StudyError
 from studylib.kept import Result, Store, Work
 from studylib.params.study import Execution
-from studylib.verify import NEAR, OTHER, SAME, Outcome, _chapters, _compared, compared, drawn, published_params, verify
+from studylib.verify import (
+    NEAR,
+    OTHER,
+    SAME,
+    Outcome,
+    _chapters,
+    _compared,
+    compared,
+    published_params,
+    trained_again,
+    turns,
+    verify,
+)
 
 
 @pytest.mark.parametrize(
@@ -37,17 +50,44 @@ def test_a_training_by_its_measures():
         assert not compared("a", {"x": 0.5, "y": 1.0}, again).holds
 
 
-def test_a_sample_takes_about_as_long_as_asked(tmp_path):
-    store = Store(tmp_path / "cells", "02_grid_training")
+def test_every_training_has_its_turn_in_a_drawn_order(tmp_path):
     names = {(task, n): f"{task}{n}" for task in range(20) for n in (1, 2)}
-    for (_, n), name in names.items():
-        store.keep(name, Result({}, made={"train_seconds": 5.0 * n}))
-    work = Work(store, names, lambda item: item[0], None, None, "cells", dict)
-    [(same, _)] = drawn([work, work], 30, seed=1)[:1]
-    assert same is work and sum(len(tasks) for _, tasks in drawn([work, work], 30, 1)) == 3
-    assert drawn([work], 30, 1) == drawn([work], 30, 1) != drawn([work], 30, 2)
-    assert drawn([work], float("inf"), 0) == [(work, set(range(20)))]
-    assert drawn([work], 9, 0) == []
+    work = Work(Store(tmp_path / "cells", ""), names, lambda item: item[0], None, None, "cells", dict)
+    found = list(turns([work, work], 3, seed=1))
+    assert {number: sorted(itertools.chain(*(t for n, t in found if n == number))) for number in (0, 1)} == {
+        number: list(range(20)) for number in (0, 1)
+    }
+    assert {len(tasks) for _, tasks in found} == {3, 2}
+    assert found == list(turns([work, work], 3, 1)) != list(turns([work, work], 3, 2))
+
+
+def test_a_sample_takes_no_longer_than_asked_by_what_trainings_take_here(tmp_path, monkeypatch):
+    clock = [0.0]
+    trained = []
+
+    def complete(work, execution):
+        clock[0] += 60 * 7 if work.store.folder.name == "slow" else 60
+        trained.append((work.store.folder.name, *work.names))
+        for item, name in work.names.items():
+            work.store.keep(name, Result({"x": item}))
+
+    monkeypatch.setattr("studylib.verify.complete", complete)
+    monkeypatch.setattr("studylib.verify.time.monotonic", lambda: clock[0])
+    stores = [Store(tmp_path / "study" / name, "") for name in ("quick", "slow")]
+    works = [
+        Work(store, {n: str(n) for n in range(20)}, lambda n: n, None, None, "", lambda r: r.facts) for store in stores
+    ]
+    for store in stores:
+        for n in range(20):
+            store.keep(str(n), Result({"x": n}, made={"train_seconds": 0.001}))  # on a much faster machine
+    for seed in range(5):
+        clock[0], trained[:] = 0.0, []
+        params = SimpleNamespace(execution=Execution(workers=1))
+        outcomes = list(trained_again(params, works, 10, seed, tmp_path / str(seed)))
+        assert len(outcomes) == len(trained) and all(outcome.holds for outcome in outcomes)
+        slow = sum(name == "slow" for name, *_ in trained)
+        assert slow <= 1 or trained[0][0] == "slow", "a second one is begun only where it fits"
+        assert 600 - 60 <= clock[0] < 600 + 420, "only the first of a kind can take longer than there is time"
 
 
 def test_what_is_trained_again_can_be_kept_and_gone_on_from(tmp_path, monkeypatch):

@@ -5,9 +5,13 @@ Tables, figures and page are derived by the notebooks, in a folder of their own.
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 import re
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -60,7 +64,7 @@ def verify(folder: Path, minutes: float, seed: int = 0, keep: Path | None = None
 
     Args:
         folder: of the study, such as ``reports/study``.
-        minutes: of training on this machine, about, by the seconds that the trainings took; infinite for all of them.
+        minutes: of training, about; infinite for all of them.
         seed: of the sample.
         keep: the folder that keeps what is trained again; what it has already is not trained a third time.
 
@@ -156,34 +160,36 @@ def _outcome(what: str, difference: float) -> Outcome:
 def trained_again(
     params: StudyParams, works: list[Work], minutes: float, seed: int, scratch: Path
 ) -> Iterator[Outcome]:
-    """Train a drawn sample anew, in a folder of its own, and compare it with what is kept."""
-    for work, tasks in drawn(works, 60 * minutes * workers(params.execution), seed):
+    """Train a drawn sample anew, in a folder of its own, and compare it with what is kept.
+
+    What a training took where it was first made says little about this machine. So trainings go on in a drawn order as long as
+    one that takes as long as the slowest of its kind so far fits into the time.
+    """
+    ends = time.monotonic() + 60 * minutes
+    slowest: dict[int, float] = {}
+    for number, tasks in turns(works, sys.maxsize if minutes == math.inf else workers(params.execution), seed):
+        begun = time.monotonic()
+        if begun + slowest.get(number, 0.0) >= ends:
+            continue
+        work = works[number]
         wanted = {w: name for w, name in work.names.items() if work.task(w) in tasks}
         again = replace(work, names=wanted, store=replace(work.store, folder=scratch / work.store.folder.name))
         complete(again, params.execution)
+        slowest[number] = max(slowest.get(number, 0.0), time.monotonic() - begun)
         for name in wanted.values():
             published, result = work.store.load(name), again.store.load(name)
             yield compared(f"{work.store.folder.name}/{name}", work.measures(published), work.measures(result))
 
 
-def drawn(works: list[Work], seconds: float, seed: int) -> list[tuple[Work, set]]:
-    """Trainings in a drawn order, as many as take these seconds of one worker; of each work, which."""
-    costs = [
-        (number, task, max(work.store.load(work.names[w]).times["train_seconds"] for w in wanted))
-        for number, work in enumerate(works)
-        for task, wanted in work.tasks().items()
-    ]
-    known = [cost for *_, cost in costs if not np.isnan(cost)]
-    unknown = float(np.median(known)) if known else 60.0
-    left = seconds
-    tasks: dict[int, set] = {number: set() for number in range(len(works))}
-    for index in np.random.default_rng(seed).permutation(len(costs)):
-        number, task, cost = costs[index]
-        cost = unknown if np.isnan(cost) else cost
-        if cost <= left:
-            left -= cost
-            tasks[number].add(task)
-    return [(works[number], chosen) for number, chosen in tasks.items() if chosen]
+def turns(works: list[Work], at_once: int, seed: int) -> Iterator[tuple[int, set]]:
+    """All trainings in a drawn order, ``at_once`` of one work together: the number of the work, and which trainings."""
+    trainings = [(number, task) for number, work in enumerate(works) for task in work.tasks()]
+    left = [trainings[index] for index in np.random.default_rng(seed).permutation(len(trainings))]
+    while left:
+        number = left[0][0]
+        tasks = {task for of, task in itertools.islice((item for item in left if item[0] == number), at_once)}
+        left = [(of, task) for of, task in left if of != number or task not in tasks]
+        yield number, tasks
 
 
 def compared(what: str, published: dict[str, float], again: dict[str, float]) -> Outcome:

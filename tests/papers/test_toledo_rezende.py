@@ -453,5 +453,7 @@ def test_claims_about_time():
     beside = time_claims(make_times(seconds), False)
     assert {row["verdict"] for row in beside} == {"not tested"}
     assert beside[0]["test"].endswith("; other trainings ran beside: reproduced")
+    unknown = time_claims(make_times(seconds).iloc[:0], False)
+    assert [(row["claim"], row["verdict"]) for row in unknown] == [(c.claim, "not tested") for c in TIME_CLAIMS]
     alone = make_times(seconds).query("architecture == 'gru' and batch_size == 64")
     assert [row["claim"] for row in time_claims(alone, True)] == ["activation and optimizer hardly change the time"]

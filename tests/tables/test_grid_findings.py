@@ -159,10 +159,11 @@ def test_what_came_of_a_second_training():
     ]
     assert second_training(cells) is None and second_training(cells.assign(again=[None] * len(cells))) is None
     difference = np.where(moved, 0.05, 1e-9)
-    twice = cells.assign(again=again, accuracy_again=second["accuracy"], difference_again=difference)
+    about = {"again": again, "accuracy_again": second["accuracy"], "difference_again": difference}
+    twice = cells.assign(processor="a fast one", **about)
     found = second_training(twice)
     assert (found.cells, found.same) == (len(cells), len(cells) - moved.sum())
-    assert found.how == "a slow one with XLA_FLAGS=--old"
+    assert (found.first, found.how) == ("a fast one", "a slow one with XLA_FLAGS=--old")
     assert found.change == pytest.approx(0.05 * moved.mean()) and found.low == 0 < found.change < found.high
     assert found.largest == pytest.approx(0.05)
     assert found.selected.startswith("hybrid, softmax, sgd")

@@ -233,7 +233,7 @@ def decides_nothing(found: dict[str, object], why: str) -> dict[str, object]:
 
 
 def not_tested(paper: str, claim: str, where: str, command: str) -> dict[str, object]:
-    """The row of a claim about data that the study does not have."""
+    """The row of a claim about what the study does not have; ``command`` gets it."""
     nothing = float("nan")
     values = (paper, claim, where, nothing, nothing, nothing, 0, f"`{command}`", "", nothing, NOT_TESTED, "", "")
     return dict(zip(COLUMNS, values, strict=True)) | _without_collapsed(None, NEVER)

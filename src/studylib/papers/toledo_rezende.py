@@ -27,6 +27,7 @@ from studylib.evaluation.claims import (
     above,
     decides_nothing,
     inside,
+    not_tested,
     outside,
     row,
     simultaneous_intervals,
@@ -578,6 +579,10 @@ TIME_CLAIMS = [
 ]  # fmt: skip
 
 
+MEASURE_TIMES = "studylib run params/study.yaml --only 02 --fresh"
+"""What measures them, with ``execution.workers: 1``, where no training beside another took its time."""
+
+
 def time_claims(times: pd.DataFrame, one_at_a_time: bool, resamples: int = 2000) -> list[dict]:
     """Rows for the claims about time. Not the same from run to run, as nothing about time is.
 
@@ -588,6 +593,8 @@ def time_claims(times: pd.DataFrame, one_at_a_time: bool, resamples: int = 2000)
         times: of `studylib.grid.seconds_an_epoch`.
         one_at_a_time: whether no training ran beside another; else nothing is decided.
     """
+    if times.empty:
+        return [not_tested(TOLEDO, claim.claim, claim.where, MEASURE_TIMES) for claim in TIME_CLAIMS]
     rows = []
     for claim in TIME_CLAIMS:
         observed: dict[str, float] = {}

@@ -354,7 +354,7 @@ def baseline_measures(baselines: pd.DataFrame) -> pd.DataFrame:
 
 
 def seconds_an_epoch(cells: pd.DataFrame) -> pd.DataFrame:
-    """How long an epoch of each training takes: the settings of the training, and ``seconds``.
+    """How long an epoch of each training takes whose time is known: the settings of the training, and ``seconds``.
 
     Taken between the first and the last checkpoint, so that compiling the network does not count; where there is one
     checkpoint only it does.
@@ -368,7 +368,7 @@ def seconds_an_epoch(cells: pd.DataFrame) -> pd.DataFrame:
         epochs = between["epochs"]["max"] - between["epochs"]["min"]
     else:
         seconds, epochs = between["train_seconds"]["max"], between["epochs"]["max"]
-    return (seconds / epochs).rename("seconds").reset_index()
+    return (seconds / epochs).rename("seconds").dropna().reset_index()
 
 
 def time_ratio(times: pd.DataFrame, architecture: str, to: str = "lstm") -> pd.Series:

@@ -249,7 +249,7 @@ class SecondTraining:
     Attributes:
         cells: how many were trained twice.
         same: how many of them come out again (`studylib.kept.TOLERANCE`).
-        how: what the second training ran on, in words.
+        first, how: what the first and the second training ran on, in words.
         accuracy, again: the mean accuracy over these cells, of both trainings.
         change, low, high: the mean of the second less the first, and its 95 % interval, the trainings drawn again.
         largest: the largest difference of accuracy of a cell.
@@ -260,6 +260,7 @@ class SecondTraining:
 
     cells: int
     same: int
+    first: str
     how: str
     accuracy: float
     again: float
@@ -294,6 +295,7 @@ def second_training(cells: pd.DataFrame) -> SecondTraining | None:
     return SecondTraining(
         cells=len(twice),
         same=int((twice["difference_again"] <= TOLERANCE).sum()),
+        first=" and ".join(twice["processor"].dropna().unique()) or "an unknown processor",
         how=" and ".join(dict.fromkeys(_ran_on(result.made) for result in twice["again"])),
         accuracy=float(twice["accuracy"].mean()),
         again=float(twice["accuracy_again"].mean()),
