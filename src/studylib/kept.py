@@ -15,6 +15,7 @@ import math
 import warnings
 import zipfile
 from collections.abc import Callable, Hashable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -246,7 +247,8 @@ class Work(Generic[Wanted, Task]):
         Raises:
             StudyError: one of them does not exist, or is damaged.
         """
-        return {wanted: self.store.load(name) for wanted, name in self.names.items()}
+        with ThreadPoolExecutor() as threads:  # what takes time, LZMA, does without Python's lock
+            return dict(zip(self.names, threads.map(self.store.load, self.names.values()), strict=True))
 
     def tasks(self) -> dict[Task, list[Wanted]]:
         """The trainings with the results of each."""

@@ -8,6 +8,7 @@ import pytest
 
 from studylib.evaluation import statistics
 from studylib.evaluation.statistics import (
+    MOST_DRAWN,
     bootstrap_means,
     bootstrap_seeds,
     detectable_difference,
@@ -113,6 +114,22 @@ def test_a_paired_difference_by_other_means():
     signs = 2 * np.random.default_rng(7).integers(0, 2, (300, 500), np.int8) - 1
     assert found.p == (1 + (np.abs(signs @ difference) >= abs(difference.sum()) - 1e-9).sum()) / 301
     assert found.equivalent == (found.low > -0.05 and found.high < 0.05)
+
+
+def test_a_paired_difference_of_sums_is_that_of_their_cases():
+    random = np.random.default_rng(4)
+    values = random.binomial(1, [0.3, 0.35], (3 * MOST_DRAWN, 2)).astype(float)
+    all_cases = paired_difference(*values.T, 0.05, 300)
+    sums, sizes = drawn_together(values)
+    grouped = paired_difference(*sums.T, 0.05, 300, sizes=sizes)
+    assert len(sums) == MOST_DRAWN and grouped == all_cases
+    assert grouped.mean == pytest.approx((values[:, 0] - values[:, 1]).mean())
+    difference = values[:, 0] - values[:, 1]
+    of_sums = detectable_difference(sums[:, 0] - sums[:, 1], sizes=sizes)
+    assert of_sums == pytest.approx(detectable_difference(difference), rel=0.05)
+    assert detectable_difference(difference) == pytest.approx(
+        (1.959964 + 0.841621) * difference.std(ddof=1) / np.sqrt(len(difference)), rel=1e-5
+    )
 
 
 def test_cases_of_one_session_are_drawn_together():

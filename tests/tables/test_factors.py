@@ -6,8 +6,9 @@ import pytest
 
 from studylib.tables.factors import (
     LEVEL_DIFFERENCES,
+    differences_by_part,
     factor_differences,
-    factor_differences_tables,
+    factor_differences_table,
     level_differences,
     variance_table,
     varying_factors,
@@ -70,12 +71,12 @@ def make_collapsed():
 
 
 def test_levels_are_compared_with_and_without_collapsed_cells():
-    tables = factor_differences_tables(make_collapsed())
+    tables = {n: factor_differences_table(d) for n, d in differences_by_part(make_collapsed()).items()}
     first, second = (table[table["factor"] == "optimizer"].iloc[0] for table in tables.values())
     assert list(tables) == ["all cells", "without collapsed cells"]
     assert first[["higher", "lower", "scenarios"]].tolist() == ["adam", "sgd", 6]
     assert second[["higher", "lower", "scenarios"]].tolist() == ["sgd", "adam", 3]
-    assert list(factor_differences_tables(make_collapsed().assign(status="ok"))) == ["all cells"]
+    assert list(differences_by_part(make_collapsed().assign(status="ok"))) == ["all cells"]
 
 
 def test_levels_that_share_no_scenario_are_not_compared():
@@ -89,7 +90,7 @@ def test_levels_that_share_no_scenario_are_not_compared():
 def test_a_grid_of_one_cell_has_no_factor_to_speak_of():
     cells = make_cells(lambda cell: 0.5, architecture=["gru"], optimizer=["adam"], epochs=[5])
     assert varying_factors(cells) == [] and factor_differences(cells).empty
-    assert factor_differences_tables(cells)["all cells"].empty
+    assert factor_differences_table(differences_by_part(cells)["all cells"]).empty
     assert variance_table(cells).to_numpy().tolist() == [["rest", "100.0%"]]
 
 

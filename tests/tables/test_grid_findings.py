@@ -10,6 +10,7 @@ from studylib.data.splits import split_sessions
 from studylib.data.synthetic import generate
 from studylib.kept import Result
 from studylib.params.study import Synthetic
+from studylib.tables.factors import differences_by_part
 from studylib.tables.grid import best_cells, differences_of, measure_contenders, second_table
 from studylib.tables.grid_findings import (
     Predictability,
@@ -110,7 +111,7 @@ def test_what_does_not_differ_in_any_case_is_not_spoken_of_as_a_number():
 def test_factors_are_spoken_of_over_each_part_of_the_cells():
     cells = make_cells(lambda cell: {"adam": 0.6, "sgd": 0.1}[cell["optimizer"]], n_cases=500)
     cells.loc[(cells["optimizer"] == "sgd") & (cells["architecture"] != "lstm"), "status"] = "collapsed"
-    everything, rest = factor_findings(cells)
+    everything, rest = factor_findings(cells, differences_by_part(cells))
     assert (everything.cells, rest.cells) == ("all cells", "without collapsed cells")
     first = everything.factors[0]
     assert first.factor == "optimizer" and first.share > 0.9
@@ -121,7 +122,7 @@ def test_factors_are_spoken_of_over_each_part_of_the_cells():
     means = 100 * cells.groupby("optimizer")["accuracy"].mean()
     assert first.levels == f"{means['adam']:.1f}% (adam), {means['sgd']:.1f}% (sgd)"
     assert means_by_part(cells.head(2), "seed") == f"all cells: {cells.head(2)['accuracy'].mean():.1%} (0)"
-    assert factor_findings(cells.head(1)) == []
+    assert factor_findings(cells.head(1), differences_by_part(cells.head(1))) == []
 
 
 def test_one_cell_and_its_place():

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.linalg import lstsq
 from scipy.special import comb
 from scipy.stats import norm
 from statsmodels.stats.multitest import multipletests
@@ -125,15 +126,20 @@ def least_two_sided_p(resamples: int) -> float:
     return 2 / (resamples + 1)
 
 
-def detectable_difference(difference: np.ndarray, power: float = 0.8, level: float = 0.05) -> float:
+def detectable_difference(
+    difference: np.ndarray, power: float = 0.8, level: float = 0.05, sizes: np.ndarray | None = None
+) -> float:
     """The minimal detectable difference: the smallest true mean that a paired test of as many cases finds with this power.
 
     (z(1 - level / 2) + z(power)) standard errors, for a single comparison, without correction for multiple comparisons.
 
     Args:
         difference: float (n_cases,), the paired differences, of which only the standard deviation matters.
+        sizes: as of `paired_difference`; the differences are then sums.
     """
-    error = np.std(difference, ddof=1) / np.sqrt(len(difference))
+    sizes = np.ones(len(difference)) if sizes is None else sizes
+    away = difference - sizes * (difference.sum() / sizes.sum())
+    error = np.sqrt((away**2).sum() * len(away) / (len(away) - 1)) / sizes.sum()
     return float((norm.ppf(1 - level / 2) + norm.ppf(power)) * error)
 
 
@@ -163,14 +169,12 @@ def variance_shares(cells: pd.DataFrame, measure: str, factors: list[str]) -> pd
     total = float(((values - values.mean()) ** 2).sum())
     if not varying or total == 0:
         return pd.DataFrame({"effect": ["rest"], "share": [1.0]})
-    columns = {
-        effect: pd.get_dummies(cells[list(effect)].astype(str).agg("|".join, axis=1)).to_numpy(float)
-        for effect in varying + pairs
-    }
+    levels = {effect: cells.groupby(list(effect), sort=False).ngroup().to_numpy() for effect in varying + pairs}
+    columns = {effect: np.eye(level.max() + 1)[level] for effect, level in levels.items()}
 
     def unexplained(effects: list) -> float:
         design = np.column_stack([np.ones(len(values)), *(columns[effect] for effect in effects)])
-        fitted = design @ np.linalg.lstsq(design, values, rcond=None)[0]
+        fitted = design @ lstsq(design, values, lapack_driver="gelsy")[0]
         return float(((values - fitted) ** 2).sum())
 
     squares = {}
@@ -203,21 +207,29 @@ class Difference:
 
 
 def paired_difference(
-    first: np.ndarray, second: np.ndarray, margin: float, resamples: int = 2000, seed: int = 0
+    first: np.ndarray,
+    second: np.ndarray,
+    margin: float,
+    resamples: int = 2000,
+    seed: int = 0,
+    sizes: np.ndarray | None = None,
 ) -> Difference:
     """Compare two models case by case.
 
     Args:
-        first, second: float (n_cases,), a measure of each case.
+        first, second: float (n_cases,), a measure of each case; with ``sizes`` float (n,), its sum over cases that are drawn
+            together.
         margin: of equivalence, in units of the measure.
+        sizes: int (n,), how many cases each sum is of. None: at most `MOST_DRAWN` sums of neighbours are drawn.
     """
-    difference = first - second
-    mean = float(difference.mean())
-    low, high = (float(bound[0]) for bound in interval(bootstrap_means(difference[:, None], resamples, seed)))
-    random, block = np.random.default_rng(seed), max(1, 4_000_000 // len(difference))
-    sizes = [min(block, resamples - start) for start in range(0, resamples, block)]
-    signs = (2.0 * random.integers(0, 2, (size, len(difference)), np.int8) - 1 for size in sizes)
-    flipped = np.concatenate([block_signs @ difference for block_signs in signs]) / len(difference)
+    sums = (first - second)[:, None]
+    sums, sizes = drawn_together(sums) if sizes is None else (sums, sizes)
+    mean = float(sums.sum() / sizes.sum())
+    low, high = (float(bound[0]) for bound in interval(bootstrap_sums(sums, sizes, resamples, seed)))
+    random, block = np.random.default_rng(seed), max(1, 4_000_000 // len(sums))
+    draws = [min(block, resamples - start) for start in range(0, resamples, block)]
+    signs = (2.0 * random.integers(0, 2, (size, len(sums)), np.int8) - 1 for size in draws)
+    flipped = np.concatenate([block_signs @ sums[:, 0] for block_signs in signs]) / sizes.sum()
     least = 1 / (resamples + 1)
     p = float(least * (1 + np.sum(np.abs(flipped) >= abs(mean) - 1e-12)))
     return Difference(mean, low, high, p, least, -margin < low and high < margin)

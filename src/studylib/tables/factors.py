@@ -11,7 +11,7 @@ import itertools
 import numpy as np
 import pandas as pd
 
-from studylib.evaluation.statistics import detectable_difference, paired_difference, variance_shares
+from studylib.evaluation.statistics import detectable_difference, drawn_together, paired_difference, variance_shares
 from studylib.grid import KEYS
 from studylib.kept import FAILED
 from studylib.tables.grid import (
@@ -39,6 +39,10 @@ def level_differences(cells: pd.DataFrame, factor: str, margin: float = MARGIN) 
     Returns:
         `LEVEL_DIFFERENCES`, the pairs in the order of the levels' mean accuracy.
     """
+    return _level_differences(cells, factor, margin, _hits_by_split(cells))
+
+
+def _level_differences(cells: pd.DataFrame, factor: str, margin: float, hits: dict) -> pd.DataFrame:
     trained = cells[cells["status"] != FAILED]
     scenario = [key for key in KEYS if key != factor]
     means = trained.groupby(factor, sort=False)["accuracy"].mean().sort_values(ascending=False, kind="stable")
@@ -48,20 +52,31 @@ def level_differences(cells: pd.DataFrame, factor: str, margin: float = MARGIN) 
         complete = pair[pair.groupby(scenario)[factor].transform("nunique") == 2]
         if complete.empty:
             continue
-        values = {level: _mean_hits(part) for level, part in complete.groupby(factor, sort=False)}
-        higher, lower = sorted((first, second), key=lambda level: -values[level].mean())
-        d = paired_difference(values[higher], values[lower], margin)
-        detectable = detectable_difference(values[higher] - values[lower])
+        sums = {level: _mean_hits(part, hits) for level, part in complete.groupby(factor, sort=False)}
+        sizes = np.concatenate([of_split[1] for split, of_split in hits.items() if split in set(complete["split"])])
+        higher, lower = sorted((first, second), key=lambda level: -sums[level].sum())
+        d = paired_difference(sums[higher], sums[lower], margin, sizes=sizes)
+        detectable = detectable_difference(sums[higher] - sums[lower], sizes=sizes)
         rows.append(
             (higher, lower, d.mean, d.low, d.high, d.p, d.least_p, d.equivalent, detectable, len(complete) // 2)
         )
     return correct(pd.DataFrame(rows, columns=LEVEL_DIFFERENCES))
 
 
-def _mean_hits(cells: pd.DataFrame) -> np.ndarray:
-    """float64 (n_cases,): the mean hit of each test case over the cells of its split, one split after the other."""
-    by_split = cells.groupby("split", sort=False)
-    return np.concatenate([np.mean([case_hits(cell) for _, cell in part.iterrows()], axis=0) for _, part in by_split])
+def _hits_by_split(cells: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, np.ndarray]]:
+    """Of each split the hits of its cells, a row a cell, as sums over cases drawn together, and how many each sum is of."""
+    found = {}
+    for split, part in cells[cells["status"] != FAILED].groupby("split", sort=False):
+        drawn = [drawn_together(case_hits(cell)[:, None]) for _, cell in part.iterrows()]
+        found[split] = pd.DataFrame([sums[:, 0] for sums, _ in drawn], part.index), drawn[0][1]
+    return found
+
+
+def _mean_hits(cells: pd.DataFrame, hits: dict) -> np.ndarray:
+    """float64 (n,): the hits as `_hits_by_split` has them, means over the cells of a split, one split after the other."""
+    by_split = dict(list(cells.groupby("split", sort=False)))
+    chosen = [of_split[0].loc[by_split[split].index] for split, of_split in hits.items() if split in by_split]
+    return np.concatenate([sums.to_numpy().mean(axis=0) for sums in chosen])
 
 
 def varying_factors(cells: pd.DataFrame) -> list[str]:
@@ -71,16 +86,23 @@ def varying_factors(cells: pd.DataFrame) -> list[str]:
 
 def factor_differences(cells: pd.DataFrame) -> pd.DataFrame:
     """`level_differences` of every factor that varies: ``factor`` and `LEVEL_DIFFERENCES`; ``p`` is corrected within a factor."""
-    tables = [level_differences(cells, factor).assign(factor=factor) for factor in varying_factors(cells)]
+    hits = _hits_by_split(cells)
+    tables = [
+        _level_differences(cells, factor, MARGIN, hits).assign(factor=factor) for factor in varying_factors(cells)
+    ]
     columns = ["factor", *LEVEL_DIFFERENCES]
     return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
 
 
-def factor_differences_tables(cells: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """`factor_differences` to be read, for each part of `with_and_without_collapsed`."""
-    parts = with_and_without_collapsed(cells)
-    tables = {name: differences_table(factor_differences(part)) for name, part in parts.items()}
-    return {name: table.assign(factor=table["factor"].str.replace("_", " ")) for name, table in tables.items()}
+def differences_by_part(cells: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """`factor_differences` of each part of `with_and_without_collapsed`; that of all cells is the first."""
+    return {name: factor_differences(part) for name, part in with_and_without_collapsed(cells).items()}
+
+
+def factor_differences_table(differences: pd.DataFrame) -> pd.DataFrame:
+    """`factor_differences` to be read."""
+    table = differences_table(differences)
+    return table.assign(factor=table["factor"].str.replace("_", " "))
 
 
 def variance_table(cells: pd.DataFrame) -> pd.DataFrame:

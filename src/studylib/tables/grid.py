@@ -80,7 +80,10 @@ def count_test_cases(cells: pd.DataFrame) -> int:
 def case_hits(cell: pd.Series | dict) -> np.ndarray:
     """float64 (n_cases,): whether each test case of a cell is predicted, from its kept ranks; a share where items tie."""
     above, tied = np.asarray(cell["above"]), np.asarray(cell["tied"])
-    return (above == 0) / (tied + 1.0)
+    hits = (above == 0).astype(float)
+    shared = np.flatnonzero((above == 0) & (tied > 0))
+    hits[shared] /= tied[shared] + 1.0
+    return hits
 
 
 def by_case(cell: pd.Series | dict, targets: np.ndarray) -> dict[str, np.ndarray]:

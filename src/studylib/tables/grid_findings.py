@@ -15,7 +15,7 @@ from studylib.evaluation.statistics import bootstrap_means, variance_shares
 from studylib.grid import KEYS
 from studylib.kept import TOLERANCE
 from studylib.params.models import LAYERS
-from studylib.tables.factors import factor_differences, varying_factors
+from studylib.tables.factors import varying_factors
 from studylib.tables.formats import count, fixed, interval, p_value, percent_interval, points
 from studylib.tables.grid import (
     COLLAPSED,
@@ -466,15 +466,18 @@ class FactorFindings:
         return pd.DataFrame(rows)
 
 
-def factor_findings(cells: pd.DataFrame) -> list[FactorFindings]:
-    """What varies in a grid, over all cells and without those that collapsed; none where nothing varies."""
+def factor_findings(cells: pd.DataFrame, differences: dict[str, pd.DataFrame]) -> list[FactorFindings]:
+    """What varies in a grid, over all cells and without those that collapsed; none where nothing varies.
+
+    Args:
+        differences: of `studylib.tables.factors.differences_by_part`.
+    """
     parts = with_and_without_collapsed(cells).items()
-    return [FactorFindings(name, _factors(part)) for name, part in parts if varying_factors(part)]
+    return [FactorFindings(name, _factors(part, differences[name])) for name, part in parts if varying_factors(part)]
 
 
-def _factors(cells: pd.DataFrame) -> list[FactorFinding]:
+def _factors(cells: pd.DataFrame, differences: pd.DataFrame) -> list[FactorFinding]:
     shares = variance_shares(cells, "accuracy", KEYS).set_index("effect")["share"]
-    differences = factor_differences(cells)
     findings = []
     for factor in varying_factors(cells):
         pairs = differences[differences["factor"] == factor]
