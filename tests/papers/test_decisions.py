@@ -27,7 +27,21 @@ def make_trained(accuracy, **levels):
 def make_results(cells, other=None, measured=MEASURED, ablation=ABLATION, **sections):
     other = cells.iloc[:0] if other is None else other
     empty = pd.DataFrame()
-    return Results(study_params(sections), cells, cells, other, BASELINES, {}, measured, empty, empty, ablation, empty)
+    return Results(
+        study_params(sections),
+        cells,
+        cells,
+        other,
+        BASELINES,
+        {},
+        measured,
+        empty,
+        empty,
+        empty,
+        empty,
+        ablation,
+        empty,
+    )
 
 
 def decided(*arguments, **named):

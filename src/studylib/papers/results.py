@@ -39,6 +39,8 @@ class Results:
         measured: ``intervals.csv``.
         differences: ``pairs.csv``.
         order: ``order_sensitivity.csv``.
+        scale: ``scale.csv``; no rows where there is none.
+        by_tie: ``by_tie.csv``.
         ablation, steps: ``ablation.csv`` and ``ablation_intervals.csv``; no rows where there is none.
     """
 
@@ -51,6 +53,8 @@ class Results:
     measured: pd.DataFrame
     differences: pd.DataFrame
     order: pd.DataFrame
+    scale: pd.DataFrame
+    by_tie: pd.DataFrame
     ablation: pd.DataFrame
     steps: pd.DataFrame
 
@@ -72,8 +76,8 @@ def read_results(params: StudyParams, folder: Path, path: Callable[[str, str], P
         rows = read_grid(sessions, params.data, grid, params.execution, folder, later)
         return rows[rows["status"] != FAILED].reset_index(drop=True)
 
-    def table(name: str) -> pd.DataFrame:
-        return read_table(path(f"{name}.csv", "03_ranking_evaluation"))
+    def table(name: str, notebook: str = "03_ranking_evaluation") -> pd.DataFrame:
+        return read_table(path(f"{name}.csv", notebook))
 
     targets = {
         split.checksum: split.test.targets for split in split_by_seed(sessions, params.data, params.grid).values()
@@ -93,6 +97,8 @@ def read_results(params: StudyParams, folder: Path, path: Callable[[str, str], P
         measured=table("intervals"),
         differences=table("pairs"),
         order=table("order_sensitivity"),
+        scale=table("scale", "02_grid_training") if params.grid.scale else pd.DataFrame(),
+        by_tie=table("by_tie"),
         ablation=table("ablation") if params.ranking.ablation else pd.DataFrame(),
         steps=table("ablation_intervals") if params.ranking.ablation else table("intervals").iloc[:0],
     )

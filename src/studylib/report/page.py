@@ -23,6 +23,7 @@ from __future__ import annotations
 import base64
 import copy
 import hashlib
+import itertools
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -182,13 +183,14 @@ def _cleaned_output(output: NotebookNode) -> NotebookNode | None:
 
 
 def _hoist(chapters: list[Chapter]) -> list[NotebookNode]:
-    """Take out of the chapters what stands at the head: the words of the cells tagged ``summary`` and their last figure.
+    """Take out of the chapters what stands at the head: the words of the cells tagged ``findings``, those of the cells tagged
+    ``summary``, and the last figure of these.
 
     Code, errors and all other figures stay where they are; a line stands where the figure was.
     """
     summary, figures = [], []
-    for chapter in chapters:
-        for cell in [cell for cell in chapter.cells if "summary" in _tags(cell)]:
+    for tag, chapter in itertools.product(("findings", "summary"), chapters):
+        for cell in [cell for cell in chapter.cells if tag in _tags(cell)]:
             if cell.cell_type != "code":
                 chapter.cells.remove(cell)
                 summary.append(cell)

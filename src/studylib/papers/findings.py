@@ -1,0 +1,159 @@
+"""What a study found, in the order in which its page says it: the entries of ``findings.yaml`` that hold for its results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+import pandas as pd
+import yaml
+from markupsafe import Markup
+
+from studylib.comparison import SHUFFLED
+from studylib.papers.results import Results
+from studylib.params.models import LAYERS, Trained
+from studylib.tables.formats import count, points
+from studylib.tables.grid import COLLAPSED, SETTINGS, count_test_cases
+from studylib.tables.grid_findings import second_training
+from studylib.tables.ranking import split_in_time
+from studylib.tables.ranking_findings import best_by_protocol, best_models, ties
+from studylib.text import listed, words
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A finding in words, as HTML; and the name of the figure that shows it, or None."""
+
+    words: Markup
+    figure: str | None
+
+    @property
+    def link(self) -> Markup:
+        """To the figure; the page writes its number into it."""
+        return (
+            Markup('(<a class="figure-link" href="#{}">figure</a>)').format(self.figure) if self.figure else Markup("")
+        )
+
+
+def findings(results: Results) -> list[Finding]:
+    """The findings that hold."""
+    entries = yaml.safe_load((files("studylib.papers") / "findings.yaml").read_text(encoding="utf-8"))
+    found = [(entry, VALUES[entry["of"]](results)) for entry in entries]
+    return [Finding(words(entry["finding"], **values), entry.get("figure")) for entry, values in found if values]
+
+
+def _counting(results: Results) -> dict[str, Any] | None:
+    """Fewer than one setting in ten is more accurate, in the mean over the seeds, than the most accurate baseline."""
+    cells, baselines = results.cells, results.baselines["accuracy"]
+    means = cells.groupby(SETTINGS)["accuracy"].mean()
+    above = int((means > baselines.max()).sum())
+    if 10 * above >= len(means):
+        return None
+    return {
+        "settings": len(means),
+        "sessions": results.params.data.max_sessions or 0,
+        "above": above,
+        "baseline": baselines.idxmax(),
+        "accuracy": baselines.max(),
+        "cases": count_test_cases(cells),
+        "collapsed": int((cells["status"] == COLLAPSED).sum()),
+        "cells": count(len(cells), "network"),
+    }
+
+
+def _scale(results: Results) -> dict[str, Any] | None:
+    """From the most sessions the best network is above the best counted model, their intervals apart, and by more than from the
+    fewest."""
+    scale = results.params.grid.scale
+    if scale is None or results.scale.empty:
+        return None
+    accuracy = results.scale[results.scale["measure"] == "accuracy"]
+    networks = [*LAYERS, *(model.label for model in scale.models if isinstance(model, Trained))]
+    best = {}
+    for sessions in (min(scale.sessions), max(scale.sessions)):
+        here = accuracy[accuracy["sessions"] == sessions]
+        is_network = here["model"].isin(networks)
+        if is_network.all() or not is_network.any():
+            return None
+        best[sessions] = [here[kind].nlargest(1, "mean").iloc[0] for kind in (is_network, ~is_network)]
+    (few, (network, counted)), (many, (later_network, later_counted)) = best.items()
+    gains = network["mean"] - counted["mean"], later_network["mean"] - later_counted["mean"]
+    if few == many or later_network["low"] <= later_counted["high"] or gains[1] <= gains[0]:
+        return None
+    return {
+        "few": few,
+        "many": many,
+        "tests": scale.test_sessions,
+        "network_of_few": network["model"],
+        "by_network_of_few": network["mean"],
+        "counted_of_few": counted["model"],
+        "by_counted_of_few": counted["mean"],
+        "network_of_many": later_network["model"],
+        "by_network_of_many": later_network["mean"],
+        "counted_of_many": later_counted["model"],
+        "by_counted_of_many": later_counted["mean"],
+    }
+
+
+def _main(results: Results) -> pd.DataFrame:
+    """What was measured on the data sets' own splits, with the prefixes in their order."""
+    measured = results.measured[results.measured["protocol"] != SHUFFLED]
+    return measured[~measured["dataset"].isin(split_in_time(results.params.ranking).values())]
+
+
+def _winners(results: Results) -> dict[str, Any] | None:
+    """The best models of the data sets are not one and the same."""
+    best = best_models(_main(results), results.differences)
+    if len({b.model for b in best}) < 2:
+        return None
+    return {"best": listed(words("{b.model} on {b.dataset} ({b.reached})", b=b) for b in best)}
+
+
+def _sampling(results: Results) -> dict[str, Any] | None:
+    """The best model of a data set is another among the negatives."""
+    best = best_by_protocol(_main(results))
+    changed = [b for b in best if b.model != b.sampled_model]
+    if not changed:
+        return None
+    changes = [words("on {b.dataset} from {b.model} to {b.sampled_model}", b=b) for b in changed]
+    return {"changed": len(changed), "datasets": len(best), "changes": listed(changes)}
+
+
+def _ties(results: Results) -> dict[str, Any] | None:
+    """Where events of one time are in the order of the file, another model is best on targets that are tied."""
+    in_order = [d.label for d in results.params.ranking.datasets if d.equal_times == "as in the file"]
+    found = [t for t in ties(results.by_tie) if t.dataset in in_order and t.tied != t.untied]
+    if not found:
+        return None
+    sentence = (
+        "On {t.dataset} {t.share:.0%} of the targets have the time of the event before them: for these {t.tied} is best, and for "
+        "the others {t.untied}"
+    )
+    return {"shares": listed((words(sentence, t=t) for t in found), "; ")}
+
+
+def _twice(results: Results) -> dict[str, Any] | None:
+    """Some cells that were trained twice did not come out again."""
+    second = second_training(results.on_test_cases)
+    if second is None or second.same == second.cells:
+        return None
+    return {
+        "cells": count(second.cells, "network"),
+        "first": second.first,
+        "second": second.how,
+        "same": second.same,
+        "largest": points(second.largest),
+    }
+
+
+VALUES: dict[str, Callable[[Results], dict[str, Any] | None]] = {
+    "counting": _counting,
+    "scale": _scale,
+    "winners": _winners,
+    "sampling": _sampling,
+    "ties": _ties,
+    "twice": _twice,
+}
+"""What the entries of ``findings.yaml`` name."""

@@ -1,0 +1,94 @@
+"""The findings at the head of the page: each is said where it holds, with the values that the results have, and only there."""
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from studylib.papers.findings import VALUES, findings
+from studylib.tables.ranking import TIED_TARGETS
+from tests.papers.test_decisions import make_results, make_trained
+
+SCALE = {"sessions": [10, 40], "test_sessions": 20, "models": ["markov", "gru4rec"]}
+
+
+def said(results):
+    return [str(finding.words) for finding in findings(results)]
+
+
+def make(accuracy=lambda cell: 0.2, measured=None, **sections):
+    ranking = {"datasets": ["synthetic", {"dataset": "synthetic", "name": "other"}], **sections.pop("ranking", {})}
+    grid = {"architectures": ["lstm", "gru"], "scale": SCALE}
+    results = make_results(make_trained(accuracy).assign(split="a"), ranking=ranking, grid=grid, **sections)
+    columns = ["dataset", "model", "protocol", "metric", "mean", "low", "high"]
+    pairs = pd.DataFrame(columns=["dataset", "protocol", "higher", "lower", "p"])
+    ties = pd.DataFrame(columns=["dataset", "model", "metric", "target", "mean", "n"])
+    scale = pd.DataFrame(columns=["model", "sessions", "measure", "mean", "low", "high"])
+    rows = [(d, m, p, "ndcg@10", v, v - 0.01, v + 0.01) for d, m, p, v in measured or []]
+    return replace(results, measured=pd.DataFrame(rows, columns=columns), differences=pairs, by_tie=ties, scale=scale)
+
+
+def test_networks_that_do_not_beat_counting():
+    first, *rest = said(make(lambda cell: 0.2))  # the best baseline has 0.35
+    assert (
+        "do not beat counting" in first
+        and "0 are right more often than markov, which is right in 35.0%" in first
+        and not rest
+    )
+    assert said(make(lambda cell: 0.4)) == []
+
+
+def test_what_more_sessions_change():
+    def results(*means):
+        rows = [
+            (model, sessions, "accuracy", mean, mean - 0.01, mean + 0.01)
+            for (model, sessions), mean in zip(
+                [("gru", 10), ("gru4rec", 10), ("markov", 10), ("gru", 40), ("gru4rec", 40), ("markov", 40)],
+                means,
+                strict=True,
+            )
+        ]
+        found = make(lambda cell: 0.4)
+        return replace(found, scale=pd.DataFrame(rows, columns=found.scale.columns))
+
+    (sentence,) = said(results(0.1, 0.09, 0.12, 0.2, 0.25, 0.15))
+    assert "From 10 sessions gru is right in 10.0% of the next 20 and markov in 12.0%; from 40" in sentence
+    assert "gru4rec in 25.0% and markov in 15.0%" in sentence
+    assert said(results(0.1, 0.09, 0.12, 0.16, 0.16, 0.15)) == [], "the intervals overlap"
+    assert said(results(0.2, 0.09, 0.02, 0.2, 0.25, 0.15)) == [], "the lead was larger with few"
+
+
+WINNERS = [
+    ("synthetic", "markov", "full", 0.3), ("synthetic", "gru4rec", "full", 0.4),
+    ("synthetic", "markov", "sampled-99", 0.6), ("synthetic", "gru4rec", "sampled-99", 0.5),
+]  # fmt: skip
+
+
+def test_winners_of_data_sets_and_of_protocols():
+    alone = said(make(lambda cell: 0.4, WINNERS))
+    assert len(alone) == 1 and "of 1 of 1 data sets: on synthetic from gru4rec to markov" in alone[0]
+    other = [("other", m, p, v) for (_, m, p, _), v in zip(WINNERS, [0.5, 0.1, 0.7, 0.2], strict=True)]
+    winners, sampling = said(make(lambda cell: 0.4, WINNERS + other))
+    assert "gru4rec on synthetic (0.400 [0.390, 0.410]), markov on other (0.500" in winners
+    assert "of 1 of 2 data sets: on synthetic from" in sampling
+    shuffled = [("synthetic", "markov", "shuffled", 0.9), ("synthetic", "gru4rec", "shuffled", 0.1)]
+    assert said(make(lambda cell: 0.4, WINNERS + shuffled)) == alone
+
+
+@pytest.mark.parametrize(("equal_times", "holds"), [("as in the file", True), ("drawn", False)])
+def test_ties_that_the_order_of_the_file_decides(equal_times, holds):
+    ranking = {"datasets": [{"dataset": "synthetic", "equal_times": equal_times}]}
+    rows = [("synthetic", m, "ndcg@10", k, v, n) for k, n, vs in zip(TIED_TARGETS, (30, 10), ([0.2, 0.1], [0.1, 0.3]), strict=True)
+            for m, v in zip(("gru4rec", "markov"), vs, strict=True)]  # fmt: skip
+    found = make(lambda cell: 0.4, ranking=ranking)
+    results = replace(found, by_tie=pd.DataFrame(rows, columns=found.by_tie.columns))
+    sentences = said(results)
+    assert len(sentences) == holds
+    assert not holds or (
+        "25% of the targets" in sentences[0] and "markov is best, and for the others gru4rec" in sentences[0]
+    )
+
+
+def test_every_finding_has_its_values():
+    assert [finding.figure for finding in findings(make())] == ["best-cells"]
+    assert set(VALUES) == {"counting", "scale", "winners", "sampling", "ties", "twice"}
