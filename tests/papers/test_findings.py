@@ -78,8 +78,12 @@ def test_winners_of_data_sets_and_of_protocols():
 @pytest.mark.parametrize(("equal_times", "holds"), [("as in the file", True), ("drawn", False)])
 def test_ties_that_the_order_of_the_file_decides(equal_times, holds):
     ranking = {"datasets": [{"dataset": "synthetic", "equal_times": equal_times}]}
-    rows = [("synthetic", m, "ndcg@10", k, v, n) for k, n, vs in zip(TIED_TARGETS, (30, 10), ([0.2, 0.1], [0.1, 0.3]), strict=True)
-            for m, v in zip(("gru4rec", "markov"), vs, strict=True)]  # fmt: skip
+    means = {TIED_TARGETS[0]: (30, 0.2, 0.1), TIED_TARGETS[1]: (10, 0.1, 0.3)}
+    rows = [
+        ("synthetic", model, "ndcg@10", kind, mean, n)
+        for kind, (n, *values) in means.items()
+        for model, mean in zip(("gru4rec", "markov"), values, strict=True)
+    ]
     found = make(lambda cell: 0.4, ranking=ranking)
     results = replace(found, by_tie=pd.DataFrame(rows, columns=found.by_tie.columns))
     sentences = said(results)
