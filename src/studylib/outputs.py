@@ -30,6 +30,8 @@ TABLES = {
     "02": {
         "grid.csv": "one row a cell of the grid and seed",
         "grid_times.csv": "the seconds of each cell, and the processor",
+        "baselines.csv": "every measure of the grid's baselines",
+        "scale.csv": "accuracy and NDCG@10 of each model after so many training sessions",
     },
     "03": _RANKING
     | {

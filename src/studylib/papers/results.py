@@ -10,14 +10,14 @@ import numpy as np
 import pandas as pd
 
 from studylib.evaluation.claims import COLUMNS, FAMILY_WISE, WITHOUT_COLLAPSED, family_wise
-from studylib.grid import baselines, other_settings, read_grid, read_log, split_by_seed
+from studylib.grid import other_settings, read_grid, read_log, split_by_seed
 from studylib.kept import FAILED
 from studylib.papers.shrimal_patil import ranking_claims
 from studylib.papers.toledo_rezende import grid_claims, time_claims
 from studylib.params.study import StudyParams
 from studylib.paths import times_of, write_table
 from studylib.tables.formats import interval
-from studylib.tables.grid import ON_LATER, baseline_measures, on_later, seconds_an_epoch
+from studylib.tables.grid import ON_LATER, on_later, seconds_an_epoch
 
 LABELS = ["dataset", "model", "protocol", "metric", "higher", "lower"]
 """Columns of text in the tables of the ranking: a label that reads as a number, or as `nan`, is a text as well."""
@@ -33,7 +33,7 @@ class Results:
             (`studylib.tables.grid.on_later`).
         on_test_cases: the same cells on the test cases of the paper's split; the same table where there are no others.
         other_settings: cells with the other optimizer settings (`studylib.grid.other_settings`); no rows where there are none.
-        baselines: of `studylib.tables.grid.baseline_measures`.
+        baselines: ``baselines.csv``: of `studylib.tables.grid.baseline_measures`.
         targets: by the checksum of each split of the cells, and for the later cases by `ON_LATER`: the item that truly came
             next in each case.
         measured: ``intervals.csv``.
@@ -92,7 +92,7 @@ def read_results(params: StudyParams, folder: Path, path: Callable[[str, str], P
         cells=decisive,
         on_test_cases=on_test_cases,
         other_settings=other,
-        baselines=baseline_measures(on_later(baselines(sessions, params.data, params.grid, later))),
+        baselines=table("baselines", "02_grid_training").set_index("architecture"),
         targets=targets,
         measured=table("intervals"),
         differences=table("pairs"),
