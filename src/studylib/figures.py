@@ -471,7 +471,7 @@ def two_lists(lists: dict[str, list[str]]) -> Figure:
     _theme()
     (_, first), (_, second) = lists.items()
     longest = max(len(first), len(second))
-    figure, panel = plt.subplots(figsize=(5.6, 0.7 + 0.27 * longest), layout="constrained")
+    figure, panel = plt.subplots(figsize=(2.6, 0.7 + 0.27 * longest))  # the names stand beside it
     colour = COLOURS["gru4rec"]
     for x, items, other, side in ((0, first, second, "right"), (1, second, first, "left")):
         for place, item in enumerate(items):
@@ -485,7 +485,7 @@ def two_lists(lists: dict[str, list[str]]) -> Figure:
     panel.set_xticks([0, 1], list(lists))
     panel.xaxis.tick_top()
     panel.tick_params(length=0)
-    panel.set(xlim=(-0.9, 1.9), ylim=(longest - 0.5, -0.6), yticks=[])
+    panel.set(xlim=(-0.05, 1.05), ylim=(longest - 0.5, -0.6), yticks=[])
     panel.spines[:].set_visible(False)
     return figure
 
