@@ -114,7 +114,7 @@ def test_it_begins_with_a_session_and_says_whether_its_order_matters(box, models
     assert box.locator("tbody td:nth-child(4)").all_inner_texts() == ["same"] * 10
     said = box.locator("output").last.inner_text()
     stayed, first = re.fullmatch(
-        r"Does the order matter\? In 5 other orders of these events, ([\d.]+) of the ten are there on average, "
+        r"Does the order matter\? In the 5 other orders of these events, ([\d.]+) of the ten are there on average, "
         r"and the first stays in (none|\d)\.",
         said,
     ).groups()

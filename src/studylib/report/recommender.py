@@ -40,7 +40,8 @@ class InPage:
         dataset, model: labels.
         network: of the rounded weights.
         html: for the ``live`` of `studylib.notebook.Study.show`; without the script of the page nothing of it is seen.
-        lists: the names of its ten after the session that it begins with: in order, and reversed.
+        session: the names of the items that it begins with.
+        lists: the names of its ten after this session: in order, and reversed.
         cases: how many test cases were compared.
         unchanged: the share of their lists of ten that are the same with the rounded weights and with the model's own.
         before, after: NDCG@10 against the whole catalogue with the model's own weights and with the rounded ones.
@@ -51,6 +52,7 @@ class InPage:
     model: str
     network: GRU4Rec
     html: str
+    session: list[str]
     lists: dict[str, list[str]]
     cases: int
     unchanged: float
@@ -113,6 +115,7 @@ def _in_page(comparison: Comparison, ranking: Ranking, dataset: RankingDataset, 
         model=label,
         network=network,
         html=html,
+        session=[names[item] for item in session],
         lists=lists,
         cases=len(cases),
         unchanged=float((before.top == after.top).all(1).mean()),

@@ -156,7 +156,7 @@
       }
       if (others.length === 1) return `Does the order matter? In the one other order of these events, ${stayed} of ${all(ten)} are there, and the first ${firsts ? "stays" : "is another one"}.`;
       const mean = (stayed / others.length).toFixed(1);
-      return `Does the order matter? In ${others.length} other orders of these events, ${mean} of ${all(ten)} are there on average, and the first stays in ${firsts || "none"}.`;
+      return `Does the order matter? In ${session.length < 5 ? "the " : ""}${others.length} other orders of these events, ${mean} of ${all(ten)} are there on average, and the first stays in ${firsts || "none"}.`;
     };
 
     const row = (item, n) => {
