@@ -1,7 +1,8 @@
 """A GRU4Rec whose weights have 8 bits, for where each byte counts: a page that carries it (`studylib.report.recommender`).
 
 A matrix keeps an int8 for each number and a float32 scale for each row, the largest magnitude of the row over 127. Vectors stay
-float32. What is judged and compared is the network of these weights and not the one that they were rounded from.
+float32. What is judged and compared is the network of these weights and not the one that they were rounded from, and it scores in
+float64: scores of float32 differ in their last digits by the order of a sum, which would decide between items that nearly tie.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Rows:
 
 
 def quantised(model: Recommender) -> tuple[GRU4Rec, dict[str, Rows | np.ndarray]]:
-    """A model like this one but with weights of 8 bits, and its weights by the names of `Recommender.state`.
+    """A model like this one with weights of 8 bits, which scores in float64; and these weights by the names of `Recommender.state`.
 
     Raises:
         StudyError: it is no GRU4Rec with the settings `ASKED`.
@@ -59,7 +60,7 @@ def quantised(model: Recommender) -> tuple[GRU4Rec, dict[str, Rows | np.ndarray]
             wanted = " or ".join(str(value) for value in values)
             raise StudyError(f"'{setting}: {value}' has no form in 8 bits: only '{setting}: {wanted}' has.")
     weights: dict[str, Rows | np.ndarray] = {
-        name: Rows.of(array) if array.ndim == 2 and array.shape[1] > 1 else array.ravel()
+        name: Rows.of(array) if array.ndim == 2 and name != "tables.bias" else array.ravel()
         for name, array in model.state().items()
     }
     rounded = copy(model)
@@ -69,4 +70,5 @@ def quantised(model: Recommender) -> tuple[GRU4Rec, dict[str, Rows | np.ndarray]
             for (name, array), weight in zip(model.state().items(), weights.values(), strict=True)
         }
     )
+    rounded.network.double()
     return rounded, weights

@@ -35,7 +35,7 @@
     const [head, headBias] = [table("head.0.weight"), vector("head.0.bias")];
     const size = kernel.width;
 
-    // The score of every item as the next of a session; of equal ones, as in float32, the first item is the better.
+    // The score of every item as the next of a session.
     return (session) => {
       const state = new Float64Array(size);
       for (const item of session) {
@@ -47,10 +47,11 @@
           state[n] = (1 - z) * candidate + z * state[n];
         }
       }
-      return Float32Array.from(times(output, head ? times(head, state, headBias) : state, bias));
+      return times(output, head ? times(head, state, headBias) : state, bias);
     };
   };
 
+  // The best of them; of equal ones the first item.
   const best = (scores, without) => {
     const found = [];
     for (let item = 0; item < scores.length; item += 1) {
