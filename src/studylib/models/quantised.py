@@ -48,7 +48,7 @@ class Rows:
 
 
 def quantised(model: Recommender) -> tuple[GRU4Rec, dict[str, Rows | np.ndarray]]:
-    """A model like this one with weights of 8 bits, which scores in float64; and these weights by the names of `Recommender.state`.
+    """A model like this one with weights of 8 bits, which scores in float64, and the weights by the names of `state`.
 
     Raises:
         StudyError: it is no GRU4Rec with the settings `ASKED`.
