@@ -28,6 +28,7 @@ SECONDS = {
     "models/test_keras_rnn.py": 45,
     "report/test_page.py": 32,
     "models/test_backends.py": 25,
+    "report/test_recommender.py": 22,
     "models/test_gru4rec.py": 20,
     "end_to_end/test_failures.py": 20,
     "test_figures.py": 20,

@@ -114,6 +114,7 @@ DRAWINGS = {
         make_measured(["$x$", NASTY["script"]], NASTY_LABELS), "mrr"
     ),
     "order with any label": lambda: figures.order_by_protocol(make_measured(["$x$"], NASTY_LABELS), "mrr"),
+    "two lists with any label": lambda: figures.two_lists({"in order": ["$x$", *NASTY_LABELS], "reversed": ["$x$"]}),
     "shuffled with any label": lambda: figures.order_sensitivity(make_order(["$x$"], NASTY_LABELS), "mrr"),
     "groups with any label": lambda: figures.by_group(
         make_curves(["$x$"], NASTY_LABELS), "hr@10", "prefix_length", "events"
@@ -228,6 +229,15 @@ def test_figures_show_the_numbers():
     assert panel.get_title(loc="left") == "shop, 99 negatives"
     assert [line.get_xdata()[0] for line in panel.lines if line.get_marker() == "o"] == row["mean"].tolist()
     assert [list(line.get_xdata()) for line in panel.lines[::2]] == row[["low", "high"]].to_numpy().tolist()
+
+
+def test_a_line_joins_what_is_in_both_lists():
+    panel = figures.two_lists({"in order": ["a", "b", "c"], "reversed": ["c", "a", "d"]}).axes[0]
+    lines = [line.get_xydata().tolist() for line in panel.lines if len(line.get_xydata()) == 2]
+    assert lines == [[[0, 0], [1, 1]], [[0, 2], [1, 0]]]
+    hollow = [line.get_xydata()[0].tolist() for line in panel.lines if line.get_markerfacecolor() == "none"]
+    assert hollow == [[0, 1], [1, 2]]
+    assert [text.get_text() for text in panel.texts] == ["a", "b", "c", "c", "a", "d"]
 
 
 def test_figures_of_the_claims_show_the_means():

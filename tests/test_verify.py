@@ -8,6 +8,7 @@ import pytest
 
 from studylib.errors import StudyError
 from studylib.kept import Result, Store, Work
+from studylib.params.files import study_params
 from studylib.params.study import Execution
 from studylib.verify import (
     NEAR,
@@ -21,7 +22,16 @@ from studylib.verify import (
     trained_again,
     turns,
     verify,
+    works_of,
 )
+
+
+def test_the_network_of_the_page_is_verified_as_the_others_are(tmp_path):
+    shop = {"dataset": "synthetic", "synthetic": {"sessions": 50, "items": 20}}
+    ranking = {"datasets": [shop], "models": ["popularity"], "recommender": shop | {"name": "page"}, "candidates": 5}
+    works = works_of(study_params({"ranking": ranking}), tmp_path)
+    trainings = [(t.dataset, t.model) for work in works[1:] for t in work.names]
+    assert trainings == [("synthetic", "popularity"), ("page", "gru4rec")]
 
 
 @pytest.mark.parametrize(

@@ -466,6 +466,30 @@ def order_by_protocol(measured: pd.DataFrame, metric: str) -> Figure:
     return figure
 
 
+def two_lists(lists: dict[str, list[str]]) -> Figure:
+    """Two lists side by side, each below its name, best first; a line joins the two places of what is in both."""
+    _theme()
+    (_, first), (_, second) = lists.items()
+    longest = max(len(first), len(second))
+    figure, panel = plt.subplots(figsize=(2.6, 0.7 + 0.27 * longest))  # the names stand beside it
+    colour = COLOURS["gru4rec"]
+    for x, items, other, side in ((0, first, second, "right"), (1, second, first, "left")):
+        for place, item in enumerate(items):
+            fill = colour if item in other else "none"
+            panel.plot(x, place, "o", color=colour, markersize=4, markerfacecolor=fill)
+            panel.annotate(_label(item), (x, place), xytext=(16 * x - 8, 0), ha=side, va="center",
+                           textcoords="offset points", fontsize=9)  # fmt: skip
+    for place, item in enumerate(first):
+        if item in second:
+            panel.plot([0, 1], [place, second.index(item)], color=colour, linewidth=1.4)
+    panel.set_xticks([0, 1], list(lists))
+    panel.xaxis.tick_top()
+    panel.tick_params(length=0)
+    panel.set(xlim=(-0.05, 1.05), ylim=(longest - 0.5, -0.6), yticks=[])
+    panel.spines[:].set_visible(False)
+    return figure
+
+
 def order_sensitivity(order: pd.DataFrame, metric: str) -> Figure:
     """A metric after prefixes in order (dots) and shuffled (rings): a panel a data set, a line a model.
 

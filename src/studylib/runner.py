@@ -180,8 +180,7 @@ def what_to_train(params: StudyParams, only: str | None, folder: Path) -> str:
             cells, kept = count_cells(log, params.data, params.grid, params.execution, folder, later)
             parts.append(f"{count(cells, 'cell')} of the grid ({kept:,} kept)")
     if {"03", "05"} & set(numbers):
-        rankings = [params.ranking, *([params.ranking.ablated] if params.ranking.ablation else [])]
-        trainings = sum(len(r.datasets) * len(r.models) * len(r.seeds) for r in rankings)
+        trainings = sum(len(r.datasets) * len(r.models) * len(r.seeds) for r in params.ranking.parts)
         parts.append(f"{count(trainings, 'training')} of the ranking (those kept are not trained again)")
     if not parts:
         return "nothing to train."
@@ -192,7 +191,7 @@ def _refuse_what_cannot_run(params: StudyParams, only: str | None, executed: Pat
     """Say what is wrong before anything starts, where it can be known."""
     if only is not None and only not in notebooks_of(params):
         raise StudyError(f"--only {only}: the study has no such notebook{nearest(only, notebooks_of(params))}")
-    for log in (params.data, *params.ranking.datasets):
+    for log in (params.data, *(dataset for part in params.ranking.parts for dataset in part.datasets)):
         if log.dataset is not None:
             datasets.check_name(log.dataset)
     backend, device = params.execution.keras_backend, params.execution.device

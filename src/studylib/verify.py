@@ -27,8 +27,8 @@ from studylib.params.files import study_params
 from studylib.params.study import StudyParams
 from studylib.runner import run_study
 
-KEPT = ("cells", "scale", "ranks", "made", grid.AGAIN)
-"""The folders that a study's tables are derived from."""
+KEPT = ("cells", "scale", "ranks", "models", "made", grid.AGAIN)
+"""The folders that a study's tables and its page are derived from."""
 
 SAME, NEAR, OTHER = "the same bytes", f"the same within {TOLERANCE:g}", "differs"
 ABSENT, UNPUBLISHED = "does not come out", "was not published"
@@ -93,10 +93,13 @@ def published_params(folder: Path) -> StudyParams:
 
 
 def works_of(params: StudyParams, folder: Path) -> list[Work]:
-    """All that a study trains: the cells, with the other settings of the optimizers too, the scale, the ranking, the ablation."""
-    rankings = [params.ranking, *([params.ranking.ablated] if params.ranking.ablation else [])]
+    """All that a study trains: the cells, with the other settings of the optimizers too, the scale, the ranking, the ablation,
+    the recommender's network."""
     splits = comparison.split_datasets(params.ranking, params.seed)
-    ranked = [comparison.trainings_of(splits, part, params.execution, params.seed, folder) for part in rankings]
+    splits |= comparison.split_datasets(params.ranking.tried, params.seed) if params.ranking.recommender else {}
+    ranked = [
+        comparison.trainings_of(splits, part, params.execution, params.seed, folder) for part in params.ranking.parts
+    ]
     if params.is_own_log:
         return [*ranked]
     log, later = grid.read_log(params.data, params.seed)

@@ -49,6 +49,8 @@ def test_a_log_that_is_declared_once_has_a_page_about_itself_alone(tmp_path, wit
     assert "3 trainings of the ranking" in capsys.readouterr().err
     soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
     assert soup.find("h1").get_text(" ", strip=True) == "Which model for this log? (shop)"
+    tried = json.loads(soup.select_one(".recommender script").string)
+    assert tried["items"] == [str(page) for page in range(40)], "the network of the page has the items of the log"
     for code in soup.select("script, style, details"):
         code.decompose()
     words = soup.get_text(" ")

@@ -1,13 +1,16 @@
 """The quickstart as a newcomer runs it: what it writes, that all of it comes out again, and a notebook by itself."""
 
 import json
+import re
 import subprocess
 import sys
 
 import nbformat
 import pandas as pd
+from bs4 import BeautifulSoup
 
 from studylib import comparison, grid
+from studylib.data.synthetic import item_name
 from studylib.evaluation import claims
 from studylib.params.files import load_params
 from studylib.paths import project_root
@@ -67,6 +70,15 @@ def test_the_executed_notebooks_have_text_tables_and_figures_and_no_errors(quick
         assert any(data.get("text/html", "").startswith("<p") for data in shown), path.name
         assert any("<table" in data.get("text/html", "") for data in shown), path.name
         assert any("<figure" in data.get("text/html", "") for data in shown), path.name
+
+
+def test_the_network_of_the_generated_shop_is_in_the_page(quickstart):
+    page = BeautifulSoup((quickstart[0] / "quickstart.html").read_text(encoding="utf-8"), "html.parser")
+    figure = page.select_one("#fig-recommender")
+    tried = json.loads(figure.select_one(".recommender[hidden] script").string)
+    assert tried["items"] == [item_name(item) for item in range(100)] and tried["history"] == 20
+    said = figure.figcaption.get_text()
+    assert "The shop is generated" in said and re.search(r"of 4,\d{3} test cases, \d+% keep their ten", said)
 
 
 def test_a_notebook_runs_by_itself_from_anywhere_and_trains_nothing_twice(quickstart, tmp_path):

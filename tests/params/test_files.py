@@ -8,6 +8,7 @@ import pytest
 from studylib.errors import StudyError
 from studylib.models import build
 from studylib.params.files import load_params, study_params, tuned_path
+from studylib.params.models import Gru4Rec
 from studylib.params.study import OWN_LOG_MODELS, Ranking, StudyParams
 from studylib.paths import project_root
 
@@ -295,6 +296,23 @@ def test_the_steps_of_an_ablation_add_up(load):
     assert Ranking.model_validate(ranking.model_dump(mode="json", exclude_unset=True)) == ranking
     with pytest.raises(ValueError, match=r"no 'ranking\.ablation'"):
         _ = Ranking().ablated
+
+
+def test_the_network_for_the_page_is_that_of_the_ranking_or_of_a_data_set_of_its_own(load, message):
+    assert Ranking().tried == Ranking() and Ranking().parts == [Ranking()]
+    steps = "[{label: a}, {label: b, hidden: 8}]"
+    ranking = load(
+        f"ranking: {{datasets: [grocery], seeds: [3, 4], recommender: synthetic, history: 7, "
+        f"ablation: {{datasets: [grocery], steps: {steps}}}}}"
+    ).ranking
+    tried = ranking.tried
+    assert ([d.label for d in tried.datasets], tried.models, tried.seeds) == (["synthetic"], [Gru4Rec()], [3])
+    assert tried.history == 7 and tried.parts == [tried] and ranking.parts == [ranking, ranking.ablated, tried]
+    assert ranking.ablated.parts == [ranking.ablated]
+    assert Ranking.model_validate(ranking.model_dump(mode="json", exclude_unset=True)) == ranking
+    assert "the recommender's data set 'synthetic' is one of the ranking's" in message(
+        "ranking: {recommender: synthetic}"
+    )
 
 
 def test_the_models_have_the_settings_of_their_classes(load):

@@ -26,6 +26,20 @@ TAIL = 3.0
 CHUNK = 2_000_000
 """Probabilities held at once by `Chain.ceiling`, and events written at once by `write_sequences`."""
 
+COLOURS = ("red", "orange", "yellow", "green", "blue", "violet", "brown", "black", "white", "grey")
+THINGS = ("lamp", "chair", "cup", "book", "coat", "clock", "bag", "bowl", "ring", "kite")
+
+
+def item_name(item: int) -> str:
+    """A name for an id, which is easier to keep in mind than a number and means as little.
+
+    Example:
+        >>> item_name(0), item_name(42), item_name(142)
+        ('red lamp', 'yellow coat', 'yellow coat 2')
+    """
+    number, place = divmod(item, 100)
+    return f"{COLOURS[place % 10]} {THINGS[place // 10]}" + (f" {number + 1}" if number else "")
+
 
 @dataclass(frozen=True, eq=False)
 class Chain:

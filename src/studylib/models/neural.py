@@ -332,7 +332,8 @@ class NeuralRecommender(Recommender):
             inputs, lengths = pad(prefixes, by_length[start : start + self.ROWS])
             with self._precision():
                 vectors, _ = self.network(F.embedding(torch.from_numpy(inputs).to(self.device), tables["input"]))
-            last.append(vectors[torch.arange(len(inputs)), torch.from_numpy(lengths - 1)].float())
+            of_last = vectors[torch.arange(len(inputs)), torch.from_numpy(lengths - 1)]
+            last.append(of_last.to(tables["bias"].dtype))
         last = torch.cat(last)[torch.from_numpy(np.argsort(by_length, kind="stable"))]
         return F.linear(last, tables.get("output", tables["input"]), tables["bias"][:, 0]).cpu().numpy()
 

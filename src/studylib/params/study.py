@@ -408,11 +408,19 @@ class Ranking(Section):
     ties: Literal["mean", "conservative", "standard"] = "mean"
     seeds: list[Seed] = [0]
     ablation: Ablation | None = None
+    recommender: RankingDataset | None = None
+    """A data set on which a GRU4Rec is trained for the readers of the page to try; None: the first that can be shown of those
+    that the study compares (`studylib.report.recommender`)."""
 
     @field_validator("datasets", mode="before")
     @classmethod
     def _names_are_datasets(cls, values: Any) -> Any:
-        return [{"dataset": v} if isinstance(v, str) else v for v in values] if isinstance(values, list) else values
+        return [_dataset(value) for value in values] if isinstance(values, list) else values
+
+    @field_validator("recommender", mode="before")
+    @classmethod
+    def _name_is_a_dataset(cls, value: Any) -> Any:
+        return _dataset(value)
 
     @field_validator("models", mode="before")
     @classmethod
@@ -460,6 +468,28 @@ class Ranking(Section):
             raise ValueError(f"the ablation's data set {quoted(unknown[0])} is none of the ranking's: {known}")
         return self
 
+    @model_validator(mode="after")
+    def _recommender_has_a_label_of_its_own(self) -> Ranking:
+        if self.recommender and slug(self.recommender.label) in [slug(dataset.label) for dataset in self.datasets]:
+            raise ValueError(
+                f"the recommender's data set {quoted(self.recommender.label, 40)} is one of the ranking's, whose network is "
+                "shown anyway: leave 'recommender' out"
+            )
+        return self
+
+    @property
+    def parts(self) -> list[Ranking]:
+        """All evaluations that the study makes: this one, that of the ablation and that of the recommender's data set."""
+        return [self, *([self.ablated] if self.ablation else []), *([self.tried] if self.recommender else [])]
+
+    @property
+    def tried(self) -> Ranking:
+        """The evaluation that has the network for the readers of the page to try."""
+        if self.recommender is None:
+            return self
+        changed = {"datasets": [self.recommender], "models": [Gru4Rec()], "seeds": self.seeds[:1]}
+        return self.model_copy(update=changed | {"ablation": None, "recommender": None})
+
     @property
     def ablated(self) -> Ranking:
         """The evaluation of the ablation's steps in place of the models.
@@ -470,8 +500,13 @@ class Ranking(Section):
         if self.ablation is None:
             raise ValueError("there is no 'ranking.ablation'")
         datasets = [dataset for dataset in self.datasets if dataset.label in self.ablation.datasets]
-        changed = {"datasets": datasets, "models": self.ablation.steps, "seeds": self.ablation.seeds, "ablation": None}
-        return self.model_copy(update=changed)
+        changed = {"datasets": datasets, "models": self.ablation.steps, "seeds": self.ablation.seeds}
+        return self.model_copy(update=changed | {"ablation": None, "recommender": None})
+
+
+def _dataset(value: Any) -> Any:
+    """A name alone is a data set of the registry."""
+    return {"dataset": value} if isinstance(value, str) else value
 
 
 def _models(values: Any) -> Any:

@@ -10,6 +10,7 @@ What a notebook may use, beside Markdown:
   here; ``[](#fig-NAME)`` in Markdown becomes a link that reads "Figure 3".
 - ``<div class="explorer">`` in a figure, after its drawing: `studylib.report.explorer` and ``explorer.js`` draw it anew as
   readers pick.
+- ``<div class="recommender">`` in the same place: `studylib.report.recommender` and ``recommender.js``.
 - ``<table>`` in any output; ``<caption>`` names it. A cell sorts by the number it begins with, or by ``data-value``. A row with
   an ``id`` gets an anchor; ``<a class="figure-link" href="#fig-NAME">`` becomes a link that reads "Figure 3" or, where the
   page has no such figure, a word.
@@ -45,6 +46,8 @@ with extra("notebooks"):
     from nbformat import NotebookNode
 
 ASSETS = Path(__file__).parent / "assets"
+STYLES = ("style.css", "recommender.css")
+SCRIPTS = ("explorer.js", "recommender.js", "script.js")
 OWN_IDS = ("main", "contents", "summary", "again")
 """Ids that `page.html.j2` uses itself."""
 
@@ -110,8 +113,9 @@ def write_report(
     ]
     _add_anchors(page)
 
-    style = (ASSETS / "style.css").read_text(encoding="utf-8")
-    script = "".join((ASSETS / name).read_text(encoding="utf-8") for name in ("explorer.js", "script.js"))
+    style, script = (
+        "".join((ASSETS / name).read_text(encoding="utf-8") for name in names) for names in (STYLES, SCRIPTS)
+    )
     environment = Environment(
         loader=PackageLoader("studylib.report", "assets"),
         autoescape=True,
