@@ -23,6 +23,23 @@ from studylib.text import visible
 from tests.nasty import NASTY
 
 
+def luminance(colour: str) -> float:
+    """Relative luminance of ``#rrggbb`` as the Web Content Accessibility Guidelines define it."""
+    channels = np.array([int(colour[at : at + 2], 16) for at in (1, 3, 5)]) / 255
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+def test_every_colour_is_seen_on_a_light_and_on_a_dark_page():
+    style = (project_root() / "src/studylib/report/assets/style.css").read_text(encoding="utf-8")
+    papers = re.findall(r"--(?:paper|raised): light-dark\((#\w+), (#\w+)\)", style.replace("#fff,", "#ffffff,"))
+    assert len(papers) == 2
+    for colour in [*figures.COLOURS.values(), *figures.SPARE_COLOURS, *figures.VERDICTS.values()]:
+        for paper in (paper for pair in papers for paper in pair):
+            lighter, darker = sorted([luminance(colour), luminance(paper)], reverse=True)
+            assert (lighter + 0.05) / (darker + 0.05) >= 3, (colour, paper)
+
+
 def test_an_architecture_that_is_new_has_a_colour():
     script = (
         "from studylib.params.models import LAYERS; LAYERS['three grus'] = ['gru'] * 3; from tests import test_figures as t; "
@@ -134,6 +151,9 @@ DRAWINGS = {
     "times of one": lambda: figures.training_times(seconds_an_epoch(make_cells(**ONE))),
     "one cell": lambda: figures.one_cell(make_cells(), make_cells().iloc[3], BASELINES),
     "ranking": lambda: figures.ranking_dots(make_measured(["grocery", "synthetic"]), "hr@10", {"synthetic": 0.7}),
+    "ranking of all": lambda: figures.ranking(
+        make_measured(["grocery", "synthetic"]), ["hr@10", "mrr"], {"hr@10": {"synthetic": 0.7}, "mrr": {}}
+    ),
     "ranking of one": lambda: figures.ranking_dots(make_measured(["shop"], ["gru4rec"]), "mrr"),
     "batch by optimizer": lambda: figures.grid_panels(make_cells(), "batch_size", "optimizer", BASELINES),
     "epochs of one": lambda: figures.grid_panels(make_cells(**ONE), "epochs", "activation"),
@@ -226,6 +246,11 @@ def test_figures_show_the_numbers():
     panel = figures.ranking_dots(measured, "hr@10").axes[3]
     row = measured.query("dataset == 'shop' and protocol == 'sampled-99' and metric == 'hr@10'")
     assert panel.get_title(loc="left") == "shop, 99 negatives"
+    printed = figures.ranking(measured, ["mrr", "hr@10"], {"mrr": {}, "hr@10": {}}).axes[7]
+    assert (printed.get_title(loc="left"), printed.get_xlabel()) == ("shop", "HR@10, 99 negatives")
+    assert [line.get_xydata().tolist() for line in printed.lines] == [
+        line.get_xydata().tolist() for line in panel.lines
+    ]
     assert [line.get_xdata()[0] for line in panel.lines if line.get_marker() == "o"] == row["mean"].tolist()
     assert [list(line.get_xdata()) for line in panel.lines[::2]] == row[["low", "high"]].to_numpy().tolist()
 

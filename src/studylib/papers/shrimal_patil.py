@@ -176,8 +176,8 @@ def _numbers(beside: pd.DataFrame, printed: pd.DataFrame) -> list[dict]:
 
 def _number(r: pd.Series, claim: str, own_setting: bool, table: str) -> dict:
     """One printed number. ``claim``: has a place for its name and value; ``table``: the one that `r` is of."""
-    number, figure = (3, "ranking-hr") if r["metric"].startswith("hr") else (4, "ranking-ndcg")
-    figure = "ablation" if own_setting else figure
+    number = 3 if r["metric"].startswith("hr") else 4
+    figure = "ablation" if own_setting else "ranking"
     claim = claim.replace("{}", f"{r['metric'].upper()} {r['reported']:.2f}")
     part = Part("", r["mean"], r["low"], r["high"])
     rule = above(round(r["reported"] - 0.005, 3))  # what is printed with two digits
@@ -219,7 +219,7 @@ def _against_models(measured: pd.DataFrame, differences: pd.DataFrame, ranking: 
                 f"NDCG@10 less that of the best of the others ({len(rivals)}), as a share of it, among 99 negatives and against "
                 "the whole catalogue; bootstrap over test cases and seeds"
             )
-            n, figure = here["n"].iloc[0], "ranking-ndcg"
+            n, figure = here["n"].iloc[0], "ranking"
             source = f"pairs.csv: {dataset}, {' and '.join(PROTOCOLS)}, {gru4rec} and the best of the others"
             found = row(SHRIMAL, f"GRU4Rec {claim} on {on}", where, parts, n, test, rule, figure, None, False, source)
             rows.append(decides_nothing(found, OTHER_DATA) if dataset in stand_ins else found)

@@ -8,8 +8,8 @@ What a notebook may use, beside Markdown:
 
 - ``<figure class="study-figure" id="fig-NAME">`` with an inline ``<svg role="img">`` and a ``<figcaption>``. Figures are numbered
   here; ``[](#fig-NAME)`` in Markdown becomes a link that reads "Figure 3".
-- ``<div class="explorer">`` in a figure, after its drawing: `studylib.report.explorer` and ``explorer.js`` draw it anew as
-  readers pick.
+- ``<div class="live NAME">`` in a figure, after its drawing: `studylib.report.NAME` brings the data and ``NAME.js`` draws it anew
+  as readers pick; the drawing stays for print and for readers without script.
 - ``<table>`` in any output; ``<caption>`` names it. A cell sorts by the number it begins with, or by ``data-value``. A row with
   an ``id`` gets an anchor; ``<a class="figure-link" href="#fig-NAME">`` becomes a link that reads "Figure 3" or, where the
   page has no such figure, a word.
@@ -44,6 +44,8 @@ with extra("notebooks"):
     from nbformat import NotebookNode
 
 ASSETS = Path(__file__).parent / "assets"
+SCRIPTS = ("live.js", "explorer.js", "ranking_explorer.js", "script.js")
+"""In their order: what the live figures share comes before them."""
 OWN_IDS = ("main", "contents", "summary", "again")
 """Ids that `page.html.j2` uses itself."""
 
@@ -110,7 +112,7 @@ def write_report(
     _add_anchors(page)
 
     style = (ASSETS / "style.css").read_text(encoding="utf-8")
-    script = "".join((ASSETS / name).read_text(encoding="utf-8") for name in ("explorer.js", "script.js"))
+    script = "".join((ASSETS / name).read_text(encoding="utf-8") for name in SCRIPTS)
     environment = Environment(
         loader=PackageLoader("studylib.report", "assets"),
         autoescape=True,
