@@ -28,6 +28,7 @@ SECONDS = {
     "models/test_keras_rnn.py": 45,
     "report/test_page.py": 32,
     "report/test_ranking_explorer.py": 12,
+    "report/test_claims_explorer.py": 12,
     "models/test_backends.py": 25,
     "models/test_gru4rec.py": 20,
     "end_to_end/test_failures.py": 20,

@@ -74,6 +74,16 @@ def make_measured(datasets, models=("popularity", "markov", "gru4rec", "as print
     return frame.assign(mean=mean, low=mean - 0.02, high=mean + 0.02)
 
 
+def make_claims():
+    """One that holds, one with a wide interval, one that decides nothing and one without a number."""
+    above, inside = ((0.0, np.inf),), ((-0.1, 0.1),)
+    rows = [("A", "a is best", "difference", 0.3, 0.2, 0.4, "reproduced", above),
+            ("A", NASTY["script"], "difference", 0.1, -9.0, 9.0, "undecided", inside),
+            ("B", "c", "share", 0.5, 0.4, 0.6, "not tested", above),
+            ("B", "d", "share", *[np.nan] * 3, "not tested", ())]  # fmt: skip
+    return pd.DataFrame(rows, columns=["paper", "claim", "unit", "measured", "low", "high", "verdict", "holds"])
+
+
 def make_reported():
     rows = [
         (paper, metric, 0.5, dataset, model, 0.4, 0.38, 0.42)
@@ -151,6 +161,7 @@ DRAWINGS = {
     "times of one": lambda: figures.training_times(seconds_an_epoch(make_cells(**ONE))),
     "one cell": lambda: figures.one_cell(make_cells(), make_cells().iloc[3], BASELINES),
     "ranking": lambda: figures.ranking_dots(make_measured(["grocery", "synthetic"]), "hr@10", {"synthetic": 0.7}),
+    "forest": lambda: figures.forest(make_claims()),
     "ranking of all": lambda: figures.ranking(
         make_measured(["grocery", "synthetic"]), ["hr@10", "mrr"], {"hr@10": {"synthetic": 0.7}, "mrr": {}}
     ),
@@ -253,6 +264,26 @@ def test_figures_show_the_numbers():
     ]
     assert [line.get_xdata()[0] for line in panel.lines if line.get_marker() == "o"] == row["mean"].tolist()
     assert [list(line.get_xdata()) for line in panel.lines[::2]] == row[["low", "high"]].to_numpy().tolist()
+
+
+def test_the_forest_has_every_claim_beside_where_it_holds():
+    first, second = figures.forest(make_claims()).axes
+    assert [label.get_text() for label in first.get_yticklabels()] == ["a is best", NASTY["script"]]
+    assert [text.get_text() for text in second.texts] == ["not tested", "not tested"]
+    assert (
+        list(first.lines[0].get_xdata()) == [0.2, 0.4] and first.lines[1].get_color() == figures.VERDICTS["reproduced"]
+    )
+    (holds, equivalent), (_, high) = first.patches, first.get_xlim()
+    assert holds.get_x() == 0 and holds.get_x() + holds.get_width() == pytest.approx(high)
+    assert [equivalent.get_x(), equivalent.get_width()] == pytest.approx([-0.1, 0.2])
+    assert second.lines[1].get_markerfacecolor() == "none", "it decides nothing"
+
+    narrow = make_claims()[:1].assign(paper="A", unit="difference")
+    several = pd.concat([narrow] * 3 + [make_claims()[1:2]])
+    (panel,) = figures.forest(several).axes
+    low, high = panel.get_xlim()
+    assert -1 < low < -0.1 and 0.4 < high < 1, "one wide interval does not press the others together"
+    assert [line.get_xdata()[0] for line in panel.lines if line.get_marker() in "<>"] == [low, high]
 
 
 def test_figures_of_the_claims_show_the_means():

@@ -660,6 +660,58 @@ def verdicts(claims: pd.DataFrame) -> Figure:
     return figure
 
 
+def forest(claims: pd.DataFrame) -> Figure:
+    """Every claim with what was measured and its interval: a panel for the claims of a paper that have one unit.
+
+    Shaded is where the interval of a claim that holds lies, coloured is the verdict, hollow what decides nothing.
+
+    Args:
+        claims: columns ``paper, claim, measured, low, high, verdict``, and of `evaluation.claims.DETAILS` ``unit, holds``.
+    """
+    _theme()
+    groups = [rows for _, rows in claims.groupby(["paper", "unit"], sort=False) if rows["measured"].notna().any()]
+    heights = [len(rows) + 3.5 for rows in groups]
+    figure, panels = plt.subplots(
+        max(1, len(groups)), 1, figsize=(12, 0.2 * sum(heights)), layout="constrained", squeeze=False,
+        height_ratios=heights or [1],
+    )  # fmt: skip
+    for panel, rows in zip(panels[:, 0], groups, strict=False):
+        low, high = spanned(rows)
+        for y, r in enumerate(rows.itertuples()):
+            colour = VERDICTS.get(r.verdict, VERDICTS["undecided"])
+            for least, most in r.holds:
+                least, most = max(least, low), min(most, high)
+                panel.barh(y, most - least, left=least, height=0.8, color=INK, alpha=0.1, linewidth=0)
+            if np.isfinite(r.measured):
+                filled = colour if r.verdict in VERDICTS else "none"
+                panel.plot([r.low, r.high], [y, y], color=colour, linewidth=1.6)
+                panel.plot(r.measured, y, "o", color=colour, markersize=4, markerfacecolor=filled)
+                for end, arrow in ([(low, "<")] if r.low < low else []) + ([(high, ">")] if r.high > high else []):
+                    panel.plot(end, y, arrow, color=colour, markersize=4, clip_on=False)  # the interval goes on
+            panel.annotate(r.verdict, (1.01, y), xycoords=("axes fraction", "data"), va="center", fontsize=8.5)
+        panel.axvline(0, color=INK, linewidth=0.7)
+        panel.set_yticks(range(len(rows)), [visible(claim, 110) for claim in rows["claim"]], fontsize=8.5)
+        panel.set(xlim=(low, high), ylim=(len(rows) - 0.5, -0.5))
+        panel.set_title(f"{rows['paper'].iloc[0]}: {rows['unit'].iloc[0]}", fontsize=10)
+    return figure
+
+
+def spanned(claims: pd.DataFrame) -> tuple[float, float]:
+    """The ends of an axis for claims of one unit: zero, every bound, every value and every interval is on it.
+
+    Of an interval that reaches further than twice the width of the others (their median) beyond all that, the rest is left out:
+    one wide interval is not to press all others together.
+    """
+    bounds = [bound for ranges in claims["holds"] for ends in ranges for bound in ends if np.isfinite(bound)]
+    measured = claims[["measured", "low", "high"]].dropna()
+    points = [0.0, *bounds, *measured["measured"]]
+    reach = 2 * (measured["high"] - measured["low"]).median() if len(measured) else 0.0
+    low = min([*points, *measured["low"].clip(lower=min(points) - reach)])
+    high = max([*points, *measured["high"].clip(upper=max(points) + reach)])
+    room = 0.08 * (high - low) or 1.0
+    return float(low - room), float(high + room)
+
+
 def by_group(curves: pd.DataFrame, metric: str, column: str, meaning: str) -> Figure:
     """A metric by groups of cases, a line a model, a panel a data set.
 

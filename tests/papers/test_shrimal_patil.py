@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from studylib.evaluation.claims import COLUMNS, NOT_TESTED, WITHOUT_COLLAPSED
+from studylib.evaluation.claims import COLUMNS, DETAILS, NOT_TESTED, WITHOUT_COLLAPSED
 from studylib.papers.shrimal_patil import REPORTED, beside_the_paper, ranking_claims, shown_beside
 from studylib.params.files import load_params
 from studylib.params.study import Ranking
@@ -34,7 +34,7 @@ NONE = make_differences()
 def by_claim(measured, differences=NONE, order=ORDER, ranking=None, steps=None):
     steps = measured.iloc[:0] if steps is None else steps
     rows = ranking_claims(measured, differences, order, steps, ranking or make_ranking())
-    assert all(list(row) == [*COLUMNS, *WITHOUT_COLLAPSED] for row in rows)
+    assert all(list(row) == [*COLUMNS, *WITHOUT_COLLAPSED, *DETAILS] for row in rows)
     assert len({row["claim"] for row in rows}) == len(rows)
     return {row["claim"]: row for row in rows}
 
@@ -146,7 +146,7 @@ def test_both_protocols_decide_who_is_ahead():
     )
     rows = by_claim(measured, pd.concat([sampled, full]))
     assert rows[SURPASSES]["verdict"] == FAILS and rows[SURPASSES]["measured"] == pytest.approx(-0.2)
-    assert rows[SURPASSES]["test"].endswith("2 parts, the decisive one: whole catalogue, sasrec")
+    assert rows[SURPASSES]["test"].endswith("2 parts, the decisive one: whole catalogue, SASRec")
     assert rows[TRADITION]["verdict"] == HOLDS
 
 

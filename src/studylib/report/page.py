@@ -44,7 +44,7 @@ with extra("notebooks"):
     from nbformat import NotebookNode
 
 ASSETS = Path(__file__).parent / "assets"
-SCRIPTS = ("live.js", "explorer.js", "ranking_explorer.js", "script.js")
+SCRIPTS = ("live.js", "explorer.js", "ranking_explorer.js", "claims_explorer.js", "script.js")
 """In their order: what the live figures share comes before them."""
 OWN_IDS = ("main", "contents", "summary", "again")
 """Ids that `page.html.j2` uses itself."""

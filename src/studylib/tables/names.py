@@ -6,6 +6,8 @@ label of a user's own and stays as it is.
 
 from __future__ import annotations
 
+import re
+
 _WRITTEN = {
     # models
     "markov": "Markov",
@@ -43,6 +45,8 @@ _WRITTEN = {
     "adam": "Adam",
     "rmsprop": "RMSprop",
     "adagrad": "Adagrad",
+    # measures of the grid
+    "f1": "F1",
 }
 
 _METRICS = {"hr": "HR", "ndcg": "NDCG", "recall": "Recall", "mrr": "MRR"}
@@ -57,6 +61,16 @@ def written(key: str) -> str:
         ('GRU4Rec', 'MovieLens-1M', 'my own model')
     """
     return _WRITTEN.get(key, key)
+
+
+def written_words(text: str) -> str:
+    """A text of ours in which keys stand between other words; of a user's own words it would make other ones.
+
+    Example:
+        >>> written_words("hybrid-gru-lstm: less gru")
+        'hybrid (GRU first): less GRU'
+    """
+    return re.sub(r"[\w@]+(?:-[\w@]+)*", lambda word: written(word[0]), text)
 
 
 def written_metric(key: str) -> str:

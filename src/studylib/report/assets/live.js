@@ -34,7 +34,7 @@ const live = (() => {
   const choices = (name) => made("div", { class: "live-choice", role: "group", "aria-label": name });
 
   // A horizontal axis of `width` pixels from `low` to `high`: `strip` gives a drawing with its lines, `labels` its numbers.
-  const axis = (width, low, high, { left = 8, right = 8, format = String } = {}) => {
+  const axis = (width, low, high, { left = 8, right = 8, format = (value) => String(value).replace("-", "−") } = {}) => {
     const scale = (value) => left + ((value - low) / (high - low)) * (width - left - right);
     const marks = ticks(low, high, Math.max(2, Math.min(6, width / 90)));
     const canvas = (height) => drawn("svg", { viewBox: `0 0 ${width} ${height}`, width, height, "aria-hidden": "true" });
@@ -52,16 +52,21 @@ const live = (() => {
     return { scale, strip, labels };
   };
 
-  // An interval as a line with a dot; with `text`, its bounds beside it, seen while its row is pointed at or has the focus.
+  // An interval as a line with a dot, an arrow where it goes on beyond the axis; with `text`, its bounds beside it, seen while
+  // its row is pointed at or has the focus.
   const mark = (svg, { scale }, [mean, low, high], colour, text = "") => {
-    const height = svg.viewBox.baseVal.height / 2;
-    svg.append(
-      drawn("path", { class: "interval", stroke: colour, d: `M${scale(low).toFixed(1)} ${height}H${scale(high).toFixed(1)}` }),
-      drawn("circle", { cx: scale(mean).toFixed(1), cy: height, r: 5, fill: colour }));
+    const { width, height } = svg.viewBox.baseVal;
+    const middle = height / 2;
+    const [from, to] = [Math.max(scale(low), 0), Math.min(scale(high), width)];
+    svg.append(drawn("path", { class: "interval", stroke: colour, d: `M${from.toFixed(1)} ${middle}H${to.toFixed(1)}` }));
+    for (const [beyond, x, inward] of [[scale(low) < 0, 0, 6], [scale(high) > width, width, -6]]) {
+      if (beyond) svg.append(drawn("path", { class: "interval", stroke: colour, d: `M${x + inward} ${middle - 5}L${x} ${middle}L${x + inward} ${middle + 5}` }));
+    }
+    svg.append(drawn("circle", { cx: scale(mean).toFixed(1), cy: middle, r: 5, fill: colour }));
     if (!text) return;
-    const after = scale(high) + 8 + 7 * text.length < svg.viewBox.baseVal.width;
-    const x = after ? Math.max(scale(high), scale(mean) + 5) + 6 : Math.min(scale(low), scale(mean) - 5) - 6;
-    svg.append(drawn("text", { class: "bounds", x, y: height + 4, "text-anchor": after ? "start" : "end" }, text));
+    const after = to + 8 + 7 * text.length < width;
+    const x = after ? Math.max(to, scale(mean) + 5) + 6 : Math.min(from, scale(mean) - 5) - 6;
+    svg.append(drawn("text", { class: "bounds", x, y: middle + 4, "text-anchor": after ? "start" : "end" }, text));
   };
 
   // The drawing of the notebook is for print and for readers without script; `draw` is called for each new width.

@@ -110,7 +110,7 @@
           equivalent ? `The two are equivalent: the interval is within a tenth of the higher value, ±${fixed(reach, DIGITS)}.` : `The two are not shown to be equivalent, that is within a tenth of the higher value, ±${fixed(reach, DIGITS)}.`,
           view.metric === tested ? "" : ` Pairs are tested by ${named(metrics, tested)[1]}, whatever metric is shown above.`), strip);
       const most = 1.1 * Math.max(reach, high, -low, 1e-9);
-      const axis = live.axis(strip.clientWidth, -most, most, { format: (value) => fixed(value, DIGITS).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "") });
+      const axis = live.axis(strip.clientWidth, -most, most);
       const svg = axis.strip(HEIGHT);
       svg.prepend(live.drawn("rect", { class: "band", x: axis.scale(-reach), y: 0, width: axis.scale(reach) - axis.scale(-reach), height: HEIGHT }));
       live.mark(svg, axis, [difference, low, high], "currentColor");
