@@ -25,7 +25,7 @@ def claims_explorer(claims: pd.DataFrame) -> str:
         {
             "paper": paper,
             "unit": unit,
-            "axis": [rounded(end) for end in spanned(rows)],
+            "axis": [rounded(end) for end in spanned(rows)] if rows["measured"].notna().any() else None,
             "claims": [_claim(claim) for claim in rows.to_dict("records")],
         }
         for (paper, unit), rows in claims.groupby(["paper", "unit"], sort=False)

@@ -36,7 +36,7 @@ _WRITTEN = {
     "yoochoose-1-64": "YooChoose 1/64",
     "diginetica": "Diginetica",
     "retailrocket": "RetailRocket",
-    "synthetic": "generated log",
+    "synthetic": "the generated log",
     # levels of the grid
     "lstm": "LSTM",
     "gru": "GRU",

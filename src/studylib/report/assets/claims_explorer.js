@@ -117,6 +117,7 @@
 
     const draw = () => {
       for (const { group, rows, axis: below } of shown) {
+        if (!group.axis) continue;  // nothing of it was measured
         const axis = live.axis(rows[0].button.querySelector(".strip").clientWidth, ...group.axis);
         for (const { claim, button, card } of rows) {
           const svg = axis.strip(HEIGHT);

@@ -75,11 +75,13 @@ const live = (() => {
     box.hidden = false;
     let seen = 0;
     new ResizeObserver(() => {
-      if (box.clientWidth !== seen) draw(box.clientWidth);
-      seen = box.clientWidth;
+      const width = box.clientWidth;
+      if (width === seen || width === 0) return;  // 0: in print it is not there
+      seen = width;
+      draw();
     }).observe(box);
     seen = box.clientWidth;
-    draw(seen);
+    draw();
   };
   const data = (box) => JSON.parse(box.querySelector("script").textContent);
 

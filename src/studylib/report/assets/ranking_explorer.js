@@ -48,7 +48,9 @@
       const split = log().splits.length > 1 ? ` (${named(log().splits, view.data)[1]})` : "";
       const where = `${log().name}${split}`;
       const rest = others.length ? `: ${interval(number(best), DIGITS)}, of ${models.length} models on ${cases[view.data].toLocaleString("en")} cases.` : `: ${interval(number(best), DIGITS)}.`;
-      const lead = view.metric === tested && others.length ? ` It is significantly better than ${significant(best)} of the ${others.length === 1 ? "1 other" : `${others.length} others`}.` : "";
+      const better = significant(best);
+      const than = others.length === 1 ? "the other" : better < others.length ? `${better} of the ${others.length} others` : others.length === 2 ? "both others" : `all ${others.length} others`;
+      const lead = view.metric === tested && others.length ? ` It is ${better || others.length > 1 ? "" : "not "}significantly better than ${than}.` : "";
       return [made("strong", {}, name(best)), ` has the highest ${named(metrics, view.metric)[1]} ${named(protocols, view.protocol)[2]} on ${where}${rest}${lead}`];
     };
 
@@ -107,7 +109,7 @@
         made("p", {}, made("strong", {}, `${name(higher)} less ${name(lower)}`),
           `: ${interval([difference, low, high], DIGITS)} in ${named(metrics, tested)[1]} ${named(protocols, view.protocol)[2]}. `,
           `The difference is ${better ? "significant" : "not significant"} (p ${/^[<≤]/.test(p) ? p : `= ${p}`} after Holm’s correction for ${pairs[view.data][view.protocol].length === 1 ? "the one pair" : `the ${pairs[view.data][view.protocol].length} pairs`} of this data set). `,
-          equivalent ? `The two are equivalent: the interval is within a tenth of the higher value, ±${fixed(reach, DIGITS)}.` : `The two are not shown to be equivalent, that is within a tenth of the higher value, ±${fixed(reach, DIGITS)}.`,
+          equivalent ? `${better ? "Yet the" : "The"} two are equivalent: the interval is within a tenth of the higher value, ±${fixed(reach, DIGITS)}.` : `The two are not shown to be equivalent, that is within a tenth of the higher value, ±${fixed(reach, DIGITS)}.`,
           view.metric === tested ? "" : ` Pairs are tested by ${named(metrics, tested)[1]}, whatever metric is shown above.`), strip);
       const most = 1.1 * Math.max(reach, high, -low, 1e-9);
       const axis = live.axis(strip.clientWidth, -most, most);
