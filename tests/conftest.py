@@ -27,6 +27,8 @@ SECONDS = {
     "test_grid.py": 55,
     "models/test_keras_rnn.py": 45,
     "report/test_page.py": 32,
+    "report/test_ranking_explorer.py": 12,
+    "report/test_claims_explorer.py": 12,
     "models/test_backends.py": 25,
     "report/test_recommender.py": 22,
     "models/test_gru4rec.py": 20,

@@ -23,6 +23,23 @@ from studylib.text import visible
 from tests.nasty import NASTY
 
 
+def luminance(colour: str) -> float:
+    """Relative luminance of ``#rrggbb`` as the Web Content Accessibility Guidelines define it."""
+    channels = np.array([int(colour[at : at + 2], 16) for at in (1, 3, 5)]) / 255
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+def test_every_colour_is_seen_on_a_light_and_on_a_dark_page():
+    style = (project_root() / "src/studylib/report/assets/style.css").read_text(encoding="utf-8")
+    papers = re.findall(r"--(?:paper|raised): light-dark\((#\w+), (#\w+)\)", style.replace("#fff,", "#ffffff,"))
+    assert len(papers) == 2
+    for colour in [*figures.COLOURS.values(), *figures.SPARE_COLOURS, *figures.VERDICTS.values()]:
+        for paper in (paper for pair in papers for paper in pair):
+            lighter, darker = sorted([luminance(colour), luminance(paper)], reverse=True)
+            assert (lighter + 0.05) / (darker + 0.05) >= 3, (colour, paper)
+
+
 def test_an_architecture_that_is_new_has_a_colour():
     script = (
         "from studylib.params.models import LAYERS; LAYERS['three grus'] = ['gru'] * 3; from tests import test_figures as t; "
@@ -55,6 +72,16 @@ def make_measured(datasets, models=("popularity", "markov", "gru4rec", "as print
     frame = pd.MultiIndex.from_product(levels, names=["dataset", "model", "protocol", "metric"]).to_frame(index=False)
     mean = np.random.default_rng(0).uniform(0.1, 0.6, len(frame))
     return frame.assign(mean=mean, low=mean - 0.02, high=mean + 0.02)
+
+
+def make_claims():
+    """One that holds, one with a wide interval, one that decides nothing and one without a number."""
+    above, inside = ((0.0, np.inf),), ((-0.1, 0.1),)
+    rows = [("A", "a is best", "difference", 0.3, 0.2, 0.4, "reproduced", above),
+            ("A", NASTY["script"], "difference", 0.1, -9.0, 9.0, "undecided", inside),
+            ("B", "c", "share", 0.5, 0.4, 0.6, "not tested", above),
+            ("B", "d", "share", *[np.nan] * 3, "not tested", ())]  # fmt: skip
+    return pd.DataFrame(rows, columns=["paper", "claim", "unit", "measured", "low", "high", "verdict", "holds"])
 
 
 def make_reported():
@@ -135,6 +162,10 @@ DRAWINGS = {
     "times of one": lambda: figures.training_times(seconds_an_epoch(make_cells(**ONE))),
     "one cell": lambda: figures.one_cell(make_cells(), make_cells().iloc[3], BASELINES),
     "ranking": lambda: figures.ranking_dots(make_measured(["grocery", "synthetic"]), "hr@10", {"synthetic": 0.7}),
+    "forest": lambda: figures.forest(make_claims()),
+    "ranking of all": lambda: figures.ranking(
+        make_measured(["grocery", "synthetic"]), ["hr@10", "mrr"], {"hr@10": {"synthetic": 0.7}, "mrr": {}}
+    ),
     "ranking of one": lambda: figures.ranking_dots(make_measured(["shop"], ["gru4rec"]), "mrr"),
     "batch by optimizer": lambda: figures.grid_panels(make_cells(), "batch_size", "optimizer", BASELINES),
     "epochs of one": lambda: figures.grid_panels(make_cells(**ONE), "epochs", "activation"),
@@ -227,6 +258,11 @@ def test_figures_show_the_numbers():
     panel = figures.ranking_dots(measured, "hr@10").axes[3]
     row = measured.query("dataset == 'shop' and protocol == 'sampled-99' and metric == 'hr@10'")
     assert panel.get_title(loc="left") == "shop, 99 negatives"
+    printed = figures.ranking(measured, ["mrr", "hr@10"], {"mrr": {}, "hr@10": {}}).axes[7]
+    assert (printed.get_title(loc="left"), printed.get_xlabel()) == ("shop", "HR@10, 99 negatives")
+    assert [line.get_xydata().tolist() for line in printed.lines] == [
+        line.get_xydata().tolist() for line in panel.lines
+    ]
     assert [line.get_xdata()[0] for line in panel.lines if line.get_marker() == "o"] == row["mean"].tolist()
     assert [list(line.get_xdata()) for line in panel.lines[::2]] == row[["low", "high"]].to_numpy().tolist()
 
@@ -238,6 +274,26 @@ def test_a_line_joins_what_is_in_both_lists():
     hollow = [line.get_xydata()[0].tolist() for line in panel.lines if line.get_markerfacecolor() == "none"]
     assert hollow == [[0, 1], [1, 2]]
     assert [text.get_text() for text in panel.texts] == ["a", "b", "c", "c", "a", "d"]
+
+
+def test_the_forest_has_every_claim_beside_where_it_holds():
+    first, second = figures.forest(make_claims()).axes
+    assert [label.get_text() for label in first.get_yticklabels()] == ["a is best", NASTY["script"]]
+    assert [text.get_text() for text in second.texts] == ["not tested", "not tested"]
+    assert (
+        list(first.lines[0].get_xdata()) == [0.2, 0.4] and first.lines[1].get_color() == figures.VERDICTS["reproduced"]
+    )
+    (holds, equivalent), (_, high) = first.patches, first.get_xlim()
+    assert holds.get_x() == 0 and holds.get_x() + holds.get_width() == pytest.approx(high)
+    assert [equivalent.get_x(), equivalent.get_width()] == pytest.approx([-0.1, 0.2])
+    assert second.lines[1].get_markerfacecolor() == "none", "it decides nothing"
+
+    narrow = make_claims()[:1].assign(paper="A", unit="difference")
+    several = pd.concat([narrow] * 3 + [make_claims()[1:2]])
+    (panel,) = figures.forest(several).axes
+    low, high = panel.get_xlim()
+    assert -1 < low < -0.1 and 0.4 < high < 1, "one wide interval does not press the others together"
+    assert [line.get_xdata()[0] for line in panel.lines if line.get_marker() in "<>"] == [low, high]
 
 
 def test_figures_of_the_claims_show_the_means():

@@ -1,13 +1,15 @@
 """One function per figure, and how a figure becomes an SVG that follows the page's theme.
 
 An architecture or a model has the same colour everywhere, safe for colour-blind readers (Okabe & Ito's palette, and for the
-names that it has no colour left for, those most distinct from the others of their kind under three kinds of such sight). Ink is
-`currentColor`, so that the same drawing reads on a light and on a dark page.
+names that it has no colour left for, those most distinct from the others of their kind under three kinds of such sight), and
+made lighter or darker where it would not be seen on a light and on a dark page (3:1). Ink is `currentColor`, so that the same
+drawing reads on both.
 """
 
 from __future__ import annotations
 
 import io
+import itertools
 import re
 import warnings
 from html import escape
@@ -18,6 +20,7 @@ import pandas as pd
 from studylib.errors import extra
 from studylib.params.models import LAYERS
 from studylib.tables.grid import COLLAPSED
+from studylib.tables.names import written, written_metric, written_protocol
 from studylib.text import visible
 
 with extra("notebooks"):
@@ -31,21 +34,21 @@ with extra("notebooks"):
 
 COLOURS = {
     "lstm": "#0072B2",
-    "gru": "#E69F00",
+    "gru": "#BF8300",
     "hybrid": "#009E73",
-    "hybrid-gru-lstm": "#CC79A7",
+    "hybrid-gru-lstm": "#C972A2",
     "popularity": "#8C8C8C",
-    "markov": "#56B4E9",
+    "markov": "#2F8FCB",
     "markov-last": "#1F7A8C",
     "gru4rec": "#D55E00",
-    "item-knn": "#884E3A",
+    "item-knn": "#9D5B42",
     "ease": "#6B7A00",
-    "session-knn": "#455CA1",
-    "stan": "#7A4FB0",
-    "bpr-mf": "#AC00E6",
-    "sasrec": "#0B6B4F",
+    "session-knn": "#5269B5",
+    "stan": "#8158B4",
+    "bpr-mf": "#AE00E9",
+    "sasrec": "#107C5C",
 }
-SPARE_COLOURS = ["#882255", "#117733", "#332288", "#AA7700", "#44AA99", "#AA4499"]
+SPARE_COLOURS = ["#B0457F", "#127E36", "#695FC7", "#AA7700", "#2E9688", "#AA4499"]
 INK = "#010203"
 """Stands for `currentColor` until the SVG is written."""
 
@@ -76,8 +79,8 @@ def _theme() -> None:
 
 
 def _label(name: str) -> str:
-    """What params call a data set or a model, as long as a drawing has room for."""
-    return visible(name, 28)
+    """The name of a data set or a model, as long as a drawing has room for."""
+    return visible(written(name), 28)
 
 
 def to_svg(figure: Figure, name: str, alt: str) -> str:
@@ -409,31 +412,57 @@ def ranking_dots(measured: pd.DataFrame, metric: str, ceilings: dict[str, float]
     figure, panels = plt.subplots(
         len(protocols), len(datasets), figsize=size, layout="constrained", squeeze=False, sharey=True
     )
-    palette = colours(models)
     for row, protocol in zip(panels, protocols, strict=True):
         for panel, dataset in zip(row, datasets, strict=True):
-            in_panel = (measured["dataset"] == dataset) & (measured["protocol"] == protocol)
-            for _, r in measured[in_panel].iterrows():
-                y = models.index(r["model"])
-                panel.plot([r["low"], r["high"]], [y, y], color=palette[r["model"]], linewidth=2)
-                panel.plot(r["mean"], y, "o", color=palette[r["model"]], markersize=6)
-            panel.set_yticks(range(len(models)), map(_label, models))
-            panel.set_ylim(len(models) - 0.5, -0.5)
-            title = [_label(dataset), _PROTOCOLS.get(protocol, protocol)]
-            panel.set(title=(", " if len(dataset) < 17 else ",\n").join(title), xlabel=metric.upper())
-            panel.set_xlim(left=0)
-            panel.xaxis.set_major_locator(MaxNLocator(5))
-            panel.grid(axis="x", color=INK, alpha=0.12, linewidth=0.6)
             ceiling = (ceilings or {}).get(dataset) if protocol == "full" else None
-            if ceiling is not None:
-                panel.set_xlim(right=max(panel.get_xlim()[1], ceiling * 1.08))
-                panel.axvline(ceiling, color=INK, linewidth=1, linestyle=(0, (4, 2)))
-                panel.annotate("best possible", (ceiling, 0), xycoords=("data", "axes fraction"), rotation=90,
-                               xytext=(-3, 4), textcoords="offset points", ha="right", va="bottom", fontsize=8)  # fmt: skip
+            rows = measured[(measured["dataset"] == dataset) & (measured["protocol"] == protocol)]
+            _draw_dots(panel, rows, models, ceiling)
+            title = [_label(dataset), written_protocol(protocol)]
+            panel.set(title=(", " if len(title[0]) < 17 else ",\n").join(title), xlabel=written_metric(metric))
     return figure
 
 
-_PROTOCOLS = {"full": "whole catalogue", "sampled-99": "99 negatives"}
+def ranking(measured: pd.DataFrame, metrics: list[str], possible: dict[str, dict[str, float]]) -> Figure:
+    """Metrics by model with their intervals: a row of panels for each data set, a column for each metric and protocol.
+
+    Args:
+        measured: as for `ranking_dots`.
+        metrics: which of them.
+        possible: of `tables.ranking.best_possible`.
+    """
+    _theme()
+    datasets, models, protocols = (list(dict.fromkeys(measured[name])) for name in ("dataset", "model", "protocol"))
+    columns = list(itertools.product(metrics, protocols))
+    size = (1.5 + 2.4 * len(columns), len(datasets) * (0.9 + 0.24 * len(models)))
+    figure, panels = plt.subplots(
+        len(datasets), len(columns), figsize=size, layout="constrained", squeeze=False, sharey=True
+    )
+    for row, dataset in zip(panels, datasets, strict=True):
+        for panel, (metric, protocol) in zip(row, columns, strict=True):
+            of_panel = (measured[["dataset", "metric", "protocol"]] == [dataset, metric, protocol]).all(axis=1)
+            ceiling = possible[metric].get(dataset) if protocol == "full" else None
+            _draw_dots(panel, measured[of_panel], models, ceiling)
+            panel.set(title=_label(dataset), xlabel=f"{written_metric(metric)}, {written_protocol(protocol)}")
+    return figure
+
+
+def _draw_dots(panel, rows: pd.DataFrame, models: list[str], ceiling: float | None) -> None:
+    """A line of a panel for each model: a dot with its interval. Dashed: the best possible value."""
+    palette = colours(models)
+    for _, r in rows.iterrows():
+        y = models.index(r["model"])
+        panel.plot([r["low"], r["high"]], [y, y], color=palette[r["model"]], linewidth=2)
+        panel.plot(r["mean"], y, "o", color=palette[r["model"]], markersize=6)
+    panel.set_yticks(range(len(models)), map(_label, models))
+    panel.set_ylim(len(models) - 0.5, -0.5)
+    panel.set_xlim(left=0)
+    panel.xaxis.set_major_locator(MaxNLocator(5))
+    panel.grid(axis="x", color=INK, alpha=0.12, linewidth=0.6)
+    if ceiling is not None:
+        panel.set_xlim(right=max(panel.get_xlim()[1], ceiling * 1.08))
+        panel.axvline(ceiling, color=INK, linewidth=1, linestyle=(0, (4, 2)))
+        panel.annotate("best possible", (ceiling, 0), xycoords=("data", "axes fraction"), rotation=90,
+                       xytext=(-3, 4), textcoords="offset points", ha="right", va="bottom", fontsize=8)  # fmt: skip
 
 
 def order_by_protocol(measured: pd.DataFrame, metric: str) -> Figure:
@@ -460,7 +489,7 @@ def order_by_protocol(measured: pd.DataFrame, metric: str) -> Figure:
                 text = text if x else f"{_label(model)} {text}"
                 panel.annotate(text, (x, places.loc[model, protocol]), xytext=(14 * x - 7, 0), ha=side, va="center",
                                textcoords="offset points", fontsize=8)  # fmt: skip
-        panel.set_xticks(range(len(protocols)), [_PROTOCOLS.get(p, p).replace(" ", "\n") for p in protocols])
+        panel.set_xticks(range(len(protocols)), [written_protocol(p).replace(" ", "\n") for p in protocols])
         panel.set(title=_label(dataset), xlim=(-1.6, len(protocols) - 0.5), ylim=(len(models) + 0.5, 0.5), yticks=[])
         panel.spines["left"].set_visible(False)
     return figure
@@ -653,6 +682,58 @@ def verdicts(claims: pd.DataFrame) -> Figure:
     handles = [plt.Rectangle((0, 0), 1, 1, color=colour, label=verdict) for verdict, colour in VERDICTS.items()]
     panel.legend(handles=handles, loc="center left", bbox_to_anchor=(1.02, 0.5))
     return figure
+
+
+def forest(claims: pd.DataFrame) -> Figure:
+    """Every claim with what was measured and its interval: a panel for the claims of a paper that have one unit.
+
+    Shaded is where the interval of a claim that holds lies, coloured is the verdict, hollow what decides nothing.
+
+    Args:
+        claims: columns ``paper, claim, measured, low, high, verdict``, and of `evaluation.claims.DETAILS` ``unit, holds``.
+    """
+    _theme()
+    groups = [rows for _, rows in claims.groupby(["paper", "unit"], sort=False) if rows["measured"].notna().any()]
+    heights = [len(rows) + 3.5 for rows in groups]
+    figure, panels = plt.subplots(
+        max(1, len(groups)), 1, figsize=(12, 0.2 * sum(heights)), layout="constrained", squeeze=False,
+        height_ratios=heights or [1],
+    )  # fmt: skip
+    for panel, rows in zip(panels[:, 0], groups, strict=False):
+        low, high = spanned(rows)
+        for y, r in enumerate(rows.itertuples()):
+            colour = VERDICTS.get(r.verdict, VERDICTS["undecided"])
+            for least, most in r.holds:
+                least, most = max(least, low), min(most, high)
+                panel.barh(y, most - least, left=least, height=0.8, color=INK, alpha=0.1, linewidth=0)
+            if np.isfinite(r.measured):
+                filled = colour if r.verdict in VERDICTS else "none"
+                panel.plot([r.low, r.high], [y, y], color=colour, linewidth=1.6)
+                panel.plot(r.measured, y, "o", color=colour, markersize=4, markerfacecolor=filled)
+                for end, arrow in ([(low, "<")] if r.low < low else []) + ([(high, ">")] if r.high > high else []):
+                    panel.plot(end, y, arrow, color=colour, markersize=4, clip_on=False)  # the interval goes on
+            panel.annotate(r.verdict, (1.01, y), xycoords=("axes fraction", "data"), va="center", fontsize=8.5)
+        panel.axvline(0, color=INK, linewidth=0.7)
+        panel.set_yticks(range(len(rows)), [visible(claim, 110) for claim in rows["claim"]], fontsize=8.5)
+        panel.set(xlim=(low, high), ylim=(len(rows) - 0.5, -0.5))
+        panel.set_title(f"{rows['paper'].iloc[0]}: {rows['unit'].iloc[0]}", fontsize=10)
+    return figure
+
+
+def spanned(claims: pd.DataFrame) -> tuple[float, float]:
+    """The ends of an axis for claims of one unit: zero, every bound, every value and every interval is on it.
+
+    Of an interval that reaches further than twice the width of the others (their median) beyond all that, the rest is left out:
+    one wide interval is not to press all others together.
+    """
+    bounds = [bound for ranges in claims["holds"] for ends in ranges for bound in ends if np.isfinite(bound)]
+    measured = claims[["measured", "low", "high"]].dropna()
+    points = [0.0, *bounds, *measured["measured"]]
+    reach = 2 * (measured["high"] - measured["low"]).median() if len(measured) else 0.0
+    low = min([*points, *measured["low"].clip(lower=min(points) - reach)])
+    high = max([*points, *measured["high"].clip(upper=max(points) + reach)])
+    room = 0.08 * (high - low) or 1.0
+    return float(low - room), float(high + room)
 
 
 def by_group(curves: pd.DataFrame, metric: str, column: str, meaning: str) -> Figure:

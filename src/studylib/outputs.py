@@ -44,6 +44,7 @@ TABLES = {
     },
     "04": {
         "claims.csv": "the claims of the papers, what was measured, the rule and the verdict",
+        "claim_parts.csv": "the parts of the claims, each with its interval",
         "claims_times.csv": "the claims about time, which depend on the machine",
     },
     "05": _RANKING,

@@ -1,5 +1,6 @@
 """From parts with intervals to a verdict."""
 
+import itertools
 import json
 import re
 
@@ -10,10 +11,12 @@ from scipy.stats import norm
 
 from studylib.evaluation.claims import (
     COLUMNS,
+    DETAILS,
     NEVER,
     NO_CELLS,
     NOT_TESTED,
     REACHABLE,
+    RELATIVE,
     SHRIMAL,
     SOMEWHERE,
     TOLEDO,
@@ -25,6 +28,7 @@ from studylib.evaluation.claims import (
     not_tested,
     outside,
     p_of,
+    parts_of,
     row,
     simultaneous_intervals,
 )
@@ -114,7 +118,11 @@ def test_a_part_that_no_draw_moves_has_no_width():
 def test_rows_have_the_columns_of_the_table():
     parts = [Part("less b", 0.2, 0.1, 0.3), Part("less c", 0.1, -0.1, 0.3)]
     several = row(TOLEDO, "a is best", "section 3", parts, 7, "a less another", above(), "grid-overall")
-    assert list(several) == [*COLUMNS, *WITHOUT_COLLAPSED] and several["verdict"] == OPEN and several["measured"] == 0.1
+    assert (
+        list(several) == [*COLUMNS, *WITHOUT_COLLAPSED, *DETAILS]
+        and several["verdict"] == OPEN
+        and several["measured"] == 0.1
+    )
     assert several["test"] == "a less another; 2 parts, the decisive one: less c"
     assert several["rule"] == "holds where every interval is above 0; does not hold where one is below"
     one = row(TOLEDO, "a is best", "section 3", parts[:1], 7, "a less another", above(), "grid-overall")
@@ -132,11 +140,28 @@ def test_rows_have_the_columns_of_the_table():
     assert no_cells["verdict_without_collapsed"] == NO_CELLS and np.isnan(no_cells["low_without_collapsed"])
     missing = not_tested(SHRIMAL, "c", "Table 3", "studylib run params/ml-1m.yaml")
     assert (
-        list(missing) == [*COLUMNS, *WITHOUT_COLLAPSED]
+        list(missing) == [*COLUMNS, *WITHOUT_COLLAPSED, *DETAILS]
         and missing["verdict"] == NOT_TESTED
         and np.isnan(missing["measured"])
     )
     assert missing["test"] == "`studylib run params/ml-1m.yaml`"
+
+
+@pytest.mark.parametrize("rule", [above(0.1), inside(-0.1, 0.1), outside(-0.1, 0.1), NEVER, SOMEWHERE])
+def test_where_a_claim_holds_is_where_its_intervals_speak_for_it(rule):
+    for low, high in itertools.combinations(np.linspace(-0.36, 0.34, 15), 2):
+        held = any(least < low and high < most for least, most in rule.holds)
+        assert (rule.side(low, high) == 1) == held, (low, high)
+
+
+def test_the_parts_of_a_claim_are_rows_with_what_is_left_without_collapsed_cells():
+    parts = [Part("less b", 0.2, 0.1, 0.3), Part("less c", 0.1, -0.1, 0.3)]
+    several = row(TOLEDO, "a is best", "section 3", parts, 7, "a less another", above(), "", parts[1:], unit=RELATIVE)
+    missing = not_tested(SHRIMAL, "c", "Table 3", "studylib run params/ml-1m.yaml")
+    table = parts_of(pd.DataFrame([several, missing]))
+    assert table.iloc[:, :7].to_numpy().tolist() == [[TOLEDO, "a is best", p.name, RELATIVE, *p[1:]] for p in parts]
+    beside = table.iloc[:, 7:].to_numpy()
+    assert np.isnan(beside[0]).all() and beside[1].tolist() == [0.1, -0.1, 0.3]
 
 
 def test_every_figure_of_a_claim_is_in_a_notebook():
@@ -144,12 +169,9 @@ def test_every_figure_of_a_claim_is_in_a_notebook():
     source = "".join(line for notebook in notebooks for cell in notebook["cells"] for line in cell["source"])
     written = set(re.findall(r'"([a-z0-9-]+)"', source))
     by_factor = {f"grid-{factor}" for factor in ("activation", "epochs", "optimizer", "batch-size")}
-    by_metric = {"ranking-hr", "ranking-ndcg"}
-    assert 'f"grid-{' in source and 'f"ranking-{metric' in source
-    named = (
-        {claim.figure for claim in GRID_CLAIMS} | {"training-times", "tables-3-and-4", "order-sensitivity"} | by_metric
-    )
-    assert named <= written | by_factor | by_metric
+    assert 'f"grid-{' in source
+    of_the_ranking = {"training-times", "tables-3-and-4", "order-sensitivity", "ranking", "ablation"}
+    assert {claim.figure for claim in GRID_CLAIMS} | of_the_ranking <= written | by_factor
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def test_networks_that_do_not_beat_counting():
     first, *rest = said(make(lambda cell: 0.2))  # the best baseline has 0.35
     assert (
         "do not beat counting" in first
-        and "0 are right more often than markov, which is right in 35.0%" in first
+        and "0 are right more often than Markov, which is right in 35.0%" in first
         and not rest
     )
     assert said(make(lambda cell: 0.4)) == []
@@ -52,8 +52,8 @@ def test_what_more_sessions_change():
         return replace(found, scale=pd.DataFrame(rows, columns=found.scale.columns))
 
     (sentence,) = said(results(0.1, 0.09, 0.12, 0.2, 0.25, 0.15))
-    assert "From 10 sessions gru is right in 10.0% of the next 20 and markov in 12.0%; from 40" in sentence
-    assert "gru4rec in 25.0% and markov in 15.0%" in sentence
+    assert "From 10 sessions GRU is right in 10.0% of the next 20 and Markov in 12.0%; from 40" in sentence
+    assert "GRU4Rec in 25.0% and Markov in 15.0%" in sentence
     assert said(results(0.1, 0.09, 0.12, 0.16, 0.16, 0.15)) == [], "the intervals overlap"
     assert said(results(0.2, 0.09, 0.02, 0.2, 0.25, 0.15)) == [], "the lead was larger with few"
 
@@ -66,11 +66,11 @@ WINNERS = [
 
 def test_winners_of_data_sets_and_of_protocols():
     alone = said(make(lambda cell: 0.4, WINNERS))
-    assert len(alone) == 1 and "of 1 of 1 data sets: on synthetic from gru4rec to markov" in alone[0]
+    assert len(alone) == 1 and "of 1 of 1 data sets: on the generated log from GRU4Rec to Markov" in alone[0]
     other = [("other", m, p, v) for (_, m, p, _), v in zip(WINNERS, [0.5, 0.1, 0.7, 0.2], strict=True)]
     winners, sampling = said(make(lambda cell: 0.4, WINNERS + other))
-    assert "gru4rec on synthetic (0.400 [0.390, 0.410]), markov on other (0.500" in winners
-    assert "of 1 of 2 data sets: on synthetic from" in sampling
+    assert "GRU4Rec on the generated log (0.400 [0.390, 0.410]), Markov on other (0.500" in winners
+    assert "of 1 of 2 data sets: on the generated log from" in sampling
     shuffled = [("synthetic", "markov", "shuffled", 0.9), ("synthetic", "gru4rec", "shuffled", 0.1)]
     assert said(make(lambda cell: 0.4, WINNERS + shuffled)) == alone
 
@@ -89,7 +89,7 @@ def test_ties_that_the_order_of_the_file_decides(equal_times, holds):
     sentences = said(results)
     assert len(sentences) == holds
     assert not holds or (
-        "25% of the targets" in sentences[0] and "markov is best, and for the others gru4rec" in sentences[0]
+        "25% of the targets" in sentences[0] and "Markov is best, and for the others GRU4Rec" in sentences[0]
     )
 
 

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from studylib.evaluation.claims import COLUMNS, NOT_TESTED, WITHOUT_COLLAPSED
+from studylib.evaluation.claims import COLUMNS, DETAILS, NOT_TESTED, WITHOUT_COLLAPSED
 from studylib.papers.shrimal_patil import REPORTED, beside_the_paper, ranking_claims, shown_beside
 from studylib.params.files import load_params
 from studylib.params.study import Ranking
@@ -34,7 +34,7 @@ NONE = make_differences()
 def by_claim(measured, differences=NONE, order=ORDER, ranking=None, steps=None):
     steps = measured.iloc[:0] if steps is None else steps
     rows = ranking_claims(measured, differences, order, steps, ranking or make_ranking())
-    assert all(list(row) == [*COLUMNS, *WITHOUT_COLLAPSED] for row in rows)
+    assert all(list(row) == [*COLUMNS, *WITHOUT_COLLAPSED, *DETAILS] for row in rows)
     assert len({row["claim"] for row in rows}) == len(rows)
     return {row["claim"]: row for row in rows}
 
@@ -51,7 +51,7 @@ def test_printed_numbers_are_judged_by_the_whole_interval():
     assert judged(0.334, 0.36)["verdict"] == OPEN
     assert judged(0.30, 0.334)["verdict"] == FAILS
     fourth = judged(0.276, 0.3, "GRU4Rec reaches NDCG@10 0.28 on Amazon Grocery", metric="ndcg@10")
-    assert (fourth["verdict"], fourth["where"], fourth["figure"]) == (HOLDS, "Table 4", "ranking-ndcg")
+    assert (fourth["verdict"], fourth["where"], fourth["figure"]) == (HOLDS, "Table 4", "ranking")
     assert judged(0.336, 0.36, "GRU4Rec reaches HR@5 0.34 on Amazon Grocery (small)", model="small")
     for changed in ({"dataset": "ml-1m"}, {"model": "sasrec"}, {"protocol": "full"}, {"metric": "mrr"}):
         assert judged(0.336, 0.36, **changed) is None
@@ -146,7 +146,7 @@ def test_both_protocols_decide_who_is_ahead():
     )
     rows = by_claim(measured, pd.concat([sampled, full]))
     assert rows[SURPASSES]["verdict"] == FAILS and rows[SURPASSES]["measured"] == pytest.approx(-0.2)
-    assert rows[SURPASSES]["test"].endswith("2 parts, the decisive one: whole catalogue, sasrec")
+    assert rows[SURPASSES]["test"].endswith("2 parts, the decisive one: whole catalogue, SASRec")
     assert rows[TRADITION]["verdict"] == HOLDS
 
 

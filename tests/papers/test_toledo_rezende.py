@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from studylib.evaluation.claims import COLUMNS, NO_CELLS, WITHOUT_COLLAPSED
+from studylib.evaluation.claims import COLUMNS, DETAILS, NO_CELLS, WITHOUT_COLLAPSED
 from studylib.kept import Result
 from studylib.papers.toledo_rezende import (
     GRID_CLAIMS,
@@ -222,7 +222,7 @@ def test_verdicts_follow_the_interval():
         return architecture[cell["architecture"]] + more_epochs_are_worse
 
     rows = judged(make_cells(accuracy))
-    assert all(list(row) == [*COLUMNS, *WITHOUT_COLLAPSED] for row in rows.values())
+    assert all(list(row) == [*COLUMNS, *WITHOUT_COLLAPSED, *DETAILS] for row in rows.values())
     assert all(row["low"] <= row["measured"] <= row["high"] and row["n"] == 200 for row in rows.values())
     assert rows[MOST]["verdict"] == HOLDS and rows[MOST]["measured"] == 1.0
     assert rows[NEVER]["verdict"] == HOLDS and rows["LSTM is superior in specific cases"]["verdict"] == FAILS

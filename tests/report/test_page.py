@@ -531,7 +531,7 @@ def test_another_cell_is_picked(visit):
         seen.append((words.inner_text(), curve.get_attribute("d"), curve.get_attribute("stroke")))
         assert figure.locator("svg[aria-label]").last.get_attribute("aria-label") == words.text_content()
     assert len({text for text, _, _ in seen}) == 5 and len({drawn for _, drawn, _ in seen}) == 5
-    assert [colour for _, _, colour in seen] == ["#E69F00"] + ["#0072B2"] * 4
+    assert [colour for _, _, colour in seen] == ["#BF8300"] + ["#0072B2"] * 4
     assert re.search(r"right for [\d.]+% of 50 test cases \[[\d.]+%, [\d.]+%\], place \d+ of 15", seen[1][0])
 
 

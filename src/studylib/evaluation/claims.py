@@ -7,6 +7,7 @@ What is measured for each claim is in `studylib.papers.toledo_rezende` and `stud
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -46,6 +47,15 @@ last is the verdict over all cells where it is another one, for the claim is und
 FAMILY_WISE = "verdict_family_wise"
 """The verdict after a correction for the number of claims of its paper (`family_wise`)."""
 
+DETAILS = ["unit", "holds", "parts", "parts_without_collapsed"]
+"""What else a row has for ``claim_parts.csv`` and the figure of the claims: one of `UNITS`, `Rule.holds`, all parts, and those
+without the collapsed cells (None where the claim is not about means over cells)."""
+
+DIFFERENCE, SCENARIOS, RELATIVE, VALUE = UNITS = (
+    "difference of a measure", "share of the scenarios", "relative difference", "value of a metric",
+)  # fmt: skip
+"""What the numbers of a claim are; those of one unit can be drawn on one axis."""
+
 TOLEDO, SHRIMAL = "Toledo & Rezende 2020", "Shrimal & Patil 2024"
 REPRODUCED, REACHABLE, CONTRADICTED, UNDECIDED = "reproduced", "reachable", "contradicted", "undecided"
 """Verdicts: what is claimed holds in the paper's own setting; it holds with other settings than the paper's; it does not hold;
@@ -75,12 +85,14 @@ class Rule:
         words: the rule as it stands beside the verdict.
         side: of an interval (low, high): 1 where it speaks for the claim, -1 where it speaks against it, else 0.
         favour: how much a measured value speaks for the claim; it orders the parts of one side.
+        holds: the ranges of values (one or two) in which an interval that speaks for the claim lies.
         of_all: whether the claim is about all parts, so that one refutes it, or about any, so that one proves it.
     """
 
     words: str
     side: Callable[[float, float], int]
     favour: Callable[[float], float]
+    holds: tuple[tuple[float, float], ...]
     of_all: bool = True
 
     def judge(self, parts: list[Part]) -> tuple[str, Part]:
@@ -94,21 +106,29 @@ class Rule:
 def above(bound: float = 0.0) -> Rule:
     """Every part is above the bound."""
     words = f"holds where every interval is above {bound:.3g}; does not hold where one is below"
-    return Rule(words, lambda low, high: 1 if low > bound else -1 if high < bound else 0, lambda value: value)
+    holds = ((bound, math.inf),)
+    return Rule(words, lambda low, high: 1 if low > bound else -1 if high < bound else 0, lambda value: value, holds)
 
 
 def inside(lowest: float, highest: float) -> Rule:
     """Every part is between the two: an equivalence test, as `studylib.tables.grid` has it."""
     words = f"holds where every interval is within {lowest:.3g} and {highest:.3g}; does not hold where one is wholly outside"
     middle = (lowest + highest) / 2
-    return Rule(words, lambda low, high: _within(low, high, lowest, highest), lambda value: -abs(value - middle))
+    holds = ((lowest, highest),)
+    return Rule(words, lambda low, high: _within(low, high, lowest, highest), lambda value: -abs(value - middle), holds)
 
 
 def outside(lowest: float, highest: float) -> Rule:
     """At least one part is not between the two."""
     words = f"holds where one interval is wholly outside {lowest:.3g} and {highest:.3g}; does not hold where every one is within"
     middle = (lowest + highest) / 2
-    return Rule(words, lambda low, high: -_within(low, high, lowest, highest), lambda value: abs(value - middle), False)
+    return Rule(
+        words,
+        lambda low, high: -_within(low, high, lowest, highest),
+        lambda value: abs(value - middle),
+        ((-math.inf, lowest), (highest, math.inf)),
+        of_all=False,
+    )
 
 
 def _within(low: float, high: float, lowest: float, highest: float) -> int:
@@ -119,11 +139,13 @@ NEVER = Rule(
     "holds where no interval reaches above 0; does not hold where one is above 0",
     lambda low, high: 1 if high <= 0 else -1 if low > 0 else 0,
     lambda value: -value,
+    ((-math.inf, 0.0),),
 )
 SOMEWHERE = Rule(
     "holds where one interval is above 0; does not hold where none reaches above 0",
     lambda low, high: 1 if low > 0 else -1 if high <= 0 else 0,
     lambda value: value,
+    ((0.0, math.inf),),
     of_all=False,
 )
 
@@ -170,6 +192,26 @@ def p_of(rule: Rule, parts: list[Part]) -> float:
     return round(float(2 * norm.sf(norm.isf(0.025) * least)), 9)
 
 
+def parts_of(claims: pd.DataFrame) -> pd.DataFrame:
+    """Every part of every claim, as in ``claim_parts.csv``.
+
+    Args:
+        claims: columns ``paper, claim`` and `DETAILS`.
+
+    Returns:
+        Columns ``paper, claim, part, unit, measured, low, high``, and the last three without the collapsed cells.
+    """
+    numbers = ["measured", "low", "high"]
+    rows = []
+    for claim in claims.to_dict("records"):
+        without = {part.name: part for part in claim["parts_without_collapsed"] or []}
+        for part in claim["parts"]:
+            beside = without.get(part.name, Part(part.name, *[math.nan] * 3))
+            rows.append((claim["paper"], claim["claim"], part.name, claim["unit"], *part[1:], *beside[1:]))
+    columns = ["paper", "claim", "part", "unit", *numbers, *(f"{name}_without_collapsed" for name in numbers)]
+    return pd.DataFrame(rows, columns=columns)
+
+
 def family_wise(claims: pd.DataFrame) -> list[str]:
     """The verdicts that stay after a correction for the number of claims of each paper that could be tested (Holm, 5 %).
 
@@ -195,8 +237,9 @@ def row(
     parts_without_collapsed: list[Part] | None = None,
     own_setting: bool = True,
     source: str = "",
+    unit: str = DIFFERENCE,
 ) -> dict[str, object]:
-    """A row of ``claims.csv``: the part that decides, and the verdict.
+    """A row of ``claims.csv``: the part that decides, and the verdict; and its `DETAILS`.
 
     A claim about means over cells is undecided where its verdict without the collapsed cells is another one.
 
@@ -204,6 +247,7 @@ def row(
         parts_without_collapsed: the same parts without the collapsed cells; an empty list where no cell is left, None where the
             claim is not about means over cells.
         own_setting: whether what was measured has the settings that the paper prints.
+        unit: one of `UNITS`.
     """
     verdict, part = rule.judge(parts)
     if verdict == REPRODUCED and not own_setting:
@@ -216,7 +260,8 @@ def row(
         verdict = UNDECIDED
     p = p_of(rule, parts)
     values = (paper, claim, where, part.measured, part.low, part.high, n, test, rule.words, p, verdict, figure, source)
-    return dict(zip(COLUMNS, values, strict=True)) | without
+    details = (unit, rule.holds, parts, parts_without_collapsed)
+    return dict(zip(COLUMNS, values, strict=True)) | without | dict(zip(DETAILS, details, strict=True))
 
 
 def _without_collapsed(parts: list[Part] | None, rule: Rule) -> dict[str, object]:
@@ -236,4 +281,5 @@ def not_tested(paper: str, claim: str, where: str, command: str) -> dict[str, ob
     """The row of a claim about what the study does not have; ``command`` gets it."""
     nothing = float("nan")
     values = (paper, claim, where, nothing, nothing, nothing, 0, f"`{command}`", "", nothing, NOT_TESTED, "", "")
-    return dict(zip(COLUMNS, values, strict=True)) | _without_collapsed(None, NEVER)
+    nothing_else: dict[str, object] = dict(zip(DETAILS, (VALUE, (), [], None), strict=True))
+    return dict(zip(COLUMNS, values, strict=True)) | _without_collapsed(None, NEVER) | nothing_else

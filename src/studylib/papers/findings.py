@@ -17,6 +17,7 @@ from studylib.params.models import LAYERS, Trained
 from studylib.tables.formats import count, points
 from studylib.tables.grid import COLLAPSED, SETTINGS, count_test_cases
 from studylib.tables.grid_findings import second_training
+from studylib.tables.names import written
 from studylib.tables.ranking import split_in_time
 from studylib.tables.ranking_findings import best_by_protocol, best_models, ties
 from studylib.text import listed, words
@@ -33,7 +34,9 @@ class Finding:
     def link(self) -> Markup:
         """To the figure; the page writes its number into it."""
         return (
-            Markup('(<a class="figure-link" href="#{}">figure</a>)').format(self.figure) if self.figure else Markup("")
+            Markup('(<a class="figure-link" href="#fig-{}">figure</a>)').format(self.figure)
+            if self.figure
+            else Markup("")
         )
 
 
@@ -55,7 +58,7 @@ def _counting(results: Results) -> dict[str, Any] | None:
         "settings": len(means),
         "sessions": results.params.data.max_sessions or 0,
         "above": above,
-        "baseline": baselines.idxmax(),
+        "baseline": written(baselines.idxmax()),
         "accuracy": baselines.max(),
         "cases": count_test_cases(cells),
         "collapsed": int((cells["status"] == COLLAPSED).sum()),
@@ -86,13 +89,13 @@ def _scale(results: Results) -> dict[str, Any] | None:
         "few": few,
         "many": many,
         "tests": scale.test_sessions,
-        "network_of_few": network["model"],
+        "network_of_few": written(network["model"]),
         "by_network_of_few": network["mean"],
-        "counted_of_few": counted["model"],
+        "counted_of_few": written(counted["model"]),
         "by_counted_of_few": counted["mean"],
-        "network_of_many": later_network["model"],
+        "network_of_many": written(later_network["model"]),
         "by_network_of_many": later_network["mean"],
-        "counted_of_many": later_counted["model"],
+        "counted_of_many": written(later_counted["model"]),
         "by_counted_of_many": later_counted["mean"],
     }
 
@@ -108,7 +111,9 @@ def _winners(results: Results) -> dict[str, Any] | None:
     best = best_models(_main(results), results.differences)
     if len({b.model for b in best}) < 2:
         return None
-    return {"best": listed(words("{b.model} on {b.dataset} ({b.reached})", b=b) for b in best)}
+    return {
+        "best": listed(words("{m} on {d} ({b.reached})", m=written(b.model), d=written(b.dataset), b=b) for b in best)
+    }
 
 
 def _sampling(results: Results) -> dict[str, Any] | None:
@@ -117,7 +122,10 @@ def _sampling(results: Results) -> dict[str, Any] | None:
     changed = [b for b in best if b.model != b.sampled_model]
     if not changed:
         return None
-    changes = [words("on {b.dataset} from {b.model} to {b.sampled_model}", b=b) for b in changed]
+    sentence = "on {on} from {full} to {sampled}"
+    changes = [
+        words(sentence, on=written(b.dataset), full=written(b.model), sampled=written(b.sampled_model)) for b in changed
+    ]
     return {"changed": len(changed), "datasets": len(best), "changes": listed(changes)}
 
 
@@ -128,10 +136,14 @@ def _ties(results: Results) -> dict[str, Any] | None:
     if not found:
         return None
     sentence = (
-        "On {t.dataset} {t.share:.0%} of the targets have the time of the event before them: for these {t.tied} is best, and for "
-        "the others {t.untied}"
+        "On {on} {share:.0%} of the targets have the time of the event before them: for these {tied} is best, and for the others "
+        "{untied}"
     )
-    return {"shares": listed((words(sentence, t=t) for t in found), "; ")}
+    said = [
+        words(sentence, on=written(t.dataset), share=t.share, tied=written(t.tied), untied=written(t.untied))
+        for t in found
+    ]
+    return {"shares": listed(said, "; ")}
 
 
 def _twice(results: Results) -> dict[str, Any] | None:

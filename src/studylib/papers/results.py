@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from studylib.evaluation.claims import COLUMNS, FAMILY_WISE, WITHOUT_COLLAPSED, family_wise
+from studylib.evaluation.claims import COLUMNS, DETAILS, FAMILY_WISE, WITHOUT_COLLAPSED, family_wise, parts_of
 from studylib.grid import other_settings, read_grid, read_log, split_by_seed
 from studylib.kept import FAILED
 from studylib.papers.shrimal_patil import ranking_claims
@@ -112,7 +112,7 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 def claims(results: Results) -> pd.DataFrame:
-    """The claims of both papers, as in ``claims.csv``: `COLUMNS`, `WITHOUT_COLLAPSED` and `FAMILY_WISE`.
+    """The claims of both papers, as in ``claims.csv``: `COLUMNS`, `WITHOUT_COLLAPSED` and `FAMILY_WISE`; and their `DETAILS`.
 
     Where there are later cases, these decide; ``measured_on_test_cases`` and so on is what the paper's own split says.
     """
@@ -120,7 +120,7 @@ def claims(results: Results) -> pd.DataFrame:
         *grid_claims(results.cells, results.targets),
         *ranking_claims(results.measured, results.differences, results.order, results.steps, results.params.ranking),
     ]
-    table = pd.DataFrame(rows, columns=[*COLUMNS, *WITHOUT_COLLAPSED])
+    table = pd.DataFrame(rows, columns=[*COLUMNS, *WITHOUT_COLLAPSED, *DETAILS])
     table[FAMILY_WISE] = family_wise(table)
     if results.on_test_cases is results.cells:
         return table
@@ -132,14 +132,15 @@ def claims(results: Results) -> pd.DataFrame:
 def claims_about_time(results: Results) -> pd.DataFrame:
     """Those about durations, which are not the same from run to run: as in ``claims_times.csv``, the columns of `claims`."""
     rows = time_claims(seconds_an_epoch(results.cells), results.params.execution.workers == 1)
-    table = pd.DataFrame(rows, columns=[*COLUMNS, *WITHOUT_COLLAPSED])
+    table = pd.DataFrame(rows, columns=[*COLUMNS, *WITHOUT_COLLAPSED, *DETAILS])
     return table.assign(**{FAMILY_WISE: family_wise(table)})
 
 
 def to_csv(claims: pd.DataFrame, about_time: pd.DataFrame, path: Path) -> None:
-    """Write ``claims.csv``, and beside it ``claims_times.csv``."""
-    write_table(path, claims)
-    write_table(times_of(path), about_time)
+    """Write ``claims.csv``, and beside it ``claim_parts.csv`` and ``claims_times.csv``."""
+    write_table(path, claims.drop(columns=DETAILS))
+    write_table(path.with_name("claim_parts.csv"), parts_of(claims))
+    write_table(times_of(path), about_time.drop(columns=DETAILS))
 
 
 def shown_claims(claims: pd.DataFrame) -> pd.DataFrame:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from studylib.evaluation.claims import SHRIMAL, Part, above, decides_nothing, not_tested, row
+from studylib.evaluation.claims import RELATIVE, SHRIMAL, VALUE, Part, above, decides_nothing, not_tested, row
 from studylib.params.models import Gru4Rec
 from studylib.params.study import Ranking
 from studylib.tables.formats import interval
+from studylib.tables.names import written, written_protocol
 from studylib.tables.ranking import MARGIN
 
 PROTOCOL = "sampled-99"
@@ -176,14 +177,14 @@ def _numbers(beside: pd.DataFrame, printed: pd.DataFrame) -> list[dict]:
 
 def _number(r: pd.Series, claim: str, own_setting: bool, table: str) -> dict:
     """One printed number. ``claim``: has a place for its name and value; ``table``: the one that `r` is of."""
-    number, figure = (3, "ranking-hr") if r["metric"].startswith("hr") else (4, "ranking-ndcg")
-    figure = "ablation" if own_setting else figure
+    number = 3 if r["metric"].startswith("hr") else 4
+    figure = "ablation" if own_setting else "ranking"
     claim = claim.replace("{}", f"{r['metric'].upper()} {r['reported']:.2f}")
     part = Part("", r["mean"], r["low"], r["high"])
     rule = above(round(r["reported"] - 0.005, 3))  # what is printed with two digits
     test = f"{r['metric'].upper()} among 99 negatives; bootstrap over test cases and seeds"
     source = f"{table}: {r['dataset']}, {r['model']}, {PROTOCOL}, {r['metric']}"
-    return row(SHRIMAL, claim, f"Table {number}", [part], r["n"], test, rule, figure, None, own_setting, source)
+    return row(SHRIMAL, claim, f"Table {number}", [part], r["n"], test, rule, figure, None, own_setting, source, VALUE)
 
 
 OTHER_DATA = "on these data, which are not the paper's"
@@ -219,9 +220,11 @@ def _against_models(measured: pd.DataFrame, differences: pd.DataFrame, ranking: 
                 f"NDCG@10 less that of the best of the others ({len(rivals)}), as a share of it, among 99 negatives and against "
                 "the whole catalogue; bootstrap over test cases and seeds"
             )
-            n, figure = here["n"].iloc[0], "ranking-ndcg"
+            n, figure = here["n"].iloc[0], "ranking"
             source = f"pairs.csv: {dataset}, {' and '.join(PROTOCOLS)}, {gru4rec} and the best of the others"
-            found = row(SHRIMAL, f"GRU4Rec {claim} on {on}", where, parts, n, test, rule, figure, None, False, source)
+            found = row(
+                SHRIMAL, f"GRU4Rec {claim} on {on}", where, parts, n, test, rule, figure, None, False, source, RELATIVE
+            )
             rows.append(decides_nothing(found, OTHER_DATA) if dataset in stand_ins else found)
     return rows
 
@@ -234,7 +237,7 @@ def _lead(values: pd.DataFrame, differences: pd.DataFrame, model: str, rivals: l
         return []
     best, (dataset, protocol) = means[rivals].idxmax(), values[["dataset", "protocol"]].iloc[0]
     part = _difference(differences, dataset, protocol, model, best)
-    name = f"{'whole catalogue' if protocol == 'full' else '99 negatives'}, {best}"
+    name = f"{written_protocol(protocol)}, {written(best)}"
     return [Part(name, *(number / means[best] for number in part[1:]))]
 
 
@@ -279,7 +282,11 @@ def _against_published(beside: pd.DataFrame) -> list[dict]:
             figure = "tables-3-and-4" if len(beside) else ""
             own = numbers is rounded
             made_of = "the paper's Tables 3 and 4" if own else f"intervals.csv: grocery, {PROTOCOL}, HR@5 and NDCG@5"
-            rows.append(row(SHRIMAL, claim, where, parts, numbers["n"].iloc[0], less, rule, figure, None, own, made_of))
+            rows.append(
+                row(
+                    SHRIMAL, claim, where, parts, numbers["n"].iloc[0], less, rule, figure, None, own, made_of, RELATIVE
+                )
+            )
     return rows
 
 
@@ -295,6 +302,8 @@ def _order_sensitivity(measured: pd.DataFrame, order: pd.DataFrame, ranking: Ran
         test = "share of NDCG@10 (whole catalogue) that is lost after shuffled prefixes; bootstrap over test cases and seeds"
         part = Part("", *(r[number] / r["ordered"] for number in ("lost", "low", "high")))
         source = f"order_sensitivity.csv: {r['dataset']}, {gru4rec}"
-        found = row(SHRIMAL, claim, "section 2", [part], n, test, _MARKEDLY, "order-sensitivity", None, False, source)
+        found = row(
+            SHRIMAL, claim, "section 2", [part], n, test, _MARKEDLY, "order-sensitivity", None, False, source, RELATIVE
+        )
         rows.append(decides_nothing(found, OTHER_DATA) if r["dataset"] in _stand_ins(ranking) else found)
     return rows

@@ -19,7 +19,10 @@ import numpy as np
 import pandas as pd
 
 from studylib.evaluation.claims import (
+    DIFFERENCE,
     NEVER,
+    RELATIVE,
+    SCENARIOS,
     SOMEWHERE,
     TOLEDO,
     Part,
@@ -74,6 +77,7 @@ class GridClaim:
     rule: Rule = ABOVE
     measures: tuple[str, ...] = ("accuracy",)
     of_means: bool = True
+    unit: str = DIFFERENCE
 
 
 def _at(cells: pd.DataFrame, levels: dict) -> np.ndarray:
@@ -357,19 +361,20 @@ _LSTM_RMSPROP = {"architecture": "lstm", "optimizer": "rmsprop"}
 GRID_CLAIMS = [
     GridClaim("GRU is the best architecture in most scenarios", "section 4", "scenarios",
               beside_each_hybrid(lambda _: wins("gru")),
-              "share of the scenarios in which it alone has the highest accuracy", above(0.5), of_means=False),
+              "share of the scenarios in which it alone has the highest accuracy", above(0.5), of_means=False,
+              unit=SCENARIOS),
     GridClaim("GRU does well in more scenarios than the others", "section 3, Figure 2", "scenarios",
               beside_each_hybrid(lambda _: wins_more("gru")),
               "share of the scenarios with the highest accuracy, less that of each other",
-              of_means=False),
+              of_means=False, unit=SCENARIOS),
     GridClaim("GRU has the highest accuracy and F1 more often than the others", "section 3", "scenarios",
               beside_each_hybrid(lambda _: wins_more("gru")),
               "share of the scenarios with the highest value, less that of each other",
-              measures=("accuracy", "f1"), of_means=False),
+              measures=("accuracy", "f1"), of_means=False, unit=SCENARIOS),
     GridClaim("the hybrid does well in fewer scenarios than the others", "section 3, Figure 2", "scenarios",
               beside_each_hybrid(lambda hybrid: wins_more(hybrid, -1)),
               "share of the scenarios with the highest accuracy of each other, less its own",
-              of_means=False),
+              of_means=False, unit=SCENARIOS),
     GridClaim("the hybrid is superior in no case", "section 3", "scenarios",
               beside_each_hybrid(leads), "in each scenario, its accuracy less that of the best other", NEVER,
               of_means=False),
@@ -385,7 +390,7 @@ GRID_CLAIMS = [
               ahead({"architecture": "gru"}), "mean F1 less that of each other architecture", measures=("f1",)),
     GridClaim("recall is similar for the three architectures", "section 4, Figure 2", "grid-overall",
               relative(pairs("architecture")), "difference of mean recall of each two, as a share of the mean over all cells",
-              HARDLY, ("recall",)),
+              HARDLY, ("recall",), unit=RELATIVE),
     GridClaim("the hybrid is lower than the others in all four measures", "section 4, Figure 2", "grid-overall",
               beside_each_hybrid(lambda hybrid: behind({"architecture": hybrid})),
               "mean of each other architecture less its own, each measure",
@@ -486,6 +491,7 @@ def grid_claims(cells: pd.DataFrame, targets: dict[str, np.ndarray], resamples: 
             TOLEDO, claim.claim, claim.where, judge(claim, all_cells), n_cases,
             f"{claim.test}; bootstrap over test cases", claim.rule, claim.figure,
             judge(claim, not_collapsed) if claim.of_means else None, source="grid.csv",
+            unit=claim.unit,
         )
         for claim in GRID_CLAIMS
         if _named_parts(claim, cells, all_cells)
@@ -625,6 +631,7 @@ def time_claims(times: pd.DataFrame, one_at_a_time: bool, resamples: int = 2000)
                 claim.rule,
                 "training-times",
                 source="grid_times.csv",
+                unit=RELATIVE,
             )
             rows.append(found if one_at_a_time else decides_nothing(found, "other trainings ran beside"))
     return rows

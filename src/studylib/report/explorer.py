@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
-import math
 
 import numpy as np
 import pandas as pd
@@ -12,6 +10,7 @@ import pandas as pd
 from studylib.evaluation.statistics import bootstrap_sums, drawn_together, interval
 from studylib.figures import colours
 from studylib.grid import KEYS
+from studylib.report.embedded import box, rounded
 from studylib.tables.grid import case_hits
 
 
@@ -36,7 +35,7 @@ def explorer(cells: pd.DataFrame, selected: pd.Series, baselines: pd.DataFrame) 
         curves[training] = max(curves.get(training, []), cell["curve"], key=len)
         packed.append(
             {
-                "accuracy": [_rounded(value) for value in (cell["accuracy"], *intervals[cell.name])],
+                "accuracy": [rounded(value) for value in (cell["accuracy"], *intervals[cell.name])],
                 "cases": len(cell["above"]),
                 "curve": list(curves).index(training),
                 **({} if cell["status"] == "ok" else {"trouble": f"{cell['status']} ({cell['reason']})"}),
@@ -46,12 +45,11 @@ def explorer(cells: pd.DataFrame, selected: pd.Series, baselines: pd.DataFrame) 
         "factors": [[key.replace("_", " "), values] for key, values in levels.items()],
         "start": [levels[key].index(selected[key]) for key in KEYS],
         "cells": packed,
-        "curves": [[_rounded(loss, significant=4) for loss in curve] for curve in curves.values()],
-        "baselines": {name: _rounded(value) for name, value in baselines["accuracy"].items()},
+        "curves": [[rounded(loss, significant=4) for loss in curve] for curve in curves.values()],
+        "baselines": {name: rounded(value) for name, value in baselines["accuracy"].items()},
         "colours": colours([*levels["architecture"], *baselines.index]),
     }
-    text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-    return f'<div class="explorer" hidden><script type="application/json">{text}</script></div>'
+    return box("explorer", data)
 
 
 def _intervals(cells: pd.DataFrame) -> pd.DataFrame:
@@ -62,10 +60,3 @@ def _intervals(cells: pd.DataFrame) -> pd.DataFrame:
         low, high = interval(bootstrap_sums(np.hstack(sums), sizes[0]))
         bounds |= dict(zip(trained.index, zip(low, high, strict=True), strict=True))
     return pd.DataFrame(bounds).reindex(columns=cells.index)
-
-
-def _rounded(value: float, significant: int | None = None) -> float | None:
-    """A number with the digits that are needed; None (which JSON knows) for what is none."""
-    if not math.isfinite(value):
-        return None
-    return float(f"{value:.{significant}g}") if significant else round(float(value), 5)

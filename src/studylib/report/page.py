@@ -8,9 +8,8 @@ What a notebook may use, beside Markdown:
 
 - ``<figure class="study-figure" id="fig-NAME">`` with an inline ``<svg role="img">`` and a ``<figcaption>``. Figures are numbered
   here; ``[](#fig-NAME)`` in Markdown becomes a link that reads "Figure 3".
-- ``<div class="explorer">`` in a figure, after its drawing: `studylib.report.explorer` and ``explorer.js`` draw it anew as
-  readers pick.
-- ``<div class="recommender">`` in the same place: `studylib.report.recommender` and ``recommender.js``.
+- ``<div class="live NAME">`` in a figure, after its drawing: `studylib.report.NAME` brings the data and ``NAME.js`` draws it anew
+  as readers pick; the drawing stays for print and for readers without script.
 - ``<table>`` in any output; ``<caption>`` names it. A cell sorts by the number it begins with, or by ``data-value``. A row with
   an ``id`` gets an anchor; ``<a class="figure-link" href="#fig-NAME">`` becomes a link that reads "Figure 3" or, where the
   page has no such figure, a word.
@@ -47,7 +46,8 @@ with extra("notebooks"):
 
 ASSETS = Path(__file__).parent / "assets"
 STYLES = ("style.css", "recommender.css")
-SCRIPTS = ("explorer.js", "recommender.js", "script.js")
+SCRIPTS = ("live.js", "explorer.js", "ranking_explorer.js", "claims_explorer.js", "recommender.js", "script.js")
+"""In their order: what the live figures share comes before them."""
 OWN_IDS = ("main", "contents", "summary", "again")
 """Ids that `page.html.j2` uses itself."""
 

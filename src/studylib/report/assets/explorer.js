@@ -2,21 +2,7 @@
 (() => {
   "use strict";
   const HEIGHT = 250;
-  const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)}%`;
-
-  const drawn = (name, attributes = {}, ...children) => {
-    const element = document.createElementNS("http://www.w3.org/2000/svg", name);
-    for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-    element.append(...children);
-    return element;
-  };
-
-  const ticks = (top, about) => {
-    const rough = top / about;
-    const power = 10 ** Math.floor(Math.log10(rough));
-    const step = power * [1, 2, 5, 10].find((factor) => factor * power >= rough);
-    return Array.from({ length: Math.floor(top / step + 1e-9) + 1 }, (_, n) => n * step);
-  };
+  const { drawn, made, percent, ticks } = live;
 
   // A panel has a title, a horizontal axis from 0 to `top`, and room for what is drawn in it.
   const panel = (x, y, width, left, title, label, top, format) => {
@@ -26,14 +12,14 @@
       drawn("text", { x, y: y + 14, class: "title" }, title),
       drawn("path", { class: "axis", d: `M${inner.left} ${inner.bottom}H${inner.right}` }),
       drawn("text", { x: (inner.left + inner.right) / 2, y: inner.bottom + 34, "text-anchor": "middle" }, label));
-    for (const tick of ticks(top, 5)) {
+    for (const tick of ticks(0, top, 5)) {
       group.append(drawn("text", { x: scale(tick), y: inner.bottom + 16, "text-anchor": "middle" }, format(tick)));
     }
     return { group, inner, scale };
   };
 
   const explore = (box) => {
-    const { factors, start, cells, curves, baselines, colours } = JSON.parse(box.querySelector("script").textContent);
+    const { factors, start, cells, curves, baselines, colours } = live.data(box);
     const at = [...start];
     const trained = cells.filter((cell) => cell.accuracy[0] !== null);
     const highest = Math.max(...trained.map((cell) => cell.accuracy[2]), ...Object.values(baselines)) * 1.03;
@@ -47,24 +33,15 @@
     };
     const index = () => factors.reduce((sum, [, levels], n) => sum * levels.length + at[n], 0);
 
-    const choice = document.createElement("div");
-    choice.className = "explorer-choice";
-    choice.setAttribute("role", "group");
-    choice.setAttribute("aria-label", "Pick a cell");
+    const choice = live.choices("Pick a cell");
     for (const [n, [name, levels]] of factors.entries()) {
       if (levels.length < 2) continue;
-      const label = document.createElement("label");
-      const select = document.createElement("select");
-      for (const own of levels) select.add(new Option(own));
-      select.selectedIndex = at[n];
-      select.addEventListener("change", () => {
-        at[n] = select.selectedIndex;
+      choice.append(live.choice(name, levels, at[n], (picked) => {
+        at[n] = picked;
         show();
-      });
-      label.append(name, select);
-      choice.append(label);
+      }));
     }
-    const words = document.createElement("output");
+    const words = made("output");
     const svg = drawn("svg", { role: "img" });
 
     const sentence = (cell) => {
@@ -88,7 +65,7 @@
     const drawCurve = (cell, colour, x, width) => {
       const { group, inner, scale } = panel(x, 0, width, 34, "Its training loss, in grey the others", "epoch", longest, String);
       const height = (loss) => Math.max(inner.top, inner.bottom - (loss / worst) * (inner.bottom - inner.top));
-      for (const tick of ticks(worst, 5)) {
+      for (const tick of ticks(0, worst, 5)) {
         group.append(drawn("text", { x: inner.left - 8, y: height(tick) + 4, "text-anchor": "end" }, String(+tick.toFixed(6))));
       }
       for (const other of curves) group.append(drawn("path", { class: "other", d: line(other, scale, height) }));
@@ -130,9 +107,7 @@
       const cell = cells[index()];
       const colour = colours[architectures[at[0]]];
       const [name, rest] = sentence(cell);
-      const strong = document.createElement("strong");
-      strong.textContent = name;
-      words.replaceChildren(strong, rest);
+      words.replaceChildren(made("strong", {}, name), rest);
       svg.setAttribute("aria-label", name + rest);
       const beside = width >= 640;
       const left = beside ? 0.42 * width : width;
@@ -141,14 +116,7 @@
     };
 
     box.append(choice, words, svg);
-    box.previousElementSibling.setAttribute("hidden", "");
-    box.hidden = false;
-    let seen = 0;
-    new ResizeObserver(() => {
-      if (box.clientWidth !== seen) show();
-      seen = box.clientWidth;
-    }).observe(box);
-    show();
+    live.begin(box, show);
   };
 
   for (const box of document.querySelectorAll(".explorer")) explore(box);
