@@ -7,6 +7,7 @@ import pytest
 from studylib import runner
 from studylib.errors import StudyError
 from studylib.params.files import study_params
+from studylib.paths import project_root
 from studylib.runner import what_to_train
 
 
@@ -47,3 +48,9 @@ def test_a_damaged_provenance_ends_no_run(executed, content):
     assert runner._read_durations(executed.parent) == {}
     assert runner._data_facts(study_params({}), executed.parent) == {}
     assert not runner._is_current("02", executed, study_params({}))
+
+
+def test_a_params_file_that_was_copied_with_its_name_asks_for_another(monkeypatch):
+    monkeypatch.setattr(runner, "_run", lambda *arguments: pytest.fail("it went on"))
+    with pytest.raises(StudyError, match=r"^name: quickstart: reports/quickstart has the results of params/quickstart"):
+        runner.run_study(study_params({"seed": 3}), reports=project_root() / "reports")

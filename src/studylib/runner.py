@@ -22,6 +22,7 @@ from studylib import outputs, provenance
 from studylib.data import datasets
 from studylib.errors import StudyError, extra, nearest
 from studylib.grid import count_cells, read_log
+from studylib.params.files import refuse_name_of_another
 from studylib.params.study import StudyParams
 from studylib.paths import carried, project_root, read_json, remove_torn, reports_root, unwritable, write
 from studylib.progress import environment, progress_of_kernel, stderr_to
@@ -92,11 +93,12 @@ def run_study(
         The page that was written.
 
     Raises:
-        StudyError: a notebook failed, or did not write what it is there to write.
+        StudyError: the name is that of another study, a notebook failed, or it did not write what it is there to write.
     """
     root = Path(reports or reports_root()).resolve()
     folder = root / params.name
     executed = folder / "notebooks"
+    refuse_name_of_another(params, root)
     _refuse_what_cannot_run(params, only, executed)
     with _alone(folder):
         return _run(params, only, root, fresh, Path(file) if file else None)

@@ -144,11 +144,36 @@ def study_params(sections: dict[str, Any], source: str = "params") -> StudyParam
         StudyError: as `load_params`; ``source`` is what the message calls their origin.
     """
     given = {name: values for name, values in sections.items() if values is not None or name == "name"}
-    # The parameters cell of a notebook has sections without keys, which are left out like those that are null.
-    for name in ("data", "grid", "ranking", "execution"):
+    # The parameters cell of a notebook has sections without keys, which say nothing; but who writes 'grid: {}' asks for the grid.
+    for name in ("data", "ranking", "execution"):
         if given.get(name) == {}:
             del given[name]
     return validated(StudyParams, given, source)
+
+
+def refuse_name_of_another(params: StudyParams, reports: Path) -> None:
+    """Keep a study from overwriting the results of the params file whose name it has: in the project's ``reports`` these belong to
+    that file alone. Where and how trainings run (``execution``) may differ.
+
+    Raises:
+        StudyError: ``params/<name>.yaml`` is another study.
+    """
+    file = project_root() / carried(Path("params", f"{params.name}.yaml"))
+    if reports.resolve() != (project_root() / "reports").resolve() or not file.exists():
+        return
+    owner = load_params(file)
+    if owner.name == params.name and _of_results(owner) != _of_results(params):
+        raise StudyError(
+            sentence(
+                f"name: {params.name}",
+                f"reports/{params.name} has the results of params/{file.name}, which says something else; "
+                "give this study a 'name' of its own (papermill: -p name mine).",
+            )
+        )
+
+
+def _of_results(params: StudyParams) -> dict[str, Any]:
+    return params.model_dump(exclude={"execution"})
 
 
 Validated = TypeVar("Validated", bound=BaseModel)

@@ -531,7 +531,8 @@ class StudyParams(Section):
 
     @property
     def is_own_log(self) -> bool:
-        """Whether the study is of a log of one's own: ``data`` with a reader, and no ``grid``. It knows nothing of the papers."""
+        """Whether the study is of a log of one's own: ``data`` with a reader, and no ``grid``, not even an empty one. It knows
+        nothing of the papers."""
         return self.data.reader is not None and "grid" not in self.model_fields_set
 
     @model_validator(mode="after")
