@@ -82,7 +82,7 @@ def tune(
     trials: Annotated[int, typer.Option(min=1, help="How many in all; those of earlier calls count.")] = 40,
     minutes: Annotated[float | None, typer.Option(min=0, help="Begin no trial later than this.")] = None,
 ) -> None:
-    """Search a model's settings on validation cases and write them to params/tuned/."""
+    """Search a model's settings on validation cases, write them to params/tuned/ and print the entry that takes them."""
     from studylib.params.files import load_params
 
     study = load_params(params)  # before the rest is imported, which takes seconds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,12 +14,12 @@ import yaml
 from studylib.comparison import prepare
 from studylib.data.sessions import checksum
 from studylib.data.splits import Split
-from studylib.errors import StudyError, brief, extra, nearest
+from studylib.errors import StudyError, brief, extra, nearest, sentence
 from studylib.evaluation.ranking import validation_ndcg
 from studylib.execution import configure
 from studylib.models import build
 from studylib.models.base import Recommender
-from studylib.params.files import TRIALS, tuned_path, with_settings
+from studylib.params.files import DATA, TRIALS, selected_on, tuned_path, with_settings
 from studylib.params.models import Tunable, Weighting
 from studylib.params.study import Ranking, StudyParams
 from studylib.paths import project_root, slug, write
@@ -74,11 +75,33 @@ SPACES: dict[str, dict[str, BaseDistribution]] = {
 """What is searched for each model. A setting that the entry of the study sets is not searched."""
 
 
-def tune(params: StudyParams, dataset: str, label: str, trials: int, minutes: float | None, kept: Path) -> Path:
+@dataclass(frozen=True)
+class Selected:
+    """What a search found, as a text: the best validation value and settings, and the entry of a study that takes them.
+
+    Attributes:
+        path: the file of the settings, from the project's root.
+        score: what the best value is of, and what the defaults have.
+        entry: for ``ranking.models``.
+    """
+
+    path: Path
+    score: str
+    settings: dict[str, Any]
+    entry: dict[str, Any]
+
+    def __str__(self) -> str:
+        entry = yaml.safe_dump(self.entry, default_flow_style=True, sort_keys=False, width=1000).strip()
+        settings = yaml.safe_dump(self.settings, sort_keys=False)
+        said = f"{self.path} has these settings, and this entry of the models takes them:"
+        return f"{self.score}\n\n{settings}\n{said}\n\n  - {entry}"
+
+
+def tune(params: StudyParams, dataset: str, label: str, trials: int, minutes: float | None, kept: Path) -> Selected:
     """Search until ``trials`` are done or the time is over, and write the best settings to ``params/tuned/``.
 
     Trials of an earlier call with the same fixed settings on the same cases count, so that a search that was stopped
-    continues. The first trial has the defaults.
+    continues; those of other data, whatever they are called, are in a file of their own. The first trial has the defaults.
 
     Args:
         params: a study that has the data set and the model.
@@ -88,10 +111,11 @@ def tune(params: StudyParams, dataset: str, label: str, trials: int, minutes: fl
         kept: the folder where trials are kept.
 
     Returns:
-        The file that was written.
+        What was written.
 
     Raises:
-        StudyError: the study has no such data set or model, the model has nothing to tune, or every trial failed.
+        StudyError: the study has no such data set or model, the model has nothing to tune, the settings of other data would be
+            overwritten, or every trial failed.
     """
     ranking = params.ranking
     model = _named(label, {m.label: m for m in ranking.models}, "model")
@@ -103,6 +127,16 @@ def tune(params: StudyParams, dataset: str, label: str, trials: int, minutes: fl
     if not len(split.validation):
         raise StudyError(f"{dataset}: the split has no validation cases to select settings on.")
 
+    data = split.validation.sessions.content
+    path = tuned_path(dataset, model.tuned or model.label)
+    file = project_root() / path
+    if file.exists() and selected_on(file) not in (None, data):
+        raise StudyError(
+            sentence(
+                path, "has settings that were selected on other data; remove it, or give the data set another name."
+            )
+        )
+
     assert split.validation.candidates is not None, "`prepare` draws them"
     fixed = {key: value for key, value in model.settings.items() if key not in space}
     comparable = [
@@ -112,8 +146,8 @@ def tune(params: StudyParams, dataset: str, label: str, trials: int, minutes: fl
         split.checksum,
         checksum(split.validation.candidates),
     ]
-    name = f"{model.model} {checksum(json.dumps(comparable).encode())[:12]}"
-    study = _open(kept / f"{slug(dataset)}-{slug(label)}.journal", name, params.seed)
+    digest = checksum(json.dumps(comparable).encode())[:12]
+    study = _open(kept / f"{slug(dataset)}-{slug(label)}-{digest}.journal", f"{model.model} {digest}", params.seed)
     if not study.get_trials(states=(TrialState.COMPLETE, TrialState.WAITING)):
         study.enqueue_trial({key: model.settings[key] for key in space})
     configure(params.execution)
@@ -133,7 +167,7 @@ def tune(params: StudyParams, dataset: str, label: str, trials: int, minutes: fl
         for epoch, value in enumerate(np.maximum.accumulate(curve), 1):
             trial.report(value, epoch)
         study.tell(trial, max(curve))
-    return _write(study, model, dataset, params)
+    return _write(study, model, dataset, params, path, data)
 
 
 def _named(name: str, choices: dict, kind: str):
@@ -187,21 +221,22 @@ def _rounded(settings: dict) -> dict:
     return {key: float(f"{value:.3g}") if isinstance(value, float) else value for key, value in settings.items()}
 
 
-def _write(study: optuna.Study, model: Tunable, dataset: str, params: StudyParams) -> Path:
+def _write(study: optuna.Study, model: Tunable, dataset: str, params: StudyParams, path: Path, data: str) -> Selected:
     done = _done(study)
     if not done:
         raise StudyError(f"{dataset}, {model.label}: no trial was finished; give it more minutes.")
     best = study.best_trial
     fixed = {key: getattr(model, key) for key in sorted(model.model_fields_set - {"model", "label", "tuned"})}
-    path = project_root() / tuned_path(dataset, model.tuned or model.label)
     against = "against the whole catalogue" if model.validation == "full" else "among the candidates"
+    score = f"NDCG@10 {against}: {best.value:.4f} (trial {best.number + 1}); the defaults, {done[0].value:.4f}."
     heading = (
         f"# Selected on the validation cases of {brief(dataset)} by\n"
         f"#   studylib tune params/{params.name}.yaml --dataset {brief(dataset)} --model {brief(model.label)} "
         f"--trials {len(done)}\n"
-        f"# NDCG@10 {against}: {best.value:.4f} (trial {best.number + 1}); the defaults, "
-        f"{done[0].value:.4f}.\n"
+        f"# {score}\n{DATA} {data}\n"
         f"{TRIALS} {' '.join(f'{trial.value:.4f}' for trial in done)}\n"
     )
-    write(path, heading + yaml.safe_dump({**fixed, **_rounded(best.params)}, sort_keys=False))
-    return path
+    settings = {**fixed, **_rounded(best.params)}
+    write(project_root() / path, heading + yaml.safe_dump(settings, sort_keys=False))
+    entry = {"model": model.model, **model.model_dump(exclude_unset=True), "tuned": model.tuned or model.label}
+    return Selected(path, f"{score[:-1]}, on validation cases.", settings, entry)

@@ -21,7 +21,7 @@ from studylib.evaluation.statistics import (
     least_two_sided_p,
     two_sided_p,
 )
-from studylib.params.files import trials, tuned
+from studylib.params.files import trials, tuned, tuned_on
 from studylib.params.study import Ranking, RankingDataset
 from studylib.tables import formats
 
@@ -51,6 +51,16 @@ def judged_data(comparison: Comparison, ranking: Ranking) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def tuned_elsewhere(comparison: Comparison, ranking: Ranking) -> list[tuple[str, str]]:
+    """The models, by data set and label, whose selected settings come from other data that have the name of the data set."""
+    return [
+        (dataset, model.label)
+        for dataset, split in comparison.first_splits.items()
+        for model in ranking.models
+        if tuned_on(model, dataset) not in (None, split.validation.sessions.content)
+    ]
 
 
 def best_possible(comparison: Comparison, ranking: Ranking, seed: int) -> dict[str, dict[str, float]]:
