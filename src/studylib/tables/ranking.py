@@ -23,6 +23,7 @@ from studylib.evaluation.statistics import (
 )
 from studylib.params.files import trials, tuned, tuned_on
 from studylib.params.study import Ranking, RankingDataset
+from studylib.progress import track
 from studylib.tables import formats
 
 
@@ -93,7 +94,7 @@ def intervals(comparison: Comparison, ranking: Ranking, seed: int, metrics: list
     labels = [model.label for model in ranking.models]
     rows = []
     names = [(label, metric) for label in labels for metric in metrics]
-    for dataset, protocol in _judged(comparison):
+    for dataset, protocol in track(_judged(comparison), "intervals of the ranking"):
         values = _values(comparison, ranking, dataset, [(label, protocol, metric) for label, metric in names])
         sessions = comparison.first_splits[dataset].test.session
         low, high = interval(bootstrap_seeds(values, shared=True, seed=seed, sessions=sessions))
@@ -231,7 +232,7 @@ def _by_group(
     """
     names = [(model.label, metric) for model in ranking.models for metric in metrics]
     rows = []
-    for dataset, split in comparison.first_splits.items():
+    for dataset, split in track(comparison.first_splits.items(), "intervals of groups"):
         values = _values(comparison, ranking, dataset, [(label, "full", metric) for label, metric in names])
         sums = []
         for s, of_seed in zip(ranking.seeds, values, strict=True):
@@ -270,7 +271,7 @@ def pairs(comparison: Comparison, ranking: Ranking, seed: int, metric: str) -> p
     """
     labels = [model.label for model in ranking.models]
     rows = []
-    for dataset, protocol in _judged(comparison):
+    for dataset, protocol in track(_judged(comparison), "differences of models"):
         values = _values(comparison, ranking, dataset, [(label, protocol, metric) for label in labels])
         means = _mean(values)
         order = np.argsort(-means, kind="stable").tolist()
@@ -344,7 +345,7 @@ def order_sensitivity(comparison: Comparison, ranking: Ranking, seed: int, metri
     """
     labels = [model.label for model in ranking.models]
     rows = []
-    for dataset in comparison.first_splits:
+    for dataset in track(comparison.first_splits, "intervals of order sensitivity"):
         ordered, shuffled = (
             _values(comparison, ranking, dataset, [(label, protocol, metric) for label in labels])
             for protocol in ("full", SHUFFLED)
