@@ -50,6 +50,20 @@ def test_a_damaged_provenance_ends_no_run(executed, content):
     assert not runner._is_current("02", executed, study_params({}))
 
 
+@pytest.mark.parametrize(
+    ("given", "command"),
+    [
+        ("study.yaml", "studylib run params/study.yaml"),
+        (project_root() / "params" / "study.yaml", "studylib run params/study.yaml"),
+        ("../../elsewhere/my study.yaml", "studylib run '../../elsewhere/my study.yaml'"),
+        ("/elsewhere/study.yaml", "studylib run /elsewhere/study.yaml"),
+    ],
+)
+def test_the_page_names_the_params_file_that_was_used(monkeypatch, given, command):
+    monkeypatch.chdir(project_root() / "params")
+    assert runner._command(given) == command
+
+
 def test_a_params_file_that_was_copied_with_its_name_asks_for_another(monkeypatch):
     monkeypatch.setattr(runner, "_run", lambda *arguments: pytest.fail("it went on"))
     with pytest.raises(StudyError, match=r"^name: quickstart: reports/quickstart has the results of params/quickstart"):

@@ -76,6 +76,12 @@ def test_what_was_selected_is_said_with_the_entry_that_takes_it(study, tried, tm
     assert taken.learning_rate == max(tried, key=lambda t: -abs(np.log(t[0].learning_rate / 0.01)))[0].learning_rate
 
 
+def test_the_params_file_that_was_used_is_named(study, tried, tmp_path):
+    selected = tune(study, "synthetic", "gru4rec", 1, None, tmp_path / "kept", tmp_path / "my studies" / "one.yaml")
+    command = f"#   studylib tune '{tmp_path}/my studies/one.yaml' --dataset synthetic --model gru4rec --trials 1\n"
+    assert command in (tmp_path / selected.path).read_text()
+
+
 def test_other_data_of_the_same_name_share_no_trial_and_overwrite_no_settings(study, tried, tmp_path):
     path = tmp_path / tune(study, "synthetic", "gru4rec", 2, None, tmp_path / "kept").path
     before, model = path.read_bytes(), study.ranking.models[1]

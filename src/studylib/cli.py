@@ -89,7 +89,7 @@ def tune(
     from studylib.paths import reports_root
     from studylib.tuning import tune as search
 
-    typer.echo(search(study, dataset, model, trials, minutes, reports_root() / study.name / "tuning"))
+    typer.echo(search(study, dataset, model, trials, minutes, reports_root() / study.name / "tuning", params))
 
 
 @app.command()

@@ -24,7 +24,7 @@ from studylib.errors import StudyError, extra, nearest
 from studylib.grid import count_cells, read_log
 from studylib.params.files import refuse_name_of_another
 from studylib.params.study import StudyParams
-from studylib.paths import carried, project_root, read_json, remove_torn, reports_root, unwritable, write
+from studylib.paths import as_typed, carried, project_root, read_json, remove_torn, reports_root, unwritable, write
 from studylib.progress import environment, progress_of_kernel, stderr_to
 from studylib.report.page import write_report
 from studylib.tables.formats import count
@@ -136,11 +136,7 @@ def _run(params: StudyParams, only: str | None, root: Path, fresh: bool, file: P
 
 def _command(file: Path | None) -> str | None:
     """What runs a params file, in the project's folder where the file is in it."""
-    if file is None:
-        return None
-    with contextlib.suppress(ValueError):
-        file = file.resolve().relative_to(project_root())
-    return shlex.join(["studylib", "run", str(file)])
+    return shlex.join(["studylib", "run", str(as_typed(file))]) if file else None
 
 
 @contextlib.contextmanager

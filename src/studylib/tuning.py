@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from studylib.models.base import Recommender
 from studylib.params.files import DATA, TRIALS, selected_on, tuned_path, with_settings
 from studylib.params.models import Tunable, Weighting
 from studylib.params.study import Ranking, StudyParams
-from studylib.paths import project_root, slug, write
+from studylib.paths import as_typed, project_root, slug, write
 from studylib.progress import track
 
 with extra("tune"):
@@ -97,7 +98,15 @@ class Selected:
         return f"{self.score}\n\n{settings}\n{said}\n\n  - {entry}"
 
 
-def tune(params: StudyParams, dataset: str, label: str, trials: int, minutes: float | None, kept: Path) -> Selected:
+def tune(
+    params: StudyParams,
+    dataset: str,
+    label: str,
+    trials: int,
+    minutes: float | None,
+    kept: Path,
+    file: str | Path | None = None,
+) -> Selected:
     """Search until ``trials`` are done or the time is over, and write the best settings to ``params/tuned/``.
 
     Trials of an earlier call with the same fixed settings on the same cases count, so that a search that was stopped
@@ -109,6 +118,7 @@ def tune(params: StudyParams, dataset: str, label: str, trials: int, minutes: fl
         trials: how many in all, those of earlier calls included.
         minutes: no trial is started later than this; None for no limit.
         kept: the folder where trials are kept.
+        file: where the params are from, for the settings to name; None for ``params/<name>.yaml``.
 
     Returns:
         What was written.
@@ -129,8 +139,8 @@ def tune(params: StudyParams, dataset: str, label: str, trials: int, minutes: fl
 
     data = split.validation.sessions.content
     path = tuned_path(dataset, model.tuned or model.label)
-    file = project_root() / path
-    if file.exists() and selected_on(file) not in (None, data):
+    there = project_root() / path
+    if there.exists() and selected_on(there) not in (None, data):
         raise StudyError(
             sentence(
                 path, "has settings that were selected on other data; remove it, or give the data set another name."
@@ -167,7 +177,9 @@ def tune(params: StudyParams, dataset: str, label: str, trials: int, minutes: fl
         for epoch, value in enumerate(np.maximum.accumulate(curve), 1):
             trial.report(value, epoch)
         study.tell(trial, max(curve))
-    return _write(study, model, dataset, params, path, data)
+    source, options = as_typed(file or f"params/{params.name}.yaml"), ["--dataset", dataset, "--model", label]
+    command = shlex.join(["studylib", "tune", str(source), *options])
+    return _write(study, model, brief(dataset), brief(command, 1000), path, data)
 
 
 def _named(name: str, choices: dict, kind: str):
@@ -221,7 +233,7 @@ def _rounded(settings: dict) -> dict:
     return {key: float(f"{value:.3g}") if isinstance(value, float) else value for key, value in settings.items()}
 
 
-def _write(study: optuna.Study, model: Tunable, dataset: str, params: StudyParams, path: Path, data: str) -> Selected:
+def _write(study: optuna.Study, model: Tunable, dataset: str, command: str, path: Path, data: str) -> Selected:
     done = _done(study)
     if not done:
         raise StudyError(f"{dataset}, {model.label}: no trial was finished; give it more minutes.")
@@ -230,9 +242,8 @@ def _write(study: optuna.Study, model: Tunable, dataset: str, params: StudyParam
     against = "against the whole catalogue" if model.validation == "full" else "among the candidates"
     score = f"NDCG@10 {against}: {best.value:.4f} (trial {best.number + 1}); the defaults, {done[0].value:.4f}."
     heading = (
-        f"# Selected on the validation cases of {brief(dataset)} by\n"
-        f"#   studylib tune params/{params.name}.yaml --dataset {brief(dataset)} --model {brief(model.label)} "
-        f"--trials {len(done)}\n"
+        f"# Selected on the validation cases of {dataset} by\n"
+        f"#   {command} --trials {len(done)}\n"
         f"# {score}\n{DATA} {data}\n"
         f"{TRIALS} {' '.join(f'{trial.value:.4f}' for trial in done)}\n"
     )

@@ -45,10 +45,12 @@ def test_a_log_that_is_declared_once_has_a_page_about_itself_alone(tmp_path, wit
     (tmp_path / "shop.yaml").write_text(
         yaml.safe_dump({"data": log, "ranking": {"models": ["popularity", "markov", TINY], "candidates": 20}})
     )
-    page = run_study(load_params(tmp_path / "shop.yaml"), reports=tmp_path)
+    page = run_study(load_params(tmp_path / "shop.yaml"), reports=tmp_path, file=tmp_path / "shop.yaml")
     assert "3 trainings of the ranking" in capsys.readouterr().err
     soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
     assert soup.find("h1").get_text(" ", strip=True) == "Which model for this log? (shop)"
+    commands = [code.get_text() for code in soup.select("footer .commands code")]
+    assert f"studylib run {tmp_path / 'shop.yaml'}" in commands
     for code in soup.select("script, style, details"):
         code.decompose()
     words = soup.get_text(" ")
