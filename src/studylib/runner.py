@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from studylib import outputs, provenance
+from studylib import budget, outputs, provenance
 from studylib.data import datasets
 from studylib.errors import StudyError, extra, nearest
 from studylib.grid import count_cells, read_log
@@ -49,7 +49,7 @@ def notebooks_of(params: StudyParams) -> list[str]:
     return ["05"] if params.is_own_log else ["01", "02", "03", "04"]
 
 
-KEPT = {"02": ["cells", "scale"], "03": ["ranks", "models"], "05": ["ranks", "models"]}
+KEPT = {"02": ["cells", "scale"], "03": ["ranks", "models"], "05": ["budget", "ranks", "models"]}
 """The folders in which a notebook keeps what is finished."""
 
 SECTIONS = {
@@ -57,7 +57,7 @@ SECTIONS = {
     "02": {"seed", "data", "grid"},
     "03": {"seed", "ranking"},
     "04": {"seed", "data", "grid", "ranking"},
-    "05": {"seed", "data", "ranking"},
+    "05": {"seed", "data", "ranking", "budget"},
 }
 """The sections of the params that a notebook's results depend on."""
 
@@ -114,6 +114,8 @@ def _run(params: StudyParams, only: str | None, root: Path, fresh: bool, file: P
         for kept in KEPT[number]:
             shutil.rmtree(folder / kept, ignore_errors=True)
     sys.stderr.write(f"{params.name}: {what_to_train(params, only, folder)}\n")
+    if params.budget and "05" in numbers:
+        sys.stderr.write(f"{params.name}: {budget.announced(params, folder)}\n")
     durations = _read_durations(folder)
     with environment({"STUDYLIB_REPORTS": str(root)}):
         for number in numbers:

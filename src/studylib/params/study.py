@@ -528,6 +528,8 @@ class StudyParams(Section):
     grid: Grid = Grid()
     ranking: Ranking = Ranking()
     execution: Execution = Execution()
+    budget: Duration | None = None
+    """Of a log of one's own: how long networks and BPR may take in all, such as 20min (`studylib.budget`)."""
 
     @property
     def is_own_log(self) -> bool:
@@ -548,6 +550,12 @@ class StudyParams(Section):
             models = self.ranking.models if "models" in given else list(OWN_LOG_MODELS)
             ranking = Ranking(**dict(self.ranking) | {"datasets": datasets, "models": models})
             object.__setattr__(self, "ranking", ranking)
+        return self
+
+    @model_validator(mode="after")
+    def _budget_is_for_one_log(self) -> StudyParams:
+        if self.budget is not None and not (self.is_own_log and len(self.ranking.datasets) == 1):
+            raise ValueError("'budget' is for a study of one log of one's own ('data' with a reader, and no 'grid')")
         return self
 
     @field_validator("name")
