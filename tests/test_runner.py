@@ -1,6 +1,7 @@
 """What a run says before it begins; the runs themselves are in `tests/end_to_end/`."""
 
 import json
+import sys
 
 import pytest
 
@@ -68,3 +69,12 @@ def test_a_params_file_that_was_copied_with_its_name_asks_for_another(monkeypatc
     monkeypatch.setattr(runner, "_run", lambda *arguments: pytest.fail("it went on"))
     with pytest.raises(StudyError, match=r"^name: quickstart: reports/quickstart has the results of params/quickstart"):
         runner.run_study(study_params({"seed": 3}), reports=project_root() / "reports")
+
+
+def test_a_budget_without_its_extra_is_refused_before_anything_runs(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    log = {"reader": "events", "path": "clicks.csv", "user": "visitor", "item": "page"}
+    params = study_params({"name": "shop", "data": log, "budget": "20 min"})
+    with pytest.raises(StudyError, match=r"pip install 'studylib\[tune\]'"):
+        runner.run_study(params, reports=tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -199,6 +199,9 @@ def _refuse_what_cannot_run(params: StudyParams, only: str | None, executed: Pat
     if "02" in ([only] if only else notebooks_of(params)) and importlib.util.find_spec(backend) is None:
         how = "pip install 'studylib[keras]'" if backend == "tensorflow" else "install it or use tensorflow"
         raise StudyError(f"execution.keras_backend: {backend} is not installed; {how}.")
+    if params.budget:
+        with extra("tune"):
+            import optuna  # noqa: F401
     if device == "cuda":
         import torch
 
