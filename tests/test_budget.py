@@ -1,5 +1,7 @@
 """A budget of time: equal shares, as many trials as fit, and what was selected once is kept."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -54,7 +56,7 @@ def clock(monkeypatch):
         clock["trials"].append((model.label, "an epoch"))
         return Result({"seconds": 2.0 if model.label == "wide" else 1.0})
 
-    monkeypatch.setattr(budget.time, "monotonic", lambda: clock["now"])
+    monkeypatch.setattr(budget, "monotonic", lambda: clock["now"])
     monkeypatch.setattr(tuning, "try_one", try_one)
     monkeypatch.setattr(budget, "_time_an_epoch", time_an_epoch)
     monkeypatch.setattr(kept, "fan_out", lambda function, tasks, *_: ((task, function(task)) for task in tasks))
@@ -123,9 +125,12 @@ def test_epochs_and_trials_are_trainings(study, tmp_path, monkeypatch):
     """Of a network and of BPR, whose epochs come in tens; nothing is faked but the processes."""
     monkeypatch.setattr(kept, "fan_out", lambda function, tasks, *_: ((task, function(task)) for task in tasks))
     models = [{"model": "gru4rec", **SMALL, "max_epochs": 1}, {"model": "bpr-mf", "factors": 2, "max_epochs": 10}]
-    params = study(models, budget="2s")
-    found = spend(params, tmp_path / "shop")
-    assert (found.table["trials"] > 0).all() and (found.table["best"] >= found.table["defaults"]).all()
+    seconds = itertools.count()  # a second a look at the clock, so that each has three trials of one second
+    shares = {"gru4rec": Share(10, 0.1, 1, 1), "bpr-mf": Share(10, 0.1, 10, 1)}
+    monkeypatch.setattr(budget, "monotonic", lambda: next(seconds))
+    monkeypatch.setattr(budget, "_shares", lambda *arguments: shares)
+    found = spend(study(models), tmp_path / "shop")
+    assert found.table["trials"].tolist() == [3, 3] and (found.table["best"] >= found.table["defaults"]).all()
     assert [model.max_epochs for model in found.params.ranking.models[1:]] == [1, 10]
 
 

@@ -9,10 +9,10 @@ however fast the machine is then, so that the same study has the same numbers.
 from __future__ import annotations
 
 import functools
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Any, TypeAlias
 
 import pandas as pd
@@ -243,12 +243,12 @@ def _search(shares: dict[str, Share], params: StudyParams, split: Split, model: 
     entry = with_settings(model, fewer)
     space = tuning.space_of(entry) if len(split.validation) else {}
     search = tuning.opened(entry, space, params.seed)
-    ends = time.monotonic() + share.seconds - share.epoch * _fewest(model)
+    ends = monotonic() + share.seconds - share.epoch * _fewest(model)
     durations: list[float] = []
-    while space and time.monotonic() + max(durations, default=share.training) * (1 + share.runs) <= ends:
-        begun = time.monotonic()
+    while space and monotonic() + max(durations, default=share.training) * (1 + share.runs) <= ends:
+        begun = monotonic()
         tuning.try_one(search, space, entry, split, params.ranking, params.seed, params.execution.device)
-        durations.append(time.monotonic() - begun)
+        durations.append(monotonic() - begun)
     trials = tuning.done(search)
     best = tuning.rounded(search.best_trial.params) if trials else {}
     return Result({"settings": fewer | best, "trials": [trial.value for trial in trials]})

@@ -115,7 +115,8 @@ def _run(params: StudyParams, only: str | None, root: Path, fresh: bool, file: P
             shutil.rmtree(folder / kept, ignore_errors=True)
     sys.stderr.write(f"{params.name}: {what_to_train(params, only, folder)}\n")
     if params.budget and "05" in numbers:
-        sys.stderr.write(f"{params.name}: {budget.announced(params, folder)}\n")
+        with contextlib.suppress(StudyError):  # of the log, as above
+            sys.stderr.write(f"{params.name}: {budget.announced(params, folder)}\n")
     durations = _read_durations(folder)
     with environment({"STUDYLIB_REPORTS": str(root)}):
         for number in numbers:

@@ -317,13 +317,14 @@ def test_a_log_of_ones_own_is_declared_once(load):
         params.data.path, "visitor", "url", "at", 5,
     )  # fmt: skip
     assert [model.label for model in params.ranking.models] == [model.label for model in OWN_LOG_MODELS]
+    assert params.budget == "10min" and load(f"data: {log}}}\nbudget: 1h").budget == "1h"
     assert load(f"data: {log}}}").ranking.datasets[0].split == "leave-one-out", "without times nothing is later"
     assert load("data: {reader: access-log, path: access.log}").ranking.datasets[0].split == "temporal"
 
     named = load(f"data: {log}}}\nranking: {{datasets: [yelp], models: [markov], seeds: [3]}}").ranking
     assert [d.label for d in named.datasets] == ["yelp"] and [m.label for m in named.models] == ["markov"]
     own = load(f"data: {log}}}\nranking: {{models: [markov], seeds: [3]}}")
-    assert [m.label for m in own.ranking.models] == ["markov"] and own.ranking.seeds == [3]
+    assert [m.label for m in own.ranking.models] == ["markov"] and own.ranking.seeds == [3] and own.budget is None
     again = study_params(own.model_dump(mode="json", exclude_unset=True) | {"grid": None, "execution": {}})
     assert again.is_own_log and again.ranking == own.ranking, "as a notebook is given it"
 

@@ -517,6 +517,8 @@ class Execution(Section):
 
 OWN_LOG_MODELS = (Popularity(), Markov(), ItemKnn(), SessionKnn(), Gru4Rec())
 """What is compared on a log of one's own, unless the study names models."""
+OWN_LOG_BUDGET = "10min"
+"""Of these models: on two cores some trials of GRU4Rec on 20,000 sessions, and the page within a quarter of an hour."""
 
 
 class StudyParams(Section):
@@ -529,7 +531,8 @@ class StudyParams(Section):
     ranking: Ranking = Ranking()
     execution: Execution = Execution()
     budget: Duration | None = None
-    """Of a log of one's own: how long networks and BPR may take in all, such as 20min (`studylib.budget`)."""
+    """Of a log of one's own: how long networks and BPR may take in all, such as 20min (`studylib.budget`). None: as long as they
+    take with their settings, but `OWN_LOG_BUDGET` where the study names no models either."""
 
     @property
     def is_own_log(self) -> bool:
@@ -550,6 +553,8 @@ class StudyParams(Section):
             models = self.ranking.models if "models" in given else list(OWN_LOG_MODELS)
             ranking = Ranking(**dict(self.ranking) | {"datasets": datasets, "models": models})
             object.__setattr__(self, "ranking", ranking)
+            if self.budget is None and "models" not in given:
+                object.__setattr__(self, "budget", OWN_LOG_BUDGET)
         return self
 
     @model_validator(mode="after")
