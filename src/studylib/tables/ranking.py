@@ -388,6 +388,8 @@ def ablation_steps(comparison: Comparison, measured: pd.DataFrame) -> pd.DataFra
 def popularity_bias(comparison: Comparison, ranking: Ranking) -> pd.DataFrame:
     """How popular the first ten items of each list are, against the whole catalogue: does a model recommend hits alone?
 
+    Of several windows in time, the lists of all are taken together, and the events are those before the first.
+
     Returns:
         Columns ``dataset, model, top_share, percentile, coverage@10``: the share of the recommendations that are among the 1 %
         of the catalogue with the most events in training; their mean popularity as the share of the catalogue that has fewer
