@@ -323,3 +323,4 @@ def test_in_windows_each_case_is_ranked_by_a_model_of_what_came_before(trained, 
             np.testing.assert_array_equal(ranks.tied[rows], alone[protocol].tied)
     [model] = tmp_path.glob("models/*")
     assert files.load(model).trained_on == split.windows[-1].train.checksum
+    assert events_of_items(split).sum() == len(split.windows[0].train.items) < len(split.windows[1].train.items)

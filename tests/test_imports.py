@@ -14,7 +14,7 @@ FLOORS = [
     {"data"},
     {"evaluation"},
     {"models"},
-    {"kept", "grid", "scale", "comparison", "tuning"},
+    {"kept", "grid", "scale", "comparison", "tuning", "budget"},
     {"tables", "papers"},
     {"figures", "report", "api"},
     {"notebook", "outputs", "provenance", "runner", "verify", "lines", "serve", "new", "cli"},

@@ -18,6 +18,7 @@ def params_of(log, tmp_path):
     text = suggested(log)
     (tmp_path / "suggested.yaml").write_text(text, encoding="utf-8")
     params = load_params(tmp_path / "suggested.yaml")
+    assert params.budget == "10min"
     assert params.is_own_log and str(params.data.path) == str(log.absolute())
     return params, text
 

@@ -8,6 +8,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from studylib import notebook
+from studylib.errors import StudyError
 from studylib.notebook import NO_MATH, Study
 from studylib.params.study import StudyParams
 from studylib.text import visible
@@ -29,6 +30,13 @@ def shown(monkeypatch, tmp_path):
 
 def texts(table):
     return [[cell.get_text() for cell in row.find_all(["th", "td"])] for row in table.find_all("tr")]
+
+
+def test_a_notebook_with_another_seed_asks_for_a_name(monkeypatch):
+    monkeypatch.delenv("STUDYLIB_REPORTS", raising=False)
+    monkeypatch.setattr(notebook, "configure", lambda execution: pytest.fail("it went on"))
+    with pytest.raises(StudyError, match=r"give this study a 'name' of its own \(papermill: -p name mine\)"):
+        Study.begin(name="quickstart", seed=3, data={}, grid=None, ranking={}, execution={})
 
 
 def test_numbers_have_the_digits_asked_for_and_what_is_missing_is_a_dash(shown):

@@ -1,18 +1,29 @@
 """One bar for long work: what it counts and says, in a terminal and to the runner."""
 
+import contextlib
+import fcntl
 import io
 import json
+import os
+import pty
+import struct
+import termios
 import threading
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from studylib import grid as grids, kept, progress as progresses
+from studylib.comparison import Comparison
 from studylib.data.sessions import Sessions
+from studylib.data.splits import leave_one_out
+from studylib.evaluation.ranking import Ranks
 from studylib.execution import fan_out
 from studylib.grid import run_grid
-from studylib.params.study import Data, Execution, Grid
+from studylib.params.study import Data, Execution, Grid, Ranking
 from studylib.progress import CHANNEL, progress, track
+from studylib.tables.ranking import intervals, pairs
 
 
 @pytest.fixture
@@ -54,21 +65,79 @@ def test_a_terminal_shows_done_total_status_and_time_to_go(monkeypatch, capsys):
     assert "trainings running: 2, cells failed: 1" in shown
 
 
+@contextlib.contextmanager
+def reader(channel, terminal):
+    """The runner's end of the channel of notebook 02; a function that waits until words are shown."""
+    done = threading.Event()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(progresses, "SECONDS_BETWEEN_LINES", 0)
+        thread = threading.Thread(target=progresses._show_progress, args=(channel, "02_grid", terminal, done))
+        thread.start()
+
+        def shows(words):
+            for _ in range(600):
+                if words not in terminal.getvalue() and thread.is_alive():
+                    done.wait(0.05)
+            return words in terminal.getvalue()
+
+        yield shows
+        done.set()
+        thread.join()
+
+
 def test_the_runner_shows_what_a_notebook_reports(channel):
-    terminal, done = io.StringIO(), threading.Event()
-    with progress("grid, cells", 324, done=36) as bar:
+    terminal = io.StringIO()
+    with progress("grid, cells", 324, done=36) as bar, reader(channel, terminal) as shows:
         bar.advance(3, "trainings running: 2, cells failed: 1")
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(progresses, "SECONDS_BETWEEN_LINES", 0)
-            reader = threading.Thread(target=progresses._show_progress, args=(channel, "02_grid", terminal, done))
-            reader.start()
-            while "39/324" not in terminal.getvalue() and reader.is_alive():
-                done.wait(0.05)
-            done.set()
-            reader.join()
-    assert "02_grid: grid, cells:  12%" in terminal.getvalue()
+        assert shows("39/324")
+    assert "02: grid, cells:  12%" in terminal.getvalue()
     assert "trainings running: 2, cells failed: 1" in terminal.getvalue()
     assert "trainings running" not in terminal.getvalue().split("\r")[-1], "when it is over nothing runs"
+
+
+def test_a_full_bar_is_over_and_what_follows_is_not_counted(channel):
+    terminal = io.StringIO()
+    with reader(channel, terminal) as shows:
+        with progress("ranking, trainings", 2) as bar:
+            bar.advance(2, "trainings running: 0, failed: 0")
+        assert shows("02_grid, after ranking, trainings  00:0") and "100%" not in terminal.getvalue()
+        with progress("intervals", 4) as bar:
+            bar.advance(1, "of one data set")
+            assert shows("02: intervals:  25%")
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+    def fileno(self):
+        return self.end
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(0, 80), (24, 0), (0, 0), (24, 80)])
+def test_a_terminal_of_any_size_shows_a_bar_and_what_goes_on(channel, rows, columns):
+    """With 80 columns or none, all of the words are there."""
+    terminal = Terminal()
+    main, terminal.end = pty.openpty()
+    fcntl.ioctl(terminal.end, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    with progress("ranking, trainings", 45) as bar, reader(channel, terminal) as shows:
+        bar.advance(0, "waiting for workers, failed: 0")
+        assert shows("waiting for workers, failed: 0]"), terminal.getvalue()
+    assert "02: ranking, trainings:   0%|" in terminal.getvalue()
+    for end in (main, terminal.end):
+        os.close(end)
+
+
+def test_intervals_have_a_bar_of_their_own(channel):
+    split = leave_one_out(Sessions.from_lists([[n % 7, n % 5, n % 3] for n in range(60)]))
+    ranks = Ranks(np.arange(len(split.test)) % 6, np.zeros(len(split.test), int), None, 7, 0)
+    ranking = Ranking(models=["markov", "popularity"])
+    made = {("synthetic", model, 0, "full"): ranks for model in ("markov", "popularity")}
+    comparison = Comparison(pd.DataFrame(), made, {("synthetic", 0): split})
+    for table in (lambda: intervals(comparison, ranking, 0, ["mrr"]), lambda: pairs(comparison, ranking, 0, "mrr")):
+        channel.write_text("")
+        table()
+        assert [line[1:3] for line in lines(channel)] == [[0, 1], [1, 1]]
 
 
 def test_the_grid_counts_cells_and_goes_on_counting_from_what_is_kept(channel, monkeypatch, tmp_path):

@@ -1,12 +1,14 @@
 """What a run says before it begins; the runs themselves are in `tests/end_to_end/`."""
 
 import json
+import sys
 
 import pytest
 
 from studylib import runner
 from studylib.errors import StudyError
 from studylib.params.files import study_params
+from studylib.paths import project_root
 from studylib.runner import what_to_train
 
 
@@ -49,3 +51,32 @@ def test_a_damaged_provenance_ends_no_run(executed, content):
     assert runner._read_durations(executed.parent) == {}
     assert runner._data_facts(study_params({}), executed.parent) == {}
     assert not runner._is_current("02", executed, study_params({}))
+
+
+@pytest.mark.parametrize(
+    ("given", "command"),
+    [
+        ("study.yaml", "studylib run params/study.yaml"),
+        (project_root() / "params" / "study.yaml", "studylib run params/study.yaml"),
+        ("../../elsewhere/my study.yaml", "studylib run '../../elsewhere/my study.yaml'"),
+        ("/elsewhere/study.yaml", "studylib run /elsewhere/study.yaml"),
+    ],
+)
+def test_the_page_names_the_params_file_that_was_used(monkeypatch, given, command):
+    monkeypatch.chdir(project_root() / "params")
+    assert runner._command(given) == command
+
+
+def test_a_params_file_that_was_copied_with_its_name_asks_for_another(monkeypatch):
+    monkeypatch.setattr(runner, "_run", lambda *arguments: pytest.fail("it went on"))
+    with pytest.raises(StudyError, match=r"^name: quickstart: reports/quickstart has the results of params/quickstart"):
+        runner.run_study(study_params({"seed": 3}), reports=project_root() / "reports")
+
+
+def test_a_budget_without_its_extra_is_refused_before_anything_runs(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    log = {"reader": "events", "path": "clicks.csv", "user": "visitor", "item": "page"}
+    params = study_params({"name": "shop", "data": log, "budget": "20 min"})
+    with pytest.raises(StudyError, match=r"pip install 'studylib\[tune\]'"):
+        runner.run_study(params, reports=tmp_path)
+    assert list(tmp_path.iterdir()) == []

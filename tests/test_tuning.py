@@ -1,5 +1,7 @@
 """The search for settings: what it tries, keeps and writes, on validation cases alone."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import yaml
@@ -7,7 +9,7 @@ import yaml
 from studylib import tuning
 from studylib.errors import StudyError
 from studylib.params import files
-from studylib.params.files import study_params, trials, tuned
+from studylib.params.files import study_params, trials, tuned, tuned_on
 from studylib.params.models import Gru4Rec
 from studylib.params.study import Ranking
 from studylib.tuning import tune
@@ -38,8 +40,9 @@ def tried(monkeypatch):
 
 
 def test_the_best_trial_is_written_and_read_by_the_study(study, tried, tmp_path):
-    path = tune(study, "synthetic", "gru4rec", 8, None, tmp_path / "kept")
-    assert path == tmp_path / "params" / "tuned" / "synthetic-gru4rec.yaml"
+    selected = tune(study, "synthetic", "gru4rec", 8, None, tmp_path / "kept")
+    assert selected.path == Path("params/tuned/synthetic-gru4rec.yaml")
+    path = tmp_path / selected.path
     assert len(tried) == 8
     assert tried[0][0] == Gru4Rec(hidden=16, embedding=8, max_epochs=2, tuned="gru4rec")  # the defaults come first
     best = max((settings for settings, *_ in tried), key=lambda s: -abs(np.log(s.learning_rate / 0.01)))
@@ -47,12 +50,58 @@ def test_the_best_trial_is_written_and_read_by_the_study(study, tried, tmp_path)
     text = path.read_text()
     assert "studylib tune params/small.yaml --dataset synthetic --model gru4rec --trials 8" in text
     assert set(yaml.safe_load(text)) == {"hidden", "embedding", "max_epochs", *tuning.SPACES["gru4rec"]}
+    assert yaml.safe_load(text) == selected.settings
     values = [max(0.1, 1 - abs(np.log(settings.learning_rate / 0.01))) for settings, *_ in tried]
     assert trials(study.ranking.models[1], "synthetic") == pytest.approx(values, abs=5e-5)
     assert trials(study.ranking.models[0], "synthetic") == trials(study.ranking.models[1], "elsewhere") == []
     path.write_text(text.replace("turn:", "turn: many"))
     with pytest.raises(StudyError, match="must have numbers alone; tune again"):
         trials(study.ranking.models[1], "synthetic")
+
+
+def test_what_was_selected_is_said_with_the_entry_that_takes_it(study, tried, tmp_path):
+    plain = study_params(
+        {"name": "small", "ranking": {"datasets": [TINY], "models": [{"model": "gru4rec", "hidden": 16}]}}
+    )
+    said = str(tune(plain, "synthetic", "gru4rec", 2, None, tmp_path / "kept"))
+    values = [max(0.1, 1 - abs(np.log(settings.learning_rate / 0.01))) for settings, *_ in tried]
+    score = f"{max(values):.4f} (trial {np.argmax(values) + 1}); the defaults, {values[0]:.4f}"
+    assert (
+        said.startswith(f"NDCG@10 against the whole catalogue: {score}, on validation cases.\n")
+        and "\nlearning_rate: " in said
+    )
+    (entry,) = yaml.safe_load(said.splitlines()[-1])
+    assert entry == {"model": "gru4rec", "hidden": 16, "tuned": "gru4rec"}
+    taken = tuned(Ranking(models=[entry]).models[0], "synthetic")
+    assert taken.learning_rate == max(tried, key=lambda t: -abs(np.log(t[0].learning_rate / 0.01)))[0].learning_rate
+
+
+def test_the_params_file_that_was_used_is_named(study, tried, tmp_path):
+    selected = tune(study, "synthetic", "gru4rec", 1, None, tmp_path / "kept", tmp_path / "my studies" / "one.yaml")
+    command = f"#   studylib tune '{tmp_path}/my studies/one.yaml' --dataset synthetic --model gru4rec --trials 1\n"
+    assert command in (tmp_path / selected.path).read_text()
+
+
+def test_other_data_of_the_same_name_share_no_trial_and_overwrite_no_settings(study, tried, tmp_path):
+    path = tmp_path / tune(study, "synthetic", "gru4rec", 2, None, tmp_path / "kept").path
+    before, model = path.read_bytes(), study.ranking.models[1]
+    split = tuning.prepare(study.ranking.datasets[0], study.ranking, 0)
+    assert tuned_on(model, "synthetic") == split.validation.sessions.content
+    other = study_params(
+        {"name": "small", "ranking": {"datasets": [{**TINY, "max_sessions": 150}], "models": study.ranking.models}}
+    )
+    with pytest.raises(
+        StudyError, match=r"^params/tuned/synthetic-gru4rec.yaml: has settings .* on other data; remove"
+    ):
+        tune(other, "synthetic", "gru4rec", 2, None, tmp_path / "kept")
+    assert path.read_bytes() == before and len(tried) == 2
+    path.unlink()
+    tune(other, "synthetic", "gru4rec", 2, None, tmp_path / "kept")
+    assert len(tried) == 4 and len(list((tmp_path / "kept").glob("synthetic-gru4rec-*.journal"))) == 2
+    path.write_text("alpha: 0.3")  # as before there was a checksum
+    assert tuned_on(model, "synthetic") is None
+    tune(other, "synthetic", "gru4rec", 2, None, tmp_path / "kept")
+    assert tuned_on(model, "synthetic")
 
 
 def test_a_search_that_was_stopped_goes_on(study, tried, tmp_path):
@@ -88,8 +137,8 @@ def test_trials_with_other_fixed_settings_do_not_count(study, tried, tmp_path):
     entry = {"model": "gru4rec", "tuned": "gru4rec", "hidden": 16, "embedding": 8}
     for changed in ({"max_epochs": 3}, {"max_epochs": 2, "validation": "sampled"}):
         ranking = {"datasets": [TINY], "models": [entry | changed]}
-        path = tune(study_params({"ranking": ranking}), "synthetic", "gru4rec", 1, None, tmp_path / "kept")
-        assert changed.items() <= yaml.safe_load(path.read_text()).items()
+        selected = tune(study_params({"ranking": ranking}), "synthetic", "gru4rec", 1, None, tmp_path / "kept")
+        assert changed.items() <= selected.settings.items()
     longer = {"ranking": {"datasets": [TINY], "models": [entry | {"max_epochs": 2}], "history": 5}}
     tune(study_params(longer), "synthetic", "gru4rec", 1, None, tmp_path / "kept")
     assert len(tried) == 5
@@ -142,9 +191,9 @@ def test_trials_are_trainings_judged_on_validation(study, tmp_path, monkeypatch)
         return split
 
     monkeypatch.setattr(tuning, "prepare", without_test)
-    path = tune(study, "synthetic", "gru4rec", 1, None, tmp_path / "kept")
+    selected = tune(study, "synthetic", "gru4rec", 1, None, tmp_path / "kept")
     assert len(judged) == 1 and len(judged[0]) > 100
-    assert Gru4Rec(**yaml.safe_load(path.read_text())).hidden == 16
+    assert Gru4Rec(**selected.settings).hidden == 16
 
 
 @pytest.mark.parametrize(

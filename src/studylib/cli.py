@@ -82,14 +82,14 @@ def tune(
     trials: Annotated[int, typer.Option(min=1, help="How many in all; those of earlier calls count.")] = 40,
     minutes: Annotated[float | None, typer.Option(min=0, help="Begin no trial later than this.")] = None,
 ) -> None:
-    """Search a model's settings on validation cases and write them to params/tuned/."""
+    """Search a model's settings on validation cases, write them to params/tuned/ and print the entry that takes them."""
     from studylib.params.files import load_params
 
     study = load_params(params)  # before the rest is imported, which takes seconds
     from studylib.paths import reports_root
     from studylib.tuning import tune as search
 
-    typer.echo(search(study, dataset, model, trials, minutes, reports_root() / study.name / "tuning"))
+    typer.echo(search(study, dataset, model, trials, minutes, reports_root() / study.name / "tuning", params))
 
 
 @app.command()

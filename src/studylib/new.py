@@ -205,6 +205,7 @@ def _written(log: Path, data: dict[str, Any], seen: list[str]) -> str:
     return (
         f"# A first guess about {quoted(log.name)}: look at it, and run it with `studylib run`.\n{remarks}"
         f"name: {slug(log.name.split('.')[0])[:100] or 'log'}\ndata:\n{section}"
+        "budget: 10min  # how long its networks may take in all; without it they have their defaults\n"
         "# ranking: {models: [popularity, markov, session-knn, gru4rec], seeds: [0, 1, 2]}  # intervals cover these seeds\n"
     )
 

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from studylib.errors import StudyError, extra
 from studylib.execution import configure
 from studylib.figures import to_svg
-from studylib.params.files import study_params
+from studylib.params.files import refuse_name_of_another, study_params
 from studylib.params.study import StudyParams
 from studylib.paths import reports_root, slug, write
 from studylib.provenance import note
@@ -45,8 +45,13 @@ class Study:
 
     @classmethod
     def begin(cls, **sections) -> Study:
-        """Validate the sections that the parameters cell declares and set threads and the Keras backend."""
+        """Validate the sections that the parameters cell declares and set threads and the Keras backend.
+
+        Raises:
+            StudyError: a section is wrong, or the results would overwrite those of another study (`refuse_name_of_another`).
+        """
         params = study_params(sections, source="the parameters cell")
+        refuse_name_of_another(params, reports_root())
         configure(params.execution)
         folder = reports_root() / params.name
         folder.mkdir(parents=True, exist_ok=True)

@@ -65,6 +65,13 @@ def carried(path: Path) -> Path:
     return of_package if os.path.exists(of_package) and not os.path.exists(project_root() / path) else path
 
 
+def as_typed(file: str | Path) -> Path:
+    """How a person names a file in the project's root: relative to it where the file is below it, else as it was given."""
+    with contextlib.suppress(ValueError):
+        return Path(file).resolve().relative_to(project_root().resolve())
+    return Path(file)
+
+
 def reports_root() -> Path:
     """``reports/`` of the project, or the folder that `studylib run --reports` names (``$STUDYLIB_REPORTS``)."""
     return Path(os.environ.get("STUDYLIB_REPORTS") or project_root() / "reports").resolve()

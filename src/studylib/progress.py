@@ -10,9 +10,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator, MutableMapping, Sized
 from pathlib import Path
-from typing import TextIO, TypeVar
+from typing import Any, TextIO, TypeVar
 
 from tqdm import tqdm
 
@@ -41,12 +41,36 @@ class Bar:
         """A plain bar shows nothing: it is inside another bar, in a worker, or has nothing left to do."""
 
 
+class _Drawn(tqdm):
+    """A bar in a terminal, also in one that says it has no rows or columns, as those of some containers and editors do."""
+
+    def display(self, msg: str | None = None, pos: int | None = None) -> None:
+        self.nrows = None  # there is one bar at a time
+        super().display(msg, pos)
+
+    @property
+    def format_dict(self) -> MutableMapping[str, Any]:
+        facts = super().format_dict
+        facts["ncols"] = USUAL_COLUMNS if (facts["ncols"] or 1) < 1 else facts["ncols"]
+        return facts
+
+
+USUAL_COLUMNS = 80
+
+
 class _Terminal(Bar):
     def __init__(self, description: str, total: int | None, done: int):
         super().__init__(description, total, done)
         # The mean rate, not the recent one: work is completed in batches, and later batches may be slower.
-        self.drawn = tqdm(
-            desc=description, total=total, initial=done, file=sys.stderr, dynamic_ncols=True, leave=False, smoothing=0
+        self.drawn = _Drawn(
+            desc=description,
+            total=total,
+            initial=done,
+            bar_format=_WITH_TOTAL if total else None,
+            file=sys.stderr,
+            dynamic_ncols=True,
+            leave=False,
+            smoothing=0,
         )
 
     def _show(self) -> None:
@@ -160,9 +184,19 @@ def progress_of_kernel(name: str) -> Iterator[None]:
 
 
 def _show_progress(channel: Path, name: str, shown_on: TextIO, done: threading.Event) -> None:
-    """Follow the lines of `studylib.progress` until ``done``: a live bar in a terminal, a line now and then elsewhere."""
+    """Follow the lines of `studylib.progress` until ``done``: a live bar in a terminal, a line now and then elsewhere.
+
+    A bar that is full is over: what the notebook does then is not counted, and the time since its beginning is shown.
+    """
     seconds = 0.3 if shown_on.isatty() else SECONDS_BETWEEN_LINES
-    bar = tqdm(desc=name, bar_format=_NO_TOTAL, dynamic_ncols=True, file=shown_on)
+    bar = _Drawn(desc=name, bar_format=_NO_TOTAL, dynamic_ncols=True, file=shown_on)
+    began = bar.start_t
+
+    def without_bar(description: str) -> None:
+        bar.bar_format, bar.start_t = _NO_TOTAL, began
+        bar.set_description_str(description, refresh=False)
+        bar.set_postfix_str("", refresh=False)
+
     with channel.open(encoding="utf-8") as lines, bar:
         current, rest, shown = None, "", time.monotonic()
         while not done.wait(0.3):
@@ -171,19 +205,22 @@ def _show_progress(channel: Path, name: str, shown_on: TextIO, done: threading.E
                 description, reached, total, status = json.loads(complete[-1])
                 if (description, total) != current:
                     current = (description, total)
-                    bar.bar_format = None
+                    bar.bar_format = _WITH_TOTAL if total else None
+                    bar.set_description_str(f"{name[:2]}: {description}", refresh=False)
                     bar.reset(total)
                     bar.initial = reached  # what was kept from an earlier run says nothing of the time to go
-                    bar.set_description(f"{name}: {description}", refresh=False)
                 bar.n = reached
                 bar.set_postfix_str(status, refresh=False)
+                if reached == total:
+                    current = None
+                    without_bar(f"{name}, after {description}")
             if time.monotonic() - shown >= seconds:
                 shown = time.monotonic()
                 bar.refresh()
-        bar.bar_format = _NO_TOTAL
-        bar.set_description(name, refresh=False)
-        bar.set_postfix_str("", refresh=False)
+        without_bar(name)
 
 
 _NO_TOTAL = "{desc}  {elapsed}"
+_WITH_TOTAL = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"
+"""As tqdm has it, but for the rate: in 80 columns there is room for what goes on instead."""
 SECONDS_BETWEEN_LINES = 15

@@ -18,12 +18,13 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from studylib import outputs, provenance
+from studylib import budget, outputs, provenance
 from studylib.data import datasets
 from studylib.errors import StudyError, extra, nearest
 from studylib.grid import count_cells, read_log
+from studylib.params.files import refuse_name_of_another
 from studylib.params.study import StudyParams
-from studylib.paths import carried, project_root, read_json, remove_torn, reports_root, unwritable, write
+from studylib.paths import as_typed, carried, project_root, read_json, remove_torn, reports_root, unwritable, write
 from studylib.progress import environment, progress_of_kernel, stderr_to
 from studylib.report.page import write_report
 from studylib.tables.formats import count
@@ -48,7 +49,7 @@ def notebooks_of(params: StudyParams) -> list[str]:
     return ["05"] if params.is_own_log else ["01", "02", "03", "04"]
 
 
-KEPT = {"02": ["cells", "scale"], "03": ["ranks", "models"], "05": ["ranks", "models"]}
+KEPT = {"02": ["cells", "scale"], "03": ["ranks", "models"], "05": ["budget", "ranks", "models"]}
 """The folders in which a notebook keeps what is finished."""
 
 SECTIONS = {
@@ -56,7 +57,7 @@ SECTIONS = {
     "02": {"seed", "data", "grid"},
     "03": {"seed", "ranking"},
     "04": {"seed", "data", "grid", "ranking"},
-    "05": {"seed", "data", "ranking"},
+    "05": {"seed", "data", "ranking", "budget"},
 }
 """The sections of the params that a notebook's results depend on."""
 
@@ -92,11 +93,12 @@ def run_study(
         The page that was written.
 
     Raises:
-        StudyError: a notebook failed, or did not write what it is there to write.
+        StudyError: the name is that of another study, a notebook failed, or it did not write what it is there to write.
     """
     root = Path(reports or reports_root()).resolve()
     folder = root / params.name
     executed = folder / "notebooks"
+    refuse_name_of_another(params, root)
     _refuse_what_cannot_run(params, only, executed)
     with _alone(folder):
         return _run(params, only, root, fresh, Path(file) if file else None)
@@ -112,6 +114,9 @@ def _run(params: StudyParams, only: str | None, root: Path, fresh: bool, file: P
         for kept in KEPT[number]:
             shutil.rmtree(folder / kept, ignore_errors=True)
     sys.stderr.write(f"{params.name}: {what_to_train(params, only, folder)}\n")
+    if params.budget and "05" in numbers:
+        with contextlib.suppress(StudyError):  # of the log, as above
+            sys.stderr.write(f"{params.name}: {budget.announced(params, folder)}\n")
     durations = _read_durations(folder)
     with environment({"STUDYLIB_REPORTS": str(root)}):
         for number in numbers:
@@ -134,11 +139,7 @@ def _run(params: StudyParams, only: str | None, root: Path, fresh: bool, file: P
 
 def _command(file: Path | None) -> str | None:
     """What runs a params file, in the project's folder where the file is in it."""
-    if file is None:
-        return None
-    with contextlib.suppress(ValueError):
-        file = file.resolve().relative_to(project_root())
-    return shlex.join(["studylib", "run", str(file)])
+    return shlex.join(["studylib", "run", str(as_typed(file))]) if file else None
 
 
 @contextlib.contextmanager
@@ -198,6 +199,9 @@ def _refuse_what_cannot_run(params: StudyParams, only: str | None, executed: Pat
     if "02" in ([only] if only else notebooks_of(params)) and importlib.util.find_spec(backend) is None:
         how = "pip install 'studylib[keras]'" if backend == "tensorflow" else "install it or use tensorflow"
         raise StudyError(f"execution.keras_backend: {backend} is not installed; {how}.")
+    if params.budget:
+        with extra("tune"):
+            import optuna  # noqa: F401
     if device == "cuda":
         import torch
 

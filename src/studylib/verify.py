@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from studylib import comparison, grid, scale
+from studylib import budget, comparison, grid, scale
 from studylib.data import datasets
 from studylib.errors import StudyError
 from studylib.execution import workers
@@ -27,7 +27,7 @@ from studylib.params.files import study_params
 from studylib.params.study import StudyParams
 from studylib.runner import run_study
 
-KEPT = ("cells", "scale", "ranks", "models", "made", grid.AGAIN)
+KEPT = ("cells", "scale", "budget", "ranks", "models", "made", grid.AGAIN)
 """The folders that a study's tables and its page are derived from."""
 
 SAME, NEAR, OTHER = "the same bytes", f"the same within {TOLERANCE:g}", "differs"
@@ -95,6 +95,7 @@ def published_params(folder: Path) -> StudyParams:
 def works_of(params: StudyParams, folder: Path) -> list[Work]:
     """All that a study trains: the cells, with the other settings of the optimizers too, the scale, the ranking, the ablation,
     the recommender's network."""
+    params = budget.spent(params, folder).params
     splits = comparison.split_datasets(params.ranking, params.seed)
     splits |= comparison.split_datasets(params.ranking.tried, params.seed) if params.ranking.recommender else {}
     ranked = [

@@ -358,7 +358,12 @@ def test_only_items_of_one_time_and_session_change_places_and_every_order_comes(
         assert drawn.items[[0, 4]].tolist() == [4, 0] and sorted(drawn.items[1:4].tolist()) == [1, 2, 3]
         assert sorted(drawn.items[5:].tolist()) == [5, 6] and drawn.times is sessions.times
         orders.add(tuple(drawn.items.tolist()))
+        assert drawn.content == sessions.content
     assert len(orders) == 6 * 2
+    assert (
+        len({sessions.content, sessions.last_events(3).content, replace(sessions, items=sessions.items * 0).content})
+        == 3
+    )
     assert sessions.with_ties_drawn(3).items.tolist() == sessions.with_ties_drawn(3).items.tolist()
     untimed = replace(sessions, times=None)
     assert untimed.with_ties_drawn(1).items.tolist() == untimed.items.tolist()

@@ -14,6 +14,7 @@ from studylib.models.files import load
 from studylib.outputs import TABLES
 from studylib.params.files import load_params
 from studylib.runner import run_study
+from studylib.verify import works_of
 
 TINY = {"model": "gru4rec", "embedding": 8, "hidden": 8, "max_epochs": 1, "negatives": 20}
 
@@ -45,12 +46,14 @@ def test_a_log_that_is_declared_once_has_a_page_about_itself_alone(tmp_path, wit
     (tmp_path / "shop.yaml").write_text(
         yaml.safe_dump({"data": log, "ranking": {"models": ["popularity", "markov", TINY], "candidates": 20}})
     )
-    page = run_study(load_params(tmp_path / "shop.yaml"), reports=tmp_path)
+    page = run_study(load_params(tmp_path / "shop.yaml"), reports=tmp_path, file=tmp_path / "shop.yaml")
     assert "3 trainings of the ranking" in capsys.readouterr().err
     soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
     assert soup.find("h1").get_text(" ", strip=True) == "Which model for this log? (shop)"
     tried = json.loads(soup.select_one(".recommender script").string)
     assert tried["items"] == [str(page) for page in range(40)], "the network of the page has the items of the log"
+    commands = [code.get_text() for code in soup.select("footer .commands code")]
+    assert f"studylib run {tmp_path / 'shop.yaml'}" in commands
     for code in soup.select("script, style, details"):
         code.decompose()
     words = soup.get_text(" ")
@@ -64,6 +67,31 @@ def test_a_log_that_is_declared_once_has_a_page_about_itself_alone(tmp_path, wit
     lines = next(block.get_text() for block in soup.select("pre") if "recommend" in block.get_text())
     session, file = re.search(r"recommend\((\[.*\]), k=10\)", lines)[1], re.search(r"load\('(.*)'\)", lines)[1]
     assert len(load(folder / "models" / file).recommend(ast.literal_eval(session), k=10)) == 10
+
+
+def test_a_budget_is_spent_once(tmp_path, without_kernels, capsys):
+    write_study(tmp_path)
+    log = {"reader": "events", "path": str(tmp_path / "clicks.csv"), "user": "visitor", "item": "page", "time": "at"}
+    ranking = {"models": ["popularity", "markov", TINY], "candidates": 20}
+    study = {"data": log, "ranking": ranking, "budget": "3s", "execution": {"workers": 1}}
+    (tmp_path / "shop.yaml").write_text(yaml.safe_dump(study))
+    folder, pages = tmp_path / "shop", []
+    for _ in range(2):
+        pages.append(run_study(load_params(tmp_path / "shop.yaml"), reports=tmp_path).read_text(encoding="utf-8"))
+        said = capsys.readouterr().err
+        assert re.search(r"shop: the budget of 3s gives gru4rec 3\.0 s \(an epoch takes \d+\.\d s, a training", said)
+        made = {path: path.stat().st_mtime_ns for name in ("budget", "ranks") for path in (folder / name).iterdir()}
+        if len(pages) == 1:
+            first = made
+    assert made == first and len(made) == 2 + 2 * 3, "nothing is timed, searched or trained again"
+    of_budget = re.compile("What each network got of the budget of 3s")
+    rows = [
+        BeautifulSoup(page, "html.parser").find("caption", string=of_budget).find_parent("table").get_text()
+        for page in pages
+    ]
+    assert rows[0] == rows[1] and "gru4rec" in rows[0]
+    works = works_of(load_params(tmp_path / "shop.yaml"), folder)
+    assert all(work.kept() for work in works), "verify reads the settings that were selected"
 
 
 def test_both_splits_and_an_ablation(tmp_path, without_kernels, capsys):

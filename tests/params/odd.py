@@ -229,7 +229,7 @@ def allowed(key, value):
 
 
 VALID_KEYS = (
-    {"name", "seed", "data", "grid", "ranking", "execution", *NUMBERS, *LISTS, *OTHERS}
+    {"name", "seed", "data", "grid", "ranking", "execution", "budget", *NUMBERS, *LISTS, *OTHERS}
     | {
         f"data.{key}"
         for key in ("dataset", "reader", "path", "separator", "header", "leading_user", "user", "item", "time")

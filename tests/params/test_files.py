@@ -7,6 +7,7 @@ import pytest
 
 from studylib.errors import StudyError
 from studylib.models import build
+from studylib.params import files
 from studylib.params.files import load_params, study_params, tuned_path
 from studylib.params.models import Gru4Rec
 from studylib.params.study import OWN_LOG_MODELS, Ranking, StudyParams
@@ -334,15 +335,45 @@ def test_a_log_of_ones_own_is_declared_once(load):
         params.data.path, "visitor", "url", "at", 5,
     )  # fmt: skip
     assert [model.label for model in params.ranking.models] == [model.label for model in OWN_LOG_MODELS]
+    assert params.budget == "10min" and load(f"data: {log}}}\nbudget: 1h").budget == "1h"
     assert load(f"data: {log}}}").ranking.datasets[0].split == "leave-one-out", "without times nothing is later"
     assert load("data: {reader: access-log, path: access.log}").ranking.datasets[0].split == "temporal"
 
     named = load(f"data: {log}}}\nranking: {{datasets: [yelp], models: [markov], seeds: [3]}}").ranking
     assert [d.label for d in named.datasets] == ["yelp"] and [m.label for m in named.models] == ["markov"]
     own = load(f"data: {log}}}\nranking: {{models: [markov], seeds: [3]}}")
-    assert [m.label for m in own.ranking.models] == ["markov"] and own.ranking.seeds == [3]
-    again = study_params(own.model_dump(mode="json", exclude_unset=True) | {"grid": {}, "execution": {}})
+    assert [m.label for m in own.ranking.models] == ["markov"] and own.ranking.seeds == [3] and own.budget is None
+    again = study_params(own.model_dump(mode="json", exclude_unset=True) | {"grid": None, "execution": {}})
     assert again.is_own_log and again.ranking == own.ranking, "as a notebook is given it"
 
-    assert not load(f"data: {log}}}\ngrid: {{units: 8}}").is_own_log
+    for grid in ("{units: 8}", "{}"):
+        asked = load(f"data: {log}}}\ngrid: {grid}")
+        given = {"grid": None, "ranking": {}} | asked.model_dump(mode="json", exclude_unset=True)
+        assert not asked.is_own_log and study_params(given) == asked and not study_params(given).is_own_log
+    assert load(f"data: {log}}}\ngrid:").is_own_log, "a section that is null counts as left out"
     assert not load("data: {dataset: live-streaming}").is_own_log
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project with one params file, ``mine``."""
+    monkeypatch.setattr(files, "project_root", lambda: tmp_path)
+    (tmp_path / "params").mkdir()
+    (tmp_path / "params" / "mine.yaml").write_text("name: mine\nseed: 1\nranking: {seeds: [0]}")
+    return tmp_path
+
+
+def test_results_belong_to_the_params_file_of_their_name(project):
+    reports = project / "reports"
+    mine = {"name": "mine", "seed": 1}  # what the file says more is the default
+    for sections in (mine, mine | {"execution": {"workers": 3}}, mine | {"name": "yours", "seed": 3}):
+        files.refuse_name_of_another(study_params(sections), reports)
+    for sections in (mine | {"seed": 3}, {"name": "mine"}, mine | {"grid": {"units": 8}}):
+        with pytest.raises(StudyError, match=r"results of params/mine.yaml, which says something else; give .* 'name'"):
+            files.refuse_name_of_another(study_params(sections), reports)
+        files.refuse_name_of_another(study_params(sections), project / "elsewhere")
+
+
+def test_a_file_that_is_called_otherwise_than_its_study_owns_no_results_of_its_own_name(project):
+    (project / "params" / "mine.yaml").write_text("name: other")
+    files.refuse_name_of_another(study_params({"name": "mine", "seed": 3}), project / "reports")

@@ -10,6 +10,7 @@ from studylib.comparison import Comparison, compare, of_lists
 from studylib.data.sessions import Cases, Sessions
 from studylib.data.splits import Split, leave_one_out
 from studylib.evaluation.ranking import Ranks
+from studylib.params.files import DATA
 from studylib.params.study import Execution, Ranking
 from studylib.tables.ranking import (
     ablation_steps,
@@ -26,6 +27,7 @@ from studylib.tables.ranking import (
     shown_differences,
     shown_order,
     split_in_time,
+    tuned_elsewhere,
     wide_by_tie,
     wide_intervals,
 )
@@ -57,6 +59,18 @@ def test_what_is_judged(first):
     ]  # fmt: skip
     unremarkable = judged_data(first[0], Ranking(**SMALL)).iloc[0]
     assert unremarkable["visited_items"] == "stay" and unremarkable[["at_defaults", "not_numbers"]].isna().all()
+
+
+def test_settings_that_were_selected_on_other_data_are_known(first, monkeypatch, tmp_path):
+    monkeypatch.setattr("studylib.params.files.project_root", lambda: tmp_path)
+    (tmp_path / "params" / "tuned").mkdir(parents=True)
+    content = first[0].first_splits["synthetic"].test.sessions.content
+    models = []
+    for name, line in {"this": f"{DATA} {content}", "other": f"{DATA} {content[::-1]}", "old": "# By hand"}.items():
+        (tmp_path / "params" / "tuned" / f"synthetic-{name}.yaml").write_text(f"{line}\nalpha: 0.3")
+        models.append({"model": "gru4rec", "label": name, "tuned": name})
+    ranking = Ranking(models=["markov", {"model": "gru4rec", "tuned": "none"}, *models])
+    assert tuned_elsewhere(first[0], ranking) == [("synthetic", "other")]
 
 
 def test_the_best_possible_is_known_where_the_log_is_as_generated(first):

@@ -166,6 +166,13 @@ class Sessions:
         arrays += [self.given.parts, *(c for _, c in sorted(self.given.candidates.items()))] if self.given else []
         return checksum(*arrays)
 
+    @property
+    def content(self) -> str:
+        """16 hexadecimal digits of the ids, the events of each and the lengths of the sessions: of events of one time, as of two
+        splits, the order is the same to it."""
+        ids = "\n".join(map(str, self.vocabulary)).encode()
+        return checksum(np.bincount(self.items, minlength=self.n_items), self.lengths, ids)[:16]
+
     def select(self, keep: np.ndarray, reason: str | None = None) -> Sessions:
         """The sessions with only the events where ``keep`` (bool, (n_events,)) is true; empty sessions are removed.
 

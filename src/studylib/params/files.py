@@ -144,11 +144,37 @@ def study_params(sections: dict[str, Any], source: str = "params") -> StudyParam
         StudyError: as `load_params`; ``source`` is what the message calls their origin.
     """
     given = {name: values for name, values in sections.items() if values is not None or name == "name"}
-    # The parameters cell of a notebook has sections without keys, which are left out like those that are null.
-    for name in ("data", "grid", "ranking", "execution"):
+    # The parameters cell of a notebook has sections without keys, which say nothing; but who writes 'grid: {}' asks for the grid.
+    for name in ("data", "ranking", "execution"):
         if given.get(name) == {}:
             del given[name]
     return validated(StudyParams, given, source)
+
+
+def refuse_name_of_another(params: StudyParams, reports: Path) -> None:
+    """Keep a study from overwriting the results of the params file whose name it has.
+
+    In the project's ``reports`` they belong to that file alone. Where and how trainings run (``execution``) may differ.
+
+    Raises:
+        StudyError: ``params/<name>.yaml`` is another study.
+    """
+    file = project_root() / carried(Path("params", f"{params.name}.yaml"))
+    if reports.resolve() != (project_root() / "reports").resolve() or not file.exists():
+        return
+    owner = load_params(file)
+    if owner.name == params.name and _of_results(owner) != _of_results(params):
+        raise StudyError(
+            sentence(
+                f"name: {params.name}",
+                f"reports/{params.name} has the results of params/{file.name}, which says something else; "
+                "give this study a 'name' of its own (papermill: -p name mine).",
+            )
+        )
+
+
+def _of_results(params: StudyParams) -> dict[str, Any]:
+    return params.model_dump(exclude={"execution"})
 
 
 Validated = TypeVar("Validated", bound=BaseModel)
@@ -272,6 +298,13 @@ def tuned_path(dataset: str, name: str) -> Path:
     return Path("params") / "tuned" / f"{slug(dataset)}-{slug(name)}.yaml"
 
 
+def _tuned_file(model: ModelParams, dataset: str) -> Path | None:
+    """The file whose settings a model asks for, where it is there."""
+    name = getattr(model, "tuned", None)
+    path = project_root() / carried(tuned_path(dataset, name)) if name else None
+    return path if path and path.exists() else None
+
+
 def tuned(model: ModelParams, dataset: str) -> ModelParams:
     """The model with the settings that `studylib tune` selected for a data set; what the entry itself sets takes precedence,
     and without a file of selected settings the entry is returned as it is.
@@ -279,9 +312,8 @@ def tuned(model: ModelParams, dataset: str) -> ModelParams:
     Raises:
         StudyError: the file is damaged, or has an unknown key or a value out of range.
     """
-    name = getattr(model, "tuned", None)
-    path = project_root() / carried(tuned_path(dataset, name)) if name else None
-    if path is None or not path.exists():
+    path = _tuned_file(model, dataset)
+    if path is None:
         return model
     settings = _read(path)
     if not isinstance(settings, dict) or settings.keys() & {"model", "label", "tuned"}:
@@ -293,21 +325,35 @@ def tuned(model: ModelParams, dataset: str) -> ModelParams:
         raise StudyError(_sentences(error, str(path), type(model))) from None
 
 
-TRIALS = "# Each trial in turn:"
-"""How the line of a file of selected settings begins that has the validation value of every trial."""
+TRIALS, DATA = "# Each trial in turn:", "# Checksum of the data:"
+"""How the lines of a file of selected settings begin that have the validation value of every trial, and `Sessions.content` of the
+data that they were selected on."""
 
 
 def trials(model: ModelParams, dataset: str) -> list[float]:
     """The validation value of every trial by which `studylib tune` selected settings; none where they are not kept."""
-    name = getattr(model, "tuned", None)
-    path = project_root() / carried(tuned_path(dataset, name)) if name else None
-    lines = path.read_text(encoding="utf-8").splitlines() if path and path.exists() else []
+    path = _tuned_file(model, dataset)
     try:
-        return [
-            float(value) for line in lines if line.startswith(TRIALS) for value in line.removeprefix(TRIALS).split()
-        ]
+        return [float(value) for value in _line(path, TRIALS).split()] if path else []
     except ValueError:
         raise StudyError(sentence(str(path), f"the line '{TRIALS}' must have numbers alone; tune again.")) from None
+
+
+def selected_on(path: Path) -> str | None:
+    """`Sessions.content` of the data that the settings in a file were selected on; None where it does not say."""
+    return _line(path, DATA).strip() or None
+
+
+def tuned_on(model: ModelParams, dataset: str) -> str | None:
+    """The same of the file that a model takes its settings from, if it takes any."""
+    path = _tuned_file(model, dataset)
+    return selected_on(path) if path else None
+
+
+def _line(path: Path, beginning: str) -> str:
+    """The rest of the line that begins so; empty where there is none."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return next((line.removeprefix(beginning) for line in lines if line.startswith(beginning)), "")
 
 
 def with_settings(model: ModelParams, settings: dict[str, Any]) -> ModelParams:

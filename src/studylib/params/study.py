@@ -552,6 +552,8 @@ class Execution(Section):
 
 OWN_LOG_MODELS = (Popularity(), Markov(), ItemKnn(), SessionKnn(), Gru4Rec())
 """What is compared on a log of one's own, unless the study names models."""
+OWN_LOG_BUDGET = "10min"
+"""Of these models: on two cores some trials of GRU4Rec on 20,000 sessions, and the page within a quarter of an hour."""
 
 
 class StudyParams(Section):
@@ -563,10 +565,14 @@ class StudyParams(Section):
     grid: Grid = Grid()
     ranking: Ranking = Ranking()
     execution: Execution = Execution()
+    budget: Duration | None = None
+    """Of a log of one's own: how long networks and BPR may take in all, such as 20min (`studylib.budget`). None: as long as they
+    take with their settings, but `OWN_LOG_BUDGET` where the study names no models either."""
 
     @property
     def is_own_log(self) -> bool:
-        """Whether the study is of a log of one's own: ``data`` with a reader, and no ``grid``. It knows nothing of the papers."""
+        """Whether the study is of a log of one's own: ``data`` with a reader, and no ``grid``, not even an empty one. It knows
+        nothing of the papers."""
         return self.data.reader is not None and "grid" not in self.model_fields_set
 
     @model_validator(mode="after")
@@ -582,6 +588,14 @@ class StudyParams(Section):
             models = self.ranking.models if "models" in given else list(OWN_LOG_MODELS)
             ranking = Ranking(**dict(self.ranking) | {"datasets": datasets, "models": models})
             object.__setattr__(self, "ranking", ranking)
+            if self.budget is None and "models" not in given:
+                object.__setattr__(self, "budget", OWN_LOG_BUDGET)
+        return self
+
+    @model_validator(mode="after")
+    def _budget_is_for_one_log(self) -> StudyParams:
+        if self.budget is not None and not (self.is_own_log and len(self.ranking.datasets) == 1):
+            raise ValueError("'budget' is for a study of one log of one's own ('data' with a reader, and no 'grid')")
         return self
 
     @field_validator("name")

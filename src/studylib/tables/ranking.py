@@ -21,8 +21,9 @@ from studylib.evaluation.statistics import (
     least_two_sided_p,
     two_sided_p,
 )
-from studylib.params.files import trials, tuned
+from studylib.params.files import trials, tuned, tuned_on
 from studylib.params.study import Ranking, RankingDataset
+from studylib.progress import track
 from studylib.tables import formats
 
 
@@ -51,6 +52,16 @@ def judged_data(comparison: Comparison, ranking: Ranking) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def tuned_elsewhere(comparison: Comparison, ranking: Ranking) -> list[tuple[str, str]]:
+    """The models, by data set and label, whose selected settings come from other data that have the name of the data set."""
+    return [
+        (dataset, model.label)
+        for dataset, split in comparison.first_splits.items()
+        for model in ranking.models
+        if tuned_on(model, dataset) not in (None, split.validation.sessions.content)
+    ]
 
 
 def best_possible(comparison: Comparison, ranking: Ranking, seed: int) -> dict[str, dict[str, float]]:
@@ -83,7 +94,7 @@ def intervals(comparison: Comparison, ranking: Ranking, seed: int, metrics: list
     labels = [model.label for model in ranking.models]
     rows = []
     names = [(label, metric) for label in labels for metric in metrics]
-    for dataset, protocol in _judged(comparison):
+    for dataset, protocol in track(_judged(comparison), "intervals of the ranking"):
         values = _values(comparison, ranking, dataset, [(label, protocol, metric) for label, metric in names])
         sessions = comparison.first_splits[dataset].test.session
         low, high = interval(bootstrap_seeds(values, shared=True, seed=seed, sessions=sessions))
@@ -221,7 +232,7 @@ def _by_group(
     """
     names = [(model.label, metric) for model in ranking.models for metric in metrics]
     rows = []
-    for dataset, split in comparison.first_splits.items():
+    for dataset, split in track(comparison.first_splits.items(), "intervals of groups"):
         values = _values(comparison, ranking, dataset, [(label, "full", metric) for label, metric in names])
         sums = []
         for s, of_seed in zip(ranking.seeds, values, strict=True):
@@ -260,7 +271,7 @@ def pairs(comparison: Comparison, ranking: Ranking, seed: int, metric: str) -> p
     """
     labels = [model.label for model in ranking.models]
     rows = []
-    for dataset, protocol in _judged(comparison):
+    for dataset, protocol in track(_judged(comparison), "differences of models"):
         values = _values(comparison, ranking, dataset, [(label, protocol, metric) for label in labels])
         means = _mean(values)
         order = np.argsort(-means, kind="stable").tolist()
@@ -334,7 +345,7 @@ def order_sensitivity(comparison: Comparison, ranking: Ranking, seed: int, metri
     """
     labels = [model.label for model in ranking.models]
     rows = []
-    for dataset in comparison.first_splits:
+    for dataset in track(comparison.first_splits, "intervals of order sensitivity"):
         ordered, shuffled = (
             _values(comparison, ranking, dataset, [(label, protocol, metric) for label in labels])
             for protocol in ("full", SHUFFLED)
@@ -376,6 +387,8 @@ def ablation_steps(comparison: Comparison, measured: pd.DataFrame) -> pd.DataFra
 
 def popularity_bias(comparison: Comparison, ranking: Ranking) -> pd.DataFrame:
     """How popular the first ten items of each list are, against the whole catalogue: does a model recommend hits alone?
+
+    Of several windows in time, the lists of all are taken together, and the events are those before the first.
 
     Returns:
         Columns ``dataset, model, top_share, percentile, coverage@10``: the share of the recommendations that are among the 1 %
