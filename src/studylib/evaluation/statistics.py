@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.linalg import lstsq
 from scipy.special import comb
 from scipy.stats import norm
 from statsmodels.stats.multitest import multipletests
@@ -169,13 +168,18 @@ def variance_shares(cells: pd.DataFrame, measure: str, factors: list[str]) -> pd
     total = float(((values - values.mean()) ** 2).sum())
     if not varying or total == 0:
         return pd.DataFrame({"effect": ["rest"], "share": [1.0]})
-    levels = {effect: cells.groupby(list(effect), sort=False).ngroup().to_numpy() for effect in varying + pairs}
-    columns = {effect: np.eye(level.max() + 1)[level] for effect, level in levels.items()}
+    # The columns of a design are indicators: its normal equations have whole numbers, and their zero eigenvalues (of columns that others
+    # add up to) are clear.
+    levels = [cells.groupby(list(effect), sort=False).ngroup().to_numpy() for effect in varying + pairs]
+    design = np.column_stack([np.ones(len(values)), *(np.eye(level.max() + 1)[level] for level in levels)])
+    ends = np.cumsum([1, *(level.max() + 1 for level in levels)])
+    columns = {effect: np.arange(*ends[n : n + 2]) for n, effect in enumerate(varying + pairs)}
+    products, with_values = design.T @ design, design.T @ (values - values.mean())
 
     def unexplained(effects: list) -> float:
-        design = np.column_stack([np.ones(len(values)), *(columns[effect] for effect in effects)])
-        fitted = design @ lstsq(design, values, lapack_driver="gelsy")[0]
-        return float(((values - fitted) ** 2).sum())
+        chosen = np.concatenate([[0], *(columns[effect] for effect in effects)])
+        inverse = np.linalg.pinv(products[np.ix_(chosen, chosen)], rcond=1e-10, hermitian=True)
+        return total - float(with_values[chosen] @ inverse @ with_values[chosen])
 
     squares = {}
     for effects in (varying, pairs):
