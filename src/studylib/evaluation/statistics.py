@@ -168,8 +168,8 @@ def variance_shares(cells: pd.DataFrame, measure: str, factors: list[str]) -> pd
     total = float(((values - values.mean()) ** 2).sum())
     if not varying or total == 0:
         return pd.DataFrame({"effect": ["rest"], "share": [1.0]})
-    # The columns of a design are indicators: its normal equations have whole numbers, and their zero eigenvalues (of columns that others
-    # add up to) are clear.
+    # The columns of a design are indicators: its normal equations have whole numbers, and their zero eigenvalues, of columns that
+    # others add up to, are clear.
     levels = [cells.groupby(list(effect), sort=False).ngroup().to_numpy() for effect in varying + pairs]
     design = np.column_stack([np.ones(len(values)), *(np.eye(level.max() + 1)[level] for level in levels)])
     ends = np.cumsum([1, *(level.max() + 1 for level in levels)])
