@@ -162,7 +162,7 @@ def variance_shares(cells: pd.DataFrame, measure: str, factors: list[str]) -> pd
     Returns:
         Columns ``effect`` (a factor, two factors joined by `` × ``, or ``rest``: the residual) and ``share``, largest first.
     """
-    varying = [(factor,) for factor in factors if cells[factor].nunique() > 1]
+    varying: list[tuple[str, ...]] = [(factor,) for factor in factors if cells[factor].nunique() > 1]
     pairs = [first + second for first, second in itertools.combinations(varying, 2)]
     values = cells[measure].to_numpy(float)
     total = float(((values - values.mean()) ** 2).sum())
