@@ -62,7 +62,7 @@ def _counting(results: Results) -> dict[str, Any] | None:
         "accuracy": baselines.max(),
         "cases": count_test_cases(cells),
         "collapsed": int((cells["status"] == COLLAPSED).sum()),
-        "cells": count(len(cells), "network"),
+        "cells": len(cells),
     }
 
 
@@ -116,6 +116,15 @@ def _winners(results: Results) -> dict[str, Any] | None:
     }
 
 
+def _leader(results: Results) -> dict[str, Any] | None:
+    """There is one data set, and on it a model that is significantly better than another."""
+    best = best_models(_main(results), results.differences)
+    if len(best) != 1 or not best[0].better_than:
+        return None
+    (b,) = best
+    return {"model": written(b.model), "dataset": written(b.dataset), "reached": b.reached, "lead": b.lead}
+
+
 def _sampling(results: Results) -> dict[str, Any] | None:
     """The best model of a data set is another among the negatives."""
     best = best_by_protocol(_main(results))
@@ -136,7 +145,7 @@ def _ties(results: Results) -> dict[str, Any] | None:
     if not found:
         return None
     sentence = (
-        "On {on} {share:.0%} of the targets have the time of the event before them: for these {tied} is best, and for the others "
+        "on {on} {share:.0%} of the targets have the time of the event before them: for these {tied} is best, and for the others "
         "{untied}"
     )
     said = [
@@ -151,10 +160,11 @@ def _twice(results: Results) -> dict[str, Any] | None:
     second = second_training(results.on_test_cases)
     if second is None or second.same == second.cells:
         return None
+    again = [result for result in results.on_test_cases["again"] if result is not None]
     return {
         "cells": count(second.cells, "network"),
         "first": second.first,
-        "second": second.how,
+        "second": listed(dict.fromkeys(str(result.made.get("processor")) for result in again), " or "),
         "same": second.same,
         "largest": points(second.largest),
     }
@@ -164,6 +174,7 @@ VALUES: dict[str, Callable[[Results], dict[str, Any] | None]] = {
     "counting": _counting,
     "scale": _scale,
     "winners": _winners,
+    "leader": _leader,
     "sampling": _sampling,
     "ties": _ties,
     "twice": _twice,
