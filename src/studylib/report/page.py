@@ -188,7 +188,7 @@ def _cleaned_output(output: NotebookNode) -> NotebookNode | None:
 
 def _hoist(chapters: list[Chapter]) -> list[NotebookNode]:
     """Take out of the chapters what stands at the head: the words of the cells tagged ``findings``, those of the cells tagged
-    ``summary``, and the last figure of these.
+    ``summary``, and, after the first of them, the last figure of these cells.
 
     Code, errors and all other figures stay where they are; a line stands where the figure was.
     """
@@ -200,12 +200,12 @@ def _hoist(chapters: list[Chapter]) -> list[NotebookNode]:
                 summary.append(cell)
                 continue
             stay = [output for output in cell.outputs if _figure_id(output) or output.output_type == "error"]
-            summary.append(_shown(*(output for output in cell.outputs if output not in stay)))
+            summary += [_shown(output) for output in cell.outputs if output not in stay]
             cell.outputs = stay
             figures += [(cell, n) for n, output in enumerate(stay) if _figure_id(output)]
     if figures:
         cell, n = figures[-1]
-        summary.append(_shown(cell.outputs[n]))
+        summary.insert(1, _shown(cell.outputs[n]))
         line = {"text/markdown": f"[](#{_figure_id(cell.outputs[n])}) stands at the head of the page."}
         cell.outputs[n] = nbformat.v4.new_output("display_data", line)
     return summary

@@ -208,6 +208,7 @@
       made("div", { class: "recommender-ten" }, table),
       made("div", { class: "recommender-words" }, said, order));
     box.previousElementSibling.setAttribute("hidden", "");
+    box.closest("figure").classList.add("is-live");
     box.hidden = false;
     show("");
   };
