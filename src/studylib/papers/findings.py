@@ -56,7 +56,7 @@ def _counting(results: Results) -> dict[str, Any] | None:
         return None
     return {
         "settings": len(means),
-        "sessions": results.params.data.max_sessions or 0,
+        "log": written(results.params.data.dataset or str(results.params.data.path)),
         "above": above,
         "baseline": written(baselines.idxmax()),
         "accuracy": baselines.max(),
