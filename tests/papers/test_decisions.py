@@ -38,7 +38,6 @@ def make_results(cells, other=None, measured=MEASURED, ablation=ABLATION, **sect
         empty,
         empty,
         empty,
-        empty,
         ablation,
         empty,
     )

@@ -3,10 +3,8 @@
 from dataclasses import replace
 
 import pandas as pd
-import pytest
 
 from studylib.papers.findings import VALUES, findings
-from studylib.tables.ranking import TIED_TARGETS
 from tests.papers.test_decisions import make_results, make_trained
 
 SCALE = {"sessions": [10, 40], "test_sessions": 20, "models": ["markov", "gru4rec"]}
@@ -22,10 +20,9 @@ def make(accuracy=lambda cell: 0.2, measured=None, **sections):
     results = make_results(make_trained(accuracy).assign(split="a"), ranking=ranking, grid=grid, **sections)
     columns = ["dataset", "model", "protocol", "metric", "mean", "low", "high"]
     pairs = pd.DataFrame(columns=["dataset", "protocol", "higher", "lower", "p"])
-    ties = pd.DataFrame(columns=["dataset", "model", "metric", "target", "mean", "n"])
     scale = pd.DataFrame(columns=["model", "sessions", "measure", "mean", "low", "high"])
     rows = [(d, m, p, "ndcg@10", v, v - 0.01, v + 0.01) for d, m, p, v in measured or []]
-    return replace(results, measured=pd.DataFrame(rows, columns=columns), differences=pairs, by_tie=ties, scale=scale)
+    return replace(results, measured=pd.DataFrame(rows, columns=columns), differences=pairs, scale=scale)
 
 
 def test_networks_that_do_not_beat_counting():
@@ -80,22 +77,27 @@ def test_winners_of_data_sets_and_of_protocols():
     assert said(make(lambda cell: 0.4, WINNERS + shuffled)) == alone
 
 
-@pytest.mark.parametrize(("equal_times", "holds"), [("as in the file", True), ("drawn", False)])
-def test_ties_that_the_order_of_the_file_decides(equal_times, holds):
-    ranking = {"datasets": [{"dataset": "synthetic", "equal_times": equal_times}]}
-    means = {TIED_TARGETS[0]: (30, 0.2, 0.1), TIED_TARGETS[1]: (10, 0.1, 0.3)}
-    rows = [
-        ("synthetic", model, "ndcg@10", kind, mean, n)
-        for kind, (n, *values) in means.items()
-        for model, mean in zip(("gru4rec", "markov"), values, strict=True)
-    ]
-    found = make(lambda cell: 0.4, ranking=ranking)
-    results = replace(found, by_tie=pd.DataFrame(rows, columns=found.by_tie.columns))
-    sentences = said(results)
-    assert len(sentences) == holds
-    assert not holds or (
-        "25% of the targets" in sentences[0] and "Markov is best, and for the others GRU4Rec" in sentences[0]
+def test_what_the_order_of_the_file_changes():
+    drawn = {"dataset": "synthetic", "equal_times": "drawn"}
+    ranking = {"datasets": [drawn, {"dataset": "synthetic", "name": "in file"}]}
+
+    def sentences(of_markov):
+        values = {
+            ("synthetic", "gru4rec"): 0.4,
+            ("synthetic", "markov"): 0.3,
+            ("in file", "gru4rec"): 0.4,
+            ("in file", "markov"): of_markov,
+        }
+        measured = [(*key, protocol, value) for key, value in values.items() for protocol in ("full", "sampled-99")]
+        results = make(lambda cell: 0.4, measured, ranking=ranking)
+        return said(replace(results, measured=results.measured.assign(n=9)))
+
+    (sentence,) = sentences(of_markov=0.5)
+    assert "on the generated log GRU4Rec is best with the events of one time in a drawn order (0.4000)" in sentence
+    assert "Markov in the file's (0.5000); pairs" in sentence and sentence.endswith(
+        "the other way round there: 0 of 0."
     )
+    assert sentences(of_markov=0.3) == []
 
 
 def test_every_finding_has_its_values():

@@ -189,6 +189,25 @@ def test_the_published_table_is_beaten_in_both_measures_or_not():
     assert printed in by_claim(make_measured({}), ranking=make_ranking("ml-1m")), "it needs no data"
 
 
+def test_printed_numbers_are_beside_the_order_of_the_file_and_models_beside_drawn_orders():
+    drawn = {"dataset": "grocery", "equal_times": "drawn"}
+    ranking = make_ranking(drawn, {"dataset": "grocery", "name": "in file"}, models=["popularity", "gru4rec"])
+    measured = pd.concat(
+        [
+            make_measured({"gru4rec": value, "popularity": 0.1}, dataset, metric=metric)
+            for dataset, value in (("in file", 0.5), ("grocery", 0.2))
+            for metric in ("hr@5", "ndcg@5", "ndcg@10")
+        ]
+    )
+    rows = by_claim(measured, make_differences(("gru4rec", "popularity", 0.1, 0.09, 0.11)), ranking=ranking)
+    number = rows["GRU4Rec reaches HR@5 0.34 on Amazon Grocery"]
+    assert number["measured"] == 0.5 and number["source"].startswith("intervals.csv: in file,")
+    published = "GRU4Rec surpasses the best model in ReChorus's own table for Amazon Grocery: this study's GRU4Rec"
+    assert rows[published]["verdict"] == HOLDS and "intervals.csv: in file," in rows[published]["source"]
+    assert rows[MATCHES]["measured"] == pytest.approx(1) and rows[MATCHES]["source"].startswith("pairs.csv: grocery,")
+    assert not [claim for claim in rows if "(here in file" in claim]
+
+
 @pytest.mark.parametrize(
     ("lost", "verdict"), [((0.06, 0.04, 0.08), HOLDS), ((0.06, 0.02, 0.1), OPEN), ((0.01, 0.0, 0.02), FAILS)]
 )

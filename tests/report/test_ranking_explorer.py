@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 
+from studylib.params.study import Ranking
 from studylib.report.ranking_explorer import ranking_explorer
 from tests.browser import CONTRASTS, too_wide, violations
 from tests.nasty import SCRIPT
@@ -14,7 +15,16 @@ from tests.report.test_page import code, figure, markdown, shown, write
 
 MODELS = ["popularity", "gru4rec", "sasrec", SCRIPT]
 PROTOCOLS = ["full", "sampled-99", "shuffled"]
-JUDGED = pd.DataFrame({"dataset": ["grocery", "later", "shop"], "split": ["leave-one-out", "temporal", "given"]})
+RANKING = Ranking(
+    datasets=[
+        {"dataset": "grocery", "equal_times": "drawn"},
+        {"dataset": "grocery", "name": "in file order"},
+        {"dataset": "grocery", "name": "later", "equal_times": "drawn", "split": "temporal"},
+        {"name": "shop", "reader": "sequences", "path": "shop.txt"},
+    ]
+)
+KINDS = ["leave-one-out", "leave-one-out", "temporal", "given"]
+JUDGED = pd.DataFrame({"dataset": [dataset.label for dataset in RANKING.datasets], "split": KINDS})
 
 
 def mean(dataset, model, protocol, metric):
@@ -46,7 +56,14 @@ def differences():
 
 def live():
     possible = {"hr@10": {}, "ndcg@10": {"shop": 0.6}}
-    return ranking_explorer(measured(), differences(), "ndcg@10", JUDGED, {"grocery": "later"}, possible)
+    return ranking_explorer(measured(), differences(), "ndcg@10", JUDGED, RANKING, possible)
+
+
+SPLITS = [
+    ["grocery", "leave one out, equal times in a drawn order"],
+    ["in file order", "leave one out, in the file's order"],
+    ["later", "one split in time"],
+]
 
 
 def test_it_knows_every_value_and_every_pair_with_the_digits_that_are_seen():
@@ -54,7 +71,7 @@ def test_it_knows_every_value_and_every_pair_with_the_digits_that_are_seen():
     assert html.count("</script>") == 1
     data = json.loads(BeautifulSoup(html, "html.parser").script.string)
     assert data["datasets"] == [
-        {"name": "Amazon Grocery", "splits": [["grocery", "leave one out"], ["later", "one split in time"]]},
+        {"name": "Amazon Grocery", "splits": SPLITS},
         {"name": "shop", "splits": [["shop", "the source's own"]]},
     ]
     assert [name for _, name, _ in data["models"]] == ["popularity", "GRU4Rec", "SASRec", SCRIPT[:40]]
@@ -84,8 +101,9 @@ def test_the_models_are_ranked_by_what_is_picked(visit):
     words = page.locator(".ranking-explorer output")
     assert names(page) == ["GRU4Rec", "SASRec", SCRIPT[:40], "popularity"]
     assert words.inner_text() == (
-        "GRU4Rec has the highest NDCG@10 against the whole catalogue on Amazon Grocery (leave one out): "
-        "0.4000 [0.3900, 0.4100], of 4 models on 1,234 cases. It is significantly better than 2 of the 3 others."
+        "GRU4Rec has the highest NDCG@10 against the whole catalogue on Amazon Grocery "
+        "(leave one out, equal times in a drawn order): 0.4000 [0.3900, 0.4100], "
+        "of 4 models on 1,234 cases. It is significantly better than 2 of the 3 others."
     )
     page.get_by_label("split").select_option("one split in time")
     assert words.inner_text().endswith("It is significantly better than all 3 others.")

@@ -18,12 +18,14 @@ from studylib.tables.ranking import (
     by_prefix_length,
     by_target_frequency,
     by_tie,
+    in_file_order,
     intervals,
     judged_data,
     order_sensitivity,
     pairs,
     popularity_bias,
     reversed_pairs,
+    second_entries,
     shown_differences,
     shown_order,
     split_in_time,
@@ -54,7 +56,8 @@ def test_what_is_judged(first):
     assert table.to_dict("records") == [
         {
             "dataset": "synthetic", "split": "leave-one-out", "training_sessions": len(split.train), "items": 40,
-            "test_cases": len(split.test), "visited_items": "left out", "at_defaults": "item-knn", "not_numbers": "small",
+            "test_cases": len(split.test), "equal_times": "none",
+            "visited_items": "left out", "at_defaults": "item-knn", "not_numbers": "small",
         }
     ]  # fmt: skip
     unremarkable = judged_data(first[0], Ranking(**SMALL)).iloc[0]
@@ -190,6 +193,15 @@ def test_a_data_set_under_one_split_in_time_as_well():
     filtered = {"dataset": "grocery", "name": "filtered", "split": "temporal", "k_core": 5}
     assert split_in_time(Ranking(datasets=["yelp", later, "grocery", filtered])) == {"grocery": "later"}
     assert split_in_time(Ranking(datasets=["yelp", later])) == {}
+
+
+def test_a_data_set_in_the_order_of_its_file_as_well():
+    drawn, later = {"dataset": "grocery", "equal_times": "drawn"}, {"split": "temporal", "name": "later"}
+    in_file = {"dataset": "grocery", "name": "in file"}
+    ranking = Ranking(datasets=["yelp", drawn, in_file, drawn | later])
+    assert in_file_order(ranking) == {"grocery": "in file"} and split_in_time(ranking) == {"grocery": "later"}
+    assert second_entries(ranking) == {"in file", "later"}
+    assert in_file_order(Ranking(datasets=["yelp", drawn])) == {} == in_file_order(Ranking(datasets=[in_file, "yelp"]))
 
 
 def test_pairs_compare_the_mean_over_the_seeds():

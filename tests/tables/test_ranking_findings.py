@@ -9,6 +9,7 @@ from studylib.comparison import Comparison
 from studylib.data.sessions import Sessions
 from studylib.data.splits import leave_one_out
 from studylib.params.study import Ranking
+from studylib.tables.ranking import split_in_time
 from studylib.tables.ranking_findings import (
     AblationGain,
     BestByProtocol,
@@ -19,9 +20,9 @@ from studylib.tables.ranking_findings import (
     LargestLoss,
     SeedSpread,
     ShareOfPossible,
-    SplitInTime,
     Ties,
     Verdicts,
+    Versions,
     ablation_gains,
     best_by_protocol,
     best_models,
@@ -31,11 +32,11 @@ from studylib.tables.ranking_findings import (
     hit_shares,
     largest_losses,
     reversed_by_protocol,
-    reversed_in_time,
+    reversed_there,
     seed_spread,
     shares_of_possible,
-    splits_in_time,
     ties,
+    versions,
 )
 
 
@@ -104,9 +105,9 @@ def test_one_split_in_time():
     )
     differences = pd.concat([DIFFERENCES, make_differences(("later", "full", "markov", "gru4rec", 0.001))])
     later = BestModel("later", "markov", 0.5, 0.25, 0.75, better_than=1, others=1)
-    assert splits_in_time(measured, differences, ranking) == [SplitInTime(GRU4REC, later, 7, reversed=1, pairs=3)]
-    assert reversed_in_time(differences, "shop", "later").to_numpy().tolist() == [["shop", "gru4rec", "markov"]]
-    assert splits_in_time(measured, differences, Ranking()) == []
+    assert versions(measured, differences, split_in_time(ranking)) == [Versions(GRU4REC, later, 7, reversed=1, pairs=3)]
+    assert reversed_there(differences, "shop", "later").to_numpy().tolist() == [["shop", "gru4rec", "markov"]]
+    assert versions(measured, differences, {}) == []
 
 
 def test_the_largest_loss():

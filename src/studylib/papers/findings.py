@@ -18,8 +18,8 @@ from studylib.tables.formats import count, points
 from studylib.tables.grid import COLLAPSED, SETTINGS, count_test_cases
 from studylib.tables.grid_findings import second_training
 from studylib.tables.names import written
-from studylib.tables.ranking import split_in_time
-from studylib.tables.ranking_findings import best_by_protocol, best_models, ties
+from studylib.tables.ranking import in_file_order, second_entries
+from studylib.tables.ranking_findings import best_by_protocol, best_models, versions
 from studylib.text import listed, words
 
 
@@ -101,9 +101,9 @@ def _scale(results: Results) -> dict[str, Any] | None:
 
 
 def _main(results: Results) -> pd.DataFrame:
-    """What was measured on the data sets' own splits, with the prefixes in their order."""
+    """What was measured on the data sets themselves, not on second entries of them, with the prefixes in their order."""
     measured = results.measured[results.measured["protocol"] != SHUFFLED]
-    return measured[~measured["dataset"].isin(split_in_time(results.params.ranking).values())]
+    return measured[~measured["dataset"].isin(second_entries(results.params.ranking))]
 
 
 def _winners(results: Results) -> dict[str, Any] | None:
@@ -139,20 +139,30 @@ def _sampling(results: Results) -> dict[str, Any] | None:
 
 
 def _ties(results: Results) -> dict[str, Any] | None:
-    """Where events of one time are in the order of the file, another model is best on targets that are tied."""
-    in_order = [d.label for d in results.params.ranking.datasets if d.equal_times == "as in the file"]
-    found = [t for t in ties(results.by_tie) if t.dataset in in_order and t.tied != t.untied]
+    """A data set is there with equal times in a drawn order and in the file's, and the best model or a pair changes."""
+    measured = results.measured[results.measured["protocol"] != SHUFFLED]
+    found = versions(measured, results.differences, in_file_order(results.params.ranking))
+    found = [v for v in found if v.reversed or v.own.model != v.other.model]
     if not found:
         return None
     sentence = (
-        "on {on} {share:.0%} of the targets have the time of the event before them: for these {tied} is best, and for the others "
-        "{untied}"
+        "on {on} {best} is best with the events of one time in a drawn order ({drawn:.4f}), {in_file} in the file's "
+        "({value:.4f}); pairs of models that are significantly the other way round there: {reversed:,} of {pairs:,}"
     )
     said = [
-        words(sentence, on=written(t.dataset), share=t.share, tied=written(t.tied), untied=written(t.untied))
-        for t in found
+        words(
+            sentence,
+            on=written(v.own.dataset),
+            best=written(v.own.model),
+            drawn=v.own.mean,
+            in_file=written(v.other.model),
+            value=v.other.mean,
+            reversed=v.reversed,
+            pairs=v.pairs,
+        )
+        for v in found
     ]
-    return {"shares": listed(said, "; ")}
+    return {"changes": listed(said, "; ")}
 
 
 def _twice(results: Results) -> dict[str, Any] | None:

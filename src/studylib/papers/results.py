@@ -40,7 +40,6 @@ class Results:
         differences: ``pairs.csv``.
         order: ``order_sensitivity.csv``.
         scale: ``scale.csv``; no rows where there is none.
-        by_tie: ``by_tie.csv``.
         ablation, steps: ``ablation.csv`` and ``ablation_intervals.csv``; no rows where there is none.
     """
 
@@ -54,7 +53,6 @@ class Results:
     differences: pd.DataFrame
     order: pd.DataFrame
     scale: pd.DataFrame
-    by_tie: pd.DataFrame
     ablation: pd.DataFrame
     steps: pd.DataFrame
 
@@ -98,7 +96,6 @@ def read_results(params: StudyParams, folder: Path, path: Callable[[str, str], P
         differences=table("pairs"),
         order=table("order_sensitivity"),
         scale=table("scale", "02_grid_training") if params.grid.scale else pd.DataFrame(),
-        by_tie=table("by_tie"),
         ablation=table("ablation") if params.ranking.ablation else pd.DataFrame(),
         steps=table("ablation_intervals") if params.ranking.ablation else table("intervals").iloc[:0],
     )

@@ -16,7 +16,7 @@ from studylib.params.models import Gru4Rec
 from studylib.params.study import Ranking
 from studylib.tables.formats import interval
 from studylib.tables.names import written, written_protocol
-from studylib.tables.ranking import MARGIN
+from studylib.tables.ranking import MARGIN, in_file_order, second_entries
 
 PROTOCOL = "sampled-99"
 PROTOCOLS = [PROTOCOL, "full"]
@@ -74,7 +74,7 @@ def beside_the_paper(measured: pd.DataFrame, ranking: Ranking) -> pd.DataFrame:
     Returns:
         Columns ``reported on, metric, reported, dataset, version, model, mean, low, high, n``.
     """
-    labels, models = _dataset_labels(ranking), gru4rec_labels(ranking)
+    labels, models = _labels_as_printed(ranking), gru4rec_labels(ranking)
     sampled = measured[(measured["protocol"] == PROTOCOL) & measured["model"].isin(models)]
     rows = [
         (reported_on, metric, printed, r.dataset, version, r.model, r.mean, r.low, r.high, r.n)
@@ -119,9 +119,18 @@ def ranking_claims(
 
 def _dataset_labels(ranking: Ranking) -> dict[str, str]:
     """How the tables call a data set, by its name in the registry or its own; a split by time is another protocol."""
+    others = second_entries(ranking)
     return {
-        dataset.dataset or dataset.label: dataset.label for dataset in ranking.datasets if dataset.split != "temporal"
+        dataset.dataset or dataset.label: dataset.label
+        for dataset in ranking.datasets
+        if dataset.split != "temporal" and dataset.label not in others
     }
+
+
+def _labels_as_printed(ranking: Ranking) -> dict[str, str]:
+    """As `_dataset_labels`, for what is compared with printed numbers: these are of events in the order of the file."""
+    in_file = in_file_order(ranking)
+    return {name: in_file.get(label, label) for name, label in _dataset_labels(ranking).items()}
 
 
 def gru4rec_labels(ranking: Ranking) -> list[str]:
@@ -281,7 +290,8 @@ def _against_published(beside: pd.DataFrame) -> list[dict]:
             less = f"HR@5 and NDCG@5 less those of {name} there, as a share of these; {test}"
             figure = "tables-3-and-4" if len(beside) else ""
             own = numbers is rounded
-            made_of = "the paper's Tables 3 and 4" if own else f"intervals.csv: grocery, {PROTOCOL}, HR@5 and NDCG@5"
+            on = "the paper's Tables 3 and 4" if own else f"intervals.csv: {numbers['dataset'].iloc[0]}"
+            made_of = on if own else f"{on}, {PROTOCOL}, HR@5 and NDCG@5"
             rows.append(
                 row(
                     SHRIMAL, claim, where, parts, numbers["n"].iloc[0], less, rule, figure, None, own, made_of, RELATIVE

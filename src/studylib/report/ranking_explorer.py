@@ -6,10 +6,11 @@ import pandas as pd
 
 from studylib.comparison import SHUFFLED
 from studylib.figures import colours
+from studylib.params.study import Ranking
 from studylib.report.embedded import box, rounded
 from studylib.tables.formats import p_value
 from studylib.tables.names import written, written_metric, written_protocol
-from studylib.tables.ranking import MARGIN
+from studylib.tables.ranking import MARGIN, in_file_order, second_entries, split_in_time
 from studylib.text import visible
 
 ALPHA = 0.05
@@ -20,7 +21,7 @@ def ranking_explorer(
     differences: pd.DataFrame,
     metric: str,
     judged: pd.DataFrame,
-    in_time: dict[str, str],
+    ranking: Ranking,
     possible: dict[str, dict[str, float]],
 ) -> str:
     """HTML for the ``live`` of `studylib.notebook.Study.show`.
@@ -32,16 +33,24 @@ def ranking_explorer(
         differences: of `tables.ranking.pairs`.
         metric: of ``differences``; the view begins with it.
         judged: of `tables.ranking.judged_data`.
-        in_time: of `tables.ranking.split_in_time`.
+        ranking: has the data sets; what is a second entry of one (`tables.ranking.second_entries`) is picked as its split.
         possible: of `tables.ranking.best_possible`.
     """
     models, metrics, protocols = (list(dict.fromkeys(measured[name])) for name in ("model", "metric", "protocol"))
     labels = judged["dataset"].tolist()
     kinds = dict(zip(labels, judged["split"], strict=True))
+    in_time, in_file = split_in_time(ranking), in_file_order(ranking)
     datasets = [
-        {"name": _name(label), "splits": [[each, _split(kinds[each])] for each in (label, in_time.get(label)) if each]}
+        {
+            "name": _name(label),
+            "splits": [
+                [label, _split(kinds[label]) + (", equal times in a drawn order" if label in in_file else "")],
+                *([other, _split(kinds[other]) + ", in the file's order"] for other in [in_file.get(label)] if other),
+                *([other, _split(kinds[other])] for other in [in_time.get(label)] if other),
+            ],
+        }
         for label in labels
-        if label not in in_time.values()
+        if label not in second_entries(ranking)
     ]
     numbers = {
         key: [rounded(number) for number in row]

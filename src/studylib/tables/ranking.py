@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pandas as pd
@@ -31,12 +31,15 @@ def judged_data(comparison: Comparison, ranking: Ranking) -> pd.DataFrame:
     """What the models learn from and are judged on.
 
     Returns:
-        Columns ``dataset, split, training_sessions, items, test_cases, visited_items`` (whether items that a prefix contains are
-        left out of the lists of every model, or stay), ``at_defaults`` (the models whose entries ask for selected settings
+        Columns ``dataset, split, training_sessions, items, test_cases, equal_times`` (how many targets have the time of the event
+        before them, and whose order such events are in), ``visited_items`` (whether items that a prefix contains are left out of
+        the lists of every model, or stay), ``at_defaults`` (the models whose entries ask for selected settings
         that the data set does not have) and ``not_numbers`` (those some of whose scores are not numbers; these rank last).
     """
+    orders = {dataset.label: dataset.equal_times for dataset in ranking.datasets}
     rows = []
     for dataset, split in comparison.first_splits.items():
+        tied = split.test.tied.mean()
         at_defaults = [m.label for m in ranking.models if getattr(m, "tuned", None) and tuned(m, dataset) is m]
         broken = [key[1] for key, ranks in comparison.ranks.items() if key[0] == dataset and ranks.not_numbers]
         rows.append(
@@ -46,6 +49,7 @@ def judged_data(comparison: Comparison, ranking: Ranking) -> pd.DataFrame:
                 "training_sessions": len(split.learnt),
                 "items": split.train.n_items,
                 "test_cases": len(split.test),
+                "equal_times": f"{tied:.0%}, {orders[dataset]}" if tied else "none",
                 "visited_items": "left out" if excludes_visited(ranking, split) else "stay",
                 "at_defaults": ", ".join(at_defaults) or None,
                 "not_numbers": ", ".join(dict.fromkeys(broken)) or None,
@@ -325,14 +329,31 @@ def split_in_time(ranking: Ranking) -> dict[str, str]:
     """The data sets that are judged under one split in time as well, in one window, and how they are called there, by their
     labels.
     """
+    return _second_entries(ranking, "split", "temporal", but_for={"test_fraction"})
+
+
+def in_file_order(ranking: Ranking) -> dict[str, str]:
+    """The data sets whose equal times are drawn and that the study has in the order of the file as well, and how they are called
+    there, by their labels.
+    """
+    return _second_entries(ranking, "equal_times", "as in the file")
+
+
+def second_entries(ranking: Ranking) -> set[str]:
+    """The labels of the data sets that stand beside another version of themselves: they have sections of their own."""
+    return {*split_in_time(ranking).values(), *in_file_order(ranking).values()}
+
+
+def _second_entries(ranking: Ranking, setting: str, value: str, but_for: Iterable[str] = ()) -> dict[str, str]:
+    """The labels of entries that differ in one setting alone, and in what goes with it: the other, then that with ``value``."""
 
     def log(dataset: RankingDataset) -> dict:
-        return dataset.model_dump(exclude={"name", "split", "test_fraction"})
+        return dataset.model_dump(exclude={"name", setting, *but_for})
 
     return {
-        dataset.label: later.label
-        for dataset, later in itertools.permutations(ranking.datasets, 2)
-        if later.split == "temporal" != dataset.split and log(dataset) == log(later)
+        first.label: second.label
+        for first, second in itertools.permutations(ranking.datasets, 2)
+        if getattr(second, setting) == value != getattr(first, setting) and log(first) == log(second)
     }
 
 

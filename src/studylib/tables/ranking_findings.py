@@ -14,7 +14,7 @@ from studylib.comparison import SHUFFLED, Comparison
 from studylib.evaluation.claims import FAMILY_WISE, NOT_TESTED, UNDECIDED, VERDICTS
 from studylib.params.study import Ranking
 from studylib.tables.formats import count, interval
-from studylib.tables.ranking import TIED_TARGETS, reversed_pairs, split_in_time
+from studylib.tables.ranking import TIED_TARGETS, reversed_pairs
 
 METRIC = "ndcg@10"
 ALPHA = 0.05
@@ -130,44 +130,45 @@ def best_by_protocol(measured: pd.DataFrame) -> list[BestByProtocol]:
 
 
 @dataclass(frozen=True)
-class SplitInTime:
-    """The best model of a data set under its own split and after one date, and the pairs whose order is opposite there.
+class Versions:
+    """The best model of a data set and of a second entry of it, and the pairs whose order is opposite there.
 
     Attributes:
-        cases: test cases after the date.
-        reversed: pairs whose order is significant under both splits, and opposite.
+        cases: test cases of the second entry.
+        reversed: pairs whose order is significant in both, and opposite.
         pairs: all of them.
     """
 
     own: BestModel
-    later: BestModel
+    other: BestModel
     cases: int
     reversed: int
     pairs: int
 
 
-def splits_in_time(measured: pd.DataFrame, differences: pd.DataFrame, ranking: Ranking) -> list[SplitInTime]:
-    """For the data sets that the study has under both splits.
+def versions(measured: pd.DataFrame, differences: pd.DataFrame, others: dict[str, str]) -> list[Versions]:
+    """For each data set that the study has in a second version.
 
     Args:
         measured, differences: as for `best_models`.
+        others: of `studylib.tables.ranking.split_in_time` or `studylib.tables.ranking.in_file_order`.
     """
     best = {model.dataset: model for model in best_models(measured, differences)}
     return [
-        SplitInTime(
+        Versions(
             best[dataset],
-            best[later],
-            int(measured.loc[measured["dataset"] == later, "n"].iloc[0]),
-            len(reversed_in_time(differences, dataset, later)),
+            best[other],
+            int(measured.loc[measured["dataset"] == other, "n"].iloc[0]),
+            len(reversed_there(differences, dataset, other)),
             len(_of(differences, dataset)),
         )
-        for dataset, later in split_in_time(ranking).items()
+        for dataset, other in others.items()
     ]
 
 
-def reversed_in_time(differences: pd.DataFrame, dataset: str, later: str) -> pd.DataFrame:
-    """Pairs of models (`studylib.tables.ranking.reversed_pairs`) whose order is opposite after one date."""
-    return reversed_pairs(_of(differences, dataset), _of(differences, later).assign(dataset=dataset))
+def reversed_there(differences: pd.DataFrame, dataset: str, other: str) -> pd.DataFrame:
+    """Pairs of models (`studylib.tables.ranking.reversed_pairs`) whose order is opposite in the other version."""
+    return reversed_pairs(_of(differences, dataset), _of(differences, other).assign(dataset=dataset))
 
 
 def _of(differences: pd.DataFrame, dataset: str) -> pd.DataFrame:
