@@ -27,10 +27,10 @@ from studylib.errors import StudyError
 from studylib.evaluation.ranking import popularity, rank_cases
 from studylib.execution import WorkerDied
 from studylib.kept import TIMES
-from studylib.models import files
+from studylib.models import build, files
 from studylib.models.baselines import Markov, Popularity
 from studylib.models.gru4rec import GRU4Rec
-from studylib.params.models import Gru4Rec, SasRec
+from studylib.params.models import MODELS, Gru4Rec, SasRec
 from studylib.params.study import Execution, Ranking, RankingDataset
 
 GRU = {"model": "gru4rec", "label": "small", "embedding": 4, "hidden": 4, "negatives": 8, "max_epochs": 2}
@@ -182,7 +182,9 @@ def test_another_setting_trains_what_it_touches(first, trained, monkeypatch, tmp
         "protocols": {"full": {"listed": 40, "not_numbers": 0} | dict.fromkeys(LISTED, 0.5)},
     }
     ranks = {"full above": np.zeros(1, int), "full tied": np.zeros(1, int)}
-    monkeypatch.setattr(comparisons, "_train", lambda *arguments: {arguments[-2]: keeping.Result(facts, ranks)})
+    monkeypatch.setattr(
+        comparisons, "_train", lambda *arguments: dict.fromkeys(arguments[-1], keeping.Result(facts, ranks))
+    )
 
     def train(seed=0, execution=EXECUTION, **changed):
         trained.clear()
@@ -193,13 +195,32 @@ def test_another_setting_trains_what_it_touches(first, trained, monkeypatch, tmp
     assert train() == everything and train() == []
     assert train(models=["markov", GRU | {"hidden": 5}, "popularity"]) == ["small"]
     assert train(models=["markov", GRU | {"label": "other"}, "popularity"]) == ["other"]
-    assert train(seeds=[0, 1]) == everything and trained[0] == ("markov", 1)
+    assert train(seeds=[0, 1]) == everything and trained == [("markov", 0), ("small", 1), ("popularity", 0)]
     assert train(history=5) == everything
     assert train(candidates=8) == everything
     assert train(exclude_visited=True) == everything == train(exclude_visited=False)
     assert train(seed=1) == everything  # other candidates, other orders
     assert train(execution=Execution(threads_per_worker=2)) == everything
     assert train() == []
+
+
+def test_a_model_that_draws_nothing_is_trained_once_for_all_seeds(first, trained, tmp_path):
+    again = compare(Ranking(**SMALL), EXECUTION, 0, tmp_path)
+    assert trained == [("markov", 1), ("small", 1), ("small", 0), ("popularity", 1)]
+    pd.testing.assert_frame_equal(again.table[COLUMNS], first[0].table[COLUMNS])
+    ranks = {key[1:3]: ranks.above for key, ranks in again.ranks.items() if key[3] == "full"}
+    assert (ranks["markov", 0] == ranks["markov", 1]).all() and (ranks["small", 0] != ranks["small", 1]).any()
+    assert sorted(path.name.split("-1-")[0] for path in tmp_path.glob("models/*")) == [
+        "synthetic-markov", "synthetic-popularity", "synthetic-small",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("entry", MODELS.values())
+def test_which_models_draw_nothing(first, entry):
+    """Of a model that says so, another seed has the same scores."""
+    split = first[0].first_splits["synthetic"]
+    scores = [build(entry(), 20, seed, "cpu").fit(split.train).score(split.test.prefixes(20)) for seed in (0, 1)]
+    assert (scores[0] == scores[1]).all() != entry.draws
 
 
 def test_tuned_settings_are_those_of_their_data_set(first, trained, monkeypatch, tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -135,10 +135,16 @@ def trainings_of(
     names = {
         t: _name(t, splits[t.dataset, t.seed], entries[t.dataset, t.model], ranking, execution, seed) for t in trainings
     }
+    first = ranking.seeds[0]
+
+    def task(t: Training) -> Training:
+        depends = entries[t.dataset, t.model].draws or splits[t.dataset, t.seed] is not splits[t.dataset, first]
+        return t if depends else replace(t, seed=first)
+
     return Work(
         store=Store(folder / "ranks", "03_ranking_evaluation", _is_ranks),
         names=names,
-        task=_itself,
+        task=task,
         train=functools.partial(_train, splits, entries, ranking, execution, seed),
         died=_died,
         description="ranking, trainings",
@@ -148,10 +154,6 @@ def trainings_of(
             for metric in METRICS
         },
     )
-
-
-def _itself(training: Training) -> Training:
-    return training
 
 
 def _died(training: Training, trainings: list[Training], death: WorkerDied) -> dict:
@@ -245,7 +247,7 @@ def _train(
     training: Training,
     trainings: list[Training],
 ) -> dict[Training, Result]:
-    """Train and evaluate one model, anew for each window in time, in a worker.
+    """Train and evaluate one model, anew for each window in time, in a worker; other seeds are wanted where they are the same.
 
     The content of the model file, which is that of the last window, is returned with the ranks, because the worker may run on a
     machine without the study's disk.
@@ -271,8 +273,8 @@ def _train(
     }
     arrays = {f"{name} {array}": getattr(r, array) for name, r in ranks.items() for array in ARRAYS}
     is_kept = training.seed == ranking.seeds[0] and files.is_whole(model)
-    made = {"train_seconds": round(seconds, 3)}
-    return {training: Result(facts, arrays, files.to_bytes(model) if is_kept else None, made)}
+    result = Result(facts, arrays, files.to_bytes(model) if is_kept else None, {"train_seconds": round(seconds, 3)})
+    return {t: result if t == training else replace(result, model=None) for t in trainings}
 
 
 def of_lists(ranks: Ranks, split: Split) -> dict[str, Any]:

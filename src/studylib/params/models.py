@@ -42,6 +42,8 @@ Weighting = Literal["equal", "linear", "quadratic", "harmonic"]
 
 class ModelParams(Section):
     implementation: ClassVar[str]
+    draws: ClassVar[bool] = False
+    """Whether its training draws random numbers; of one that does not, all seeds have the same."""
     model: str
     label: Label
     """How tables and figures call the model; its name where there is no label."""
@@ -146,6 +148,7 @@ class Bpr(Tunable):
     """Matrix factorisation by BPR; the defaults were selected on validation cases, as those of `ItemKnn`."""
 
     implementation: ClassVar[str] = "factors.BPR"
+    draws: ClassVar[bool] = True
     model: Literal["bpr-mf"] = "bpr-mf"
     label: Label = "bpr-mf"
     factors: Width = 64
@@ -161,6 +164,7 @@ class Bpr(Tunable):
 class Trained(Tunable):
     """What the neural models share: one training loop, so that only their networks differ."""
 
+    draws: ClassVar[bool] = True
     added: ClassVar[frozenset[str]] = frozenset({"positive", "arithmetic"})
 
     embedding: Width = 64
