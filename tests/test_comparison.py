@@ -290,6 +290,26 @@ def test_the_ablation_is_of_its_data_sets_alone(tmp_path):
     assert {(training.dataset, training.model) for training in work.names} == {("other", "first"), ("other", "second")}
 
 
+@pytest.mark.parametrize("threshold", [None, 1.0])
+@pytest.mark.parametrize("kind", [Markov, Popularity])
+def test_one_list_for_all_cases_with_the_same_last_event(first, monkeypatch, kind, threshold):
+    split = first[0].first_splits["synthetic"]
+    cases = replace(split.test, candidates=None)
+    model = kind().fit(split.train)
+    scored = []
+    monkeypatch.setattr(
+        kind, "score", lambda self, prefixes, own=kind.score: scored.append(len(prefixes)) or own(self, prefixes)
+    )
+    ranks = rank_cases(model, cases, None, False, threshold)["full"]
+    assert sum(scored) == len(np.unique(cases.prefixes(1).items)) < len(cases)
+    monkeypatch.setattr(kind, "memory", None)
+    one_by_one = rank_cases(model, cases, None, False, threshold)["full"]
+    assert one_by_one.tied.any() and sum(scored) > len(cases)
+    for name in ("above", "tied", "top", *(["positives"] if threshold else [])):
+        np.testing.assert_array_equal(getattr(ranks, name), getattr(one_by_one, name))
+    assert ranks.listed == one_by_one.listed and (ranks.positives is None) == (threshold is None)
+
+
 def test_baselines_by_hand():
     # Visits: a 5, b 4, c 3, d 1, e 0. After a: b three times, c once; after b: c twice, a once; after c: a once; after d: b.
     vocabulary = np.array(["a", "b", "c", "d", "e"])

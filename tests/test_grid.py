@@ -276,7 +276,7 @@ def test_a_failed_cell_is_read_and_not_trained_by_reading(log, monkeypatch, tmp_
 
 def test_a_training_that_fails_keeps_what_it_had(log, monkeypatch):
     class Greedy:
-        has_repeats, version = False, 1
+        has_repeats, memory, version = False, None, 1
         parameters, curve = 140, [{"epoch": 1, "loss": 2.0}]
 
         def __init__(self, *settings, **more):
@@ -502,7 +502,7 @@ def test_seconds_an_epoch_leave_out_what_comes_before_the_first_checkpoint():
 
 def test_what_a_visitor_has_seen_stays_in_the_lists():
     class Again:
-        has_repeats = False  # no training session contains an item twice
+        has_repeats, memory = False, None  # no training session contains an item twice
 
         def score(self, prefixes):
             return np.eye(prefixes.n_items)[prefixes.items[prefixes.offsets[1:] - 1]]

@@ -69,7 +69,7 @@ class Known:
     exclude_visited = None
 
     def __init__(self, model: GRU4Rec, vocabulary: np.ndarray):
-        self.model, self.has_repeats = model, model.has_repeats
+        self.model, self.has_repeats, self.memory = model, model.has_repeats, model.memory
         self.index = np.searchsorted(model.vocabulary, vocabulary).clip(max=len(model.vocabulary) - 1)
         self.known = model.vocabulary[self.index] == vocabulary
 

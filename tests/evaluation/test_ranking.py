@@ -160,7 +160,7 @@ N_ITEMS = 12
 class Table:
     """A model whose scores depend on the last event and on how many events it sees; many tie."""
 
-    has_repeats, exclude_visited = True, None
+    has_repeats, exclude_visited, memory = True, None, None
 
     def __init__(self):
         self.scores = np.random.default_rng(5).integers(0, 6, (N_ITEMS, 4, N_ITEMS)).astype(np.float32)
@@ -279,7 +279,7 @@ def test_without_candidates_there_is_one_protocol(cases):
 @pytest.mark.parametrize("name", METRICS)
 def test_a_model_that_scores_all_alike_guesses_at_random_under_every_protocol(cases, name):
     class Alike:
-        has_repeats = True
+        has_repeats, memory = True, None
 
         def score(self, prefixes):
             return np.full((len(prefixes), N_ITEMS), 0.3, np.float32)

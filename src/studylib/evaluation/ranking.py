@@ -69,6 +69,8 @@ class Scorer(Protocol):
     """Whether any training session contains an item twice."""
     exclude_visited: bool | None
     """As in `rank_cases`, for validation cases."""
+    memory: int | None
+    """How many of the last events of a prefix the scores depend on; None: on all that the model sees."""
 
     def score(self, prefixes: Sessions) -> np.ndarray:
         """float (n, n_items): the higher, the likelier the item comes next."""
@@ -191,6 +193,8 @@ def rank_cases(
     """
     if exclude_visited is None:
         exclude_visited = not model.has_repeats
+    if model.memory == 1 and not exclude_visited and cases.candidates is None:
+        return {"full": _ranked_by_last_event(model, cases, threshold)}
     batches: dict[str, list[Ranks]] = {}
     n_items = cases.sessions.n_items
     batch = max(1, min(1024, 4_000_000 // n_items))
@@ -206,6 +210,37 @@ def rank_cases(
             sampled = rank_scores(np.take_along_axis(scores, items, 1), first_column, items)
             batches.setdefault(f"sampled-{rows.candidates.shape[1]}", []).append(sampled)
     return {protocol: joined(ranks) for protocol, ranks in batches.items()}
+
+
+def _ranked_by_last_event(model: Scorer, cases: Cases, threshold: float | None) -> Ranks:
+    """As `rank_cases`, of a model that looks at the last event alone: one list is for all cases that share it.
+
+    In a sorted list a binary search tells how many items are above the true one, and how many score the same.
+    """
+    last, targets = cases.prefixes(1).items, cases.targets
+    order = np.argsort(last, kind="stable")
+    begins = np.flatnonzero(np.diff(last[order], prepend=-1))
+    ends = np.append(begins[1:], len(order))
+    n_items = cases.sessions.n_items
+    above, tied = np.empty((2, len(cases)), np.int32)
+    top = np.full((len(cases), TOP), -1, np.int32)
+    positives = None if threshold is None else np.empty((len(cases), 2), np.int32)
+    batch = max(1, 4_000_000 // n_items)
+    for start in range(0, len(begins), batch):
+        lists = slice(start, start + batch)
+        scores = model.score(cases.take(order[begins[lists]]).prefixes(1))
+        head = torch.from_numpy(scores).topk(min(TOP, n_items)).indices.numpy()
+        for row, ascending, begin, end, first in zip(
+            scores, np.sort(scores, 1), begins[lists], ends[lists], head, strict=True
+        ):
+            alike = order[begin:end]
+            true = row[targets[alike]]
+            least, most = (np.searchsorted(ascending, true, side) for side in ("left", "right"))
+            above[alike], tied[alike] = n_items - most, most - least - 1
+            top[alike, : len(first)] = first
+            if positives is not None:
+                positives[alike, 0], positives[alike, 1] = (row > threshold).sum(), true > threshold
+    return Ranks(above, tied, top, n_items, 0, positives)
 
 
 def validation_ndcg(model: Scorer, cases: Cases, history: int, protocol: str) -> float:

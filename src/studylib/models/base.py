@@ -33,6 +33,7 @@ class Recommender(ABC):
         settings: the entry of ``ranking.models`` that it was built from.
         exclude_visited: whether the items of a prefix are left out of the list when validation cases are ranked; None: where
             no training session contains an item twice.
+        memory: how many of the last events of a prefix its scores depend on; None: on all that it sees.
 
     Attributes after `fit`:
         vocabulary: (n_items,), the ids of the source.
@@ -47,6 +48,7 @@ class Recommender(ABC):
     version: ClassVar[int] = 5
     settings_class: ClassVar[type[ModelParams]]
     exclude_visited: bool | None = None
+    memory: int | None = None
     vocabulary: np.ndarray
     popularity: np.ndarray
     has_repeats: bool = True

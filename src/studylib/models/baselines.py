@@ -15,6 +15,7 @@ class Popularity(Recommender):
     """Items by their number of events in training, whatever the session."""
 
     settings_class = entries.Popularity
+    memory = 1
 
     def _fit(self, train: Sessions, validation: Cases | None) -> None:
         self.parameters = train.n_items
@@ -33,6 +34,7 @@ class Markov(Recommender):
     """First-order Markov chain: items by how often they followed the last one in training; popularity breaks ties."""
 
     settings_class = entries.Markov
+    memory = 1
 
     def _fit(self, train: Sessions, validation: Cases | None) -> None:
         follows = np.ones(len(train.items), dtype=bool)

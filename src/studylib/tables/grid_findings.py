@@ -173,7 +173,9 @@ def best_by_scale(scale: pd.DataFrame) -> list[BestByScale]:
     found = []
     for sessions in accuracy["sessions"].unique() if accuracy["model"].isin(LAYERS).nunique() == 2 else ():
         here = accuracy[accuracy["sessions"] == sessions]
-        network, other = (here[here["model"].isin(LAYERS) == kind].nlargest(1, "mean").iloc[0] for kind in (True, False))
+        network, other = (
+            here[here["model"].isin(LAYERS) == kind].nlargest(1, "mean").iloc[0] for kind in (True, False)
+        )
         numbers = [tuple(row[["mean", "low", "high"]]) for row in (network, other)]
         found.append(BestByScale(int(sessions), network["model"], numbers[0], other["model"], numbers[1]))
     return found
