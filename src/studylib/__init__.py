@@ -19,6 +19,9 @@ __version__ = "1.2.0"
 # OpenMP reads it when PyTorch is loaded, so it is set before that. By default a waiting thread keeps its core busy, and two
 # processes on one machine stop each other.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# OpenBLAS reads it when NumPy is loaded. The products of tables and tests are small: a second thread makes them slower, and their
+# last digits depend on it.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 _WHERE = {
     "read": "api",

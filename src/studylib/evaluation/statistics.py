@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from dataclasses import dataclass
 
@@ -9,7 +10,6 @@ import numpy as np
 import pandas as pd
 from scipy.special import comb
 from scipy.stats import norm
-from statsmodels.stats.multitest import multipletests
 
 MOST_DRAWN = 4000
 """More sessions than these are resampled in as many runs of neighbours: the standard error is known to a hundredth from them, and
@@ -37,16 +37,38 @@ def bootstrap_sums(sums: np.ndarray, sizes: np.ndarray, resamples: int = 2000, s
 
     A resample is a row of multinomial weights, so that one matrix product serves all columns of a block.
     """
-    random = np.random.default_rng(seed)
-    drawn_of = len(sums)
-    block = max(1, 4_000_000 // drawn_of)
     means = np.empty((resamples, sums.shape[1]))
-    for start in range(0, resamples, block):
-        size = min(block, resamples - start)
-        drawn = random.integers(0, drawn_of, (size, drawn_of)) + np.arange(size)[:, None] * drawn_of
-        weights = np.bincount(drawn.ravel(), minlength=size * drawn_of).reshape(size, drawn_of)
-        means[start : start + size] = weights @ sums / (weights @ sizes)[:, None]
+    for rows, weights in _weights(len(sums), resamples, seed if isinstance(seed, int) else tuple(seed)):
+        weights = weights.astype(np.float64)
+        means[rows] = weights @ sums / (weights @ sizes)[:, None]
     return means
+
+
+@functools.lru_cache(maxsize=4)
+def _weights(n: int, resamples: int, seed: int | tuple[int, ...]) -> list[tuple[slice, np.ndarray]]:
+    """How often each of ``n`` is drawn by each resample, in blocks: their rows, and int (n_rows, n). Many tables draw alike."""
+    random = np.random.default_rng(seed)
+    weights = []
+    for rows in _blocks(n, resamples):
+        size = rows.stop - rows.start
+        drawn = random.integers(0, n, (size, n)) + np.arange(size)[:, None] * n
+        counts = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
+        weights.append((rows, counts.astype(np.min_scalar_type(n))))
+    return weights
+
+
+@functools.lru_cache(maxsize=4)
+def _signs(n: int, resamples: int, seed: int) -> list[np.ndarray]:
+    """Plus or minus one for each of ``n`` in each resample, in blocks: int8 (n_rows, n)."""
+    random = np.random.default_rng(seed)
+    sizes = [rows.stop - rows.start for rows in _blocks(n, resamples)]
+    return [2 * random.integers(0, 2, (size, n), np.int8) - 1 for size in sizes]
+
+
+def _blocks(n: int, resamples: int) -> list[slice]:
+    """The rows of an array of ``n`` columns in parts that fit into memory."""
+    block = max(1, 4_000_000 // n)
+    return [slice(start, min(start + block, resamples)) for start in range(0, resamples, block)]
 
 
 def drawn_together(values: np.ndarray, sessions: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -230,10 +252,8 @@ def paired_difference(
     sums, sizes = drawn_together(sums) if sizes is None else (sums, sizes)
     mean = float(sums.sum() / sizes.sum())
     low, high = (float(bound[0]) for bound in interval(bootstrap_sums(sums, sizes, resamples, seed)))
-    random, block = np.random.default_rng(seed), max(1, 4_000_000 // len(sums))
-    draws = [min(block, resamples - start) for start in range(0, resamples, block)]
-    signs = (2.0 * random.integers(0, 2, (size, len(sums)), np.int8) - 1 for size in draws)
-    flipped = np.concatenate([block_signs @ sums[:, 0] for block_signs in signs]) / sizes.sum()
+    signs = _signs(len(sums), resamples, seed)
+    flipped = np.concatenate([of_block.astype(np.float64) @ sums[:, 0] for of_block in signs]) / sizes.sum()
     least = 1 / (resamples + 1)
     p = float(least * (1 + np.sum(np.abs(flipped) >= abs(mean) - 1e-12)))
     return Difference(mean, low, high, p, least, -margin < low and high < margin)
@@ -241,4 +261,8 @@ def paired_difference(
 
 def holm(p_values: list[float]) -> list[float]:
     """P values corrected for multiple comparisons (Holm 1979), in their order."""
-    return multipletests(p_values, method="holm")[1].tolist()
+    p = np.asarray(p_values, np.float64)
+    order = np.argsort(p, kind="stable")
+    corrected = np.empty(len(p))
+    corrected[order] = np.minimum(1, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
+    return corrected.tolist()
