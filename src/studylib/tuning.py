@@ -48,7 +48,12 @@ _WEIGHTING = CategoricalDistribution(list(get_args(Weighting)))
 
 SPACES: dict[str, dict[str, BaseDistribution]] = {
     "gru4rec": _NEURAL,
-    "sasrec": _NEURAL,
+    "sasrec": _NEURAL
+    | {
+        "embedding": CategoricalDistribution([64, 128]),
+        "blocks": CategoricalDistribution([1, 2, 3]),
+        "heads": CategoricalDistribution([1, 2]),
+    },
     "item-knn": {"decay": FloatDistribution(0, 1), "shrinkage": FloatDistribution(0.1, 100, log=True)},
     "session-knn": {
         "neighbours": CategoricalDistribution([50, 100, 200, 500, 1000]),
