@@ -1,11 +1,16 @@
 """The findings at the head of the page: each is said where it holds, with the values that the results have, and only there."""
 
+import re
 from dataclasses import replace
+from importlib.resources import files
 
+import nbformat
 import pandas as pd
 import pytest
+import yaml
 
 from studylib.papers.findings import VALUES, findings
+from studylib.paths import project_root
 from studylib.tables.ranking import TIED_TARGETS
 from tests.papers.test_decisions import make_results, make_trained
 
@@ -96,6 +101,21 @@ def test_ties_that_the_order_of_the_file_decides(equal_times, holds):
     assert not holds or (
         "25% of the targets" in sentences[0] and "Markov is best, and for the others GRU4Rec" in sentences[0]
     )
+
+
+def test_a_finding_says_what_follows_and_heads_its_section():
+    (finding,) = findings(make(lambda cell: 0.2))
+    assert finding.heading.endswith("do not beat counting: 0 of 24 settings are above Markov")
+    assert "Begin with Markov" in finding.choosing and finding.section == "02_grid_training.ipynb"
+
+
+def test_the_sections_of_the_findings_are_in_the_notebooks():
+    entries = yaml.safe_load((files("studylib.papers") / "findings.yaml").read_text(encoding="utf-8"))
+    for entry in entries:
+        name, _, anchor = entry["section"].partition("#")
+        cells = nbformat.read(project_root() / "notebooks" / name, 4).cells
+        words = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+        assert not anchor or anchor in {h.replace(" ", "-") for h in re.findall(r"^## (.+)$", words, flags=re.M)}
 
 
 def test_every_finding_has_its_values():

@@ -1,7 +1,9 @@
 """The page: what it says, that it is one file for itself, and how it behaves in a real browser."""
 
 import itertools
+import json
 import re
+from html import escape
 
 import matplotlib.pyplot as plt
 import nbformat
@@ -301,6 +303,89 @@ def test_the_second_header_row_of_pandas_is_merged(tmp_path):
     page = read(tmp_path, **{"01_eda": [code("t", shown(html))]})
     assert [th.get_text() for th in page.select("thead th")] == ["name", "a"]
     assert "data-sortable" in page.table.attrs
+
+
+PARTED = {
+    "02_grid": [
+        markdown("# Which network?", "grid"),
+        code("say()", shown('<p>GRU.</p>')),
+        markdown("## Which cases?", "data"),
+        markdown("## All cells", "appendix"),
+        code("t", shown(table(["cell", "hits"], [[f"gru-{n}", f"0.{n} [0, 1]"] for n in range(150)], "All cells, too."))),
+    ],
+    "04_figures": [
+        markdown("# Which claims hold?\n\nSee [cases](02_grid.ipynb#Which-cases?) and [all](02_grid.ipynb#All-cells).", "claims"),
+        code("t", shown(table(["pair", "p"], [["a, b", "0.1"]], "Pairs: all of them.")), tags=["appendix"]),
+        code("h", shown('<p class="heading"><a href="02_grid.ipynb">GRU is <strong>best</strong></a></p>')),
+        markdown("## What to choose", "choosing"),
+    ],
+}  # fmt: skip
+
+
+def test_sections_stand_in_the_part_that_they_name(tmp_path):
+    page = read(tmp_path, **{"01_eda": [markdown("# Untagged")], **PARTED})
+    headings = [(h.name, h["id"], h.contents[0].get_text()) for h in page.select("main :is(h2, h3)")]
+    assert headings == [
+        ("h2", "eda", "Untagged"),
+        ("h2", "choosing", "What to choose"),
+        ("h2", "claims", "Which claims hold?"),
+        ("h2", "grid", "GRU is "),
+        ("h2", "data", "Data and method"),
+        ("h3", "which-cases", "Which cases?"),
+        ("h2", "appendix", "Appendix"),
+        ("h3", "tables-of-the-article", "Tables of the article"),
+        ("h3", "all-cells", "All cells"),
+    ]
+    assert [a["href"] for a in page.select("#claims ~ div a, .prose p a")][:2] == ["#which-cases", "#all-cells"]
+    assert not page.select("p.heading") and page.h1 and not dangling(page) and not duplicates(page)
+
+
+def test_tables_of_the_appendix_are_closed_and_linked_from_where_they_were(tmp_path):
+    page = read(tmp_path, **PARTED)
+    folds = page.select("section[data-part=appendix] details.table-fold")
+    assert [(fold["id"], fold.summary.get_text()) for fold in folds] == [
+        ("table-pairs", "Pairs (1 row)"), ("table-all-cells", "All cells (150 rows)"),
+    ]  # fmt: skip
+    assert not any(fold.has_attr("open") for fold in folds) and len(page.find_all("table")) == 2
+    link = page.select_one(".elsewhere a")
+    assert (link["href"], link.get_text()) == ("#table-pairs", "Pairs (1 row)")
+    assert len(folds[1].select("tbody tr")) == 20
+    assert json.loads(folds[1].script.string)[-1] == ["gru-149", ["0.149 [0, 1]", "0.149"]]
+
+
+def test_without_an_appendix_tables_stay(tmp_path):
+    page = read(tmp_path, **{"04_figures": PARTED["04_figures"]})
+    assert len(page.select("main table")) == 1 and not page.select("details.table-fold, .elsewhere")
+
+
+def test_what_is_drawn_when_a_table_is_opened_is_text(browser, tmp_path):
+    rows = [[escape(text), "1"] for text in NASTY.values()] * 12
+    cells = [markdown("# T", "appendix"), code("t", shown(table(["item", "n"], rows, "Items.")))]
+    page = offline(browser).new_page()
+    page.goto(write(tmp_path, **{"02_grid": cells}).as_uri())
+    page.locator(".table-fold summary").click()
+    seen = page.locator(".table-fold tbody td:first-child").all_text_contents()
+    expected = BeautifulSoup("".join(f"<b>{row[0]}</b>" for row in rows), "html.parser").find_all("b")
+    assert len(seen) == len(rows) and seen[-1] == expected[-1].get_text()
+    assert page.locator(".table-fold tbody td *").count() == 0
+    page.context.close()
+
+
+def test_a_long_table_is_drawn_when_an_address_or_a_click_opens_it(browser, tmp_path):
+    file = write(tmp_path, **PARTED)
+    page = offline(browser).new_page()
+    page.goto(f"{file.as_uri()}#table-all-cells")
+    fold = page.locator("#table-all-cells")
+    expect(fold.locator("tbody tr")).to_have_count(150)
+    assert fold.get_attribute("open") is not None and fold.locator(".first-rows").count() == 0
+    fold.get_by_role("button", name="hits").click()
+    fold.get_by_role("button", name="hits").click()
+    assert fold.locator("tbody td:first-child").first.inner_text() == "gru-99"
+    fold.get_by_label("Filter").fill("gru-14")
+    assert fold.locator("output").inner_text() == "11 of 150 rows"
+    page.locator(".elsewhere a").click()
+    expect(page.locator("#table-pairs tbody tr")).to_be_visible()
+    page.context.close()
 
 
 def test_a_dollar_is_a_dollar(tmp_path):

@@ -88,6 +88,11 @@ def best_models(measured: pd.DataFrame, differences: pd.DataFrame) -> list[BestM
     return models
 
 
+def count_significant(differences: pd.DataFrame) -> int:
+    """How many pairs of models differ significantly against the whole catalogue (`studylib.tables.ranking.pairs`)."""
+    return int(((differences["protocol"] == "full") & (differences["p"] < ALPHA)).sum())
+
+
 @dataclass(frozen=True)
 class ShareOfPossible:
     """What share of the best possible value the best model of a generated log reaches."""
