@@ -388,6 +388,31 @@ def test_a_long_table_is_drawn_when_an_address_or_a_click_opens_it(browser, tmp_
     page.context.close()
 
 
+def test_what_is_cited_is_listed_and_linked(tmp_path):
+    said = shown("<p>As Toledo &amp; Rezende 2020 (section 2), but not <code>Yue et al. 2024</code>.</p>")
+    cells = [
+        markdown("# T"),
+        code("s", said),
+        markdown("## Related work\n\nKrichene & Rendle 2020 show it.", "references"),
+    ]
+    page = read(tmp_path, **{"04_figures": cells})
+    assert [item["id"] for item in page.select(".references li")] == [
+        "ref-krichene-rendle-2020", "ref-toledo-rezende-2020",
+    ]  # fmt: skip
+    links = [(a.get_text(), a["href"]) for a in page.select("main p a")]
+    assert links == [
+        ("Toledo & Rezende 2020", "#ref-toledo-rezende-2020"),
+        ("Krichene & Rendle 2020", "#ref-krichene-rendle-2020"),
+    ]
+    assert page.select_one(".references a")["href"] == "https://doi.org/10.1145/3394486.3403226"
+    assert PROVENANCE["commit"] in page.select_one("#how-to-cite + p").get_text() and not dangling(page)
+
+
+def test_a_page_about_something_else_has_no_references(tmp_path):
+    page = read(tmp_path, **{"05_own_log": [markdown("# T\n\nAs Toledo & Rezende 2020.")]})
+    assert not page.select(".references, main p a, #how-to-cite")
+
+
 def test_a_dollar_is_a_dollar(tmp_path):
     page = read(tmp_path, **{"01_eda": [markdown("It costs $5, **not** $10 & more.\n\n$$x < 1$$ or `$STUDYLIB_DATA`")]})
     assert [p.get_text() for p in page.select(".prose p")] == [

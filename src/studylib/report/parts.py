@@ -17,7 +17,7 @@ with extra("notebooks"):
 
 PARTS = ["choosing", "claims", "ranking", "grid", "data", "limitations", "references", "appendix"]
 """The parts in the order of the page, after the findings at its head."""
-WITH_TITLES = {"data": "Data and method", "references": "References", "appendix": "Appendix"}
+WITH_TITLES = {"data": "Data and method", "appendix": "Appendix"}
 """Parts whose heading is the page's own; the others begin with that of their first section."""
 
 
