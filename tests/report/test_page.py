@@ -413,6 +413,44 @@ def test_a_page_about_something_else_has_no_references(tmp_path):
     assert not page.select(".references, main p a, #how-to-cite")
 
 
+def test_a_term_is_explained_where_it_first_stands_and_linked_once_a_section_after_that(tmp_path):
+    page = read(
+        tmp_path,
+        **{
+            "01_eda": [
+                markdown("# NDCG@10 is no mention\n\nNDCG@10 rises. NDCG@5 as well; `Markov` is code.\n\nA cell."),
+                markdown("## Two\n\n- NDCG@10 again, NDCG@10\n- a superMarkov"),
+            ],
+        },
+    )
+    lines = page.select("p.terms")
+    assert [line.dfn.get_text() for line in lines] == ["NDCG@10", "cell"]
+    assert lines[0].find_previous_sibling("p").get_text().startswith("NDCG@10 rises") and not page.select(
+        "#term-markov"
+    )
+    (link,) = page.select("a.term")
+    assert (link.get_text(), link["href"], link["aria-describedby"]) == ("NDCG@10", "#term-ndcg-10", "term-ndcg-10")
+    assert link.find_parent("li").get_text() == "NDCG@10 again, NDCG@10"
+    assert link["data-says"] in page.select_one("#term-ndcg-10").get_text()
+
+
+def test_a_term_is_explained_to_mouse_and_keyboard(browser, tmp_path):
+    cells = [markdown("# T\n\nMarkov is a model."), markdown("## Two\n\nMarkov again.")]
+    page = offline(browser, viewport={"width": 390, "height": 700}).new_page()
+    page.goto(write(tmp_path, **{"01_eda": cells}).as_uri())
+    link = page.locator("a.term")
+    said = "element => getComputedStyle(element, '::after').content"
+    assert link.evaluate(said) == "none"
+    link.hover()
+    assert "counts which item follows which" in link.evaluate(said)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.mouse.move(0, 0)
+    page.locator("h3 a").last.focus()
+    page.keyboard.press("Tab")
+    assert "counts which item follows which" in link.evaluate(said)
+    page.context.close()
+
+
 def test_a_dollar_is_a_dollar(tmp_path):
     page = read(tmp_path, **{"01_eda": [markdown("It costs $5, **not** $10 & more.\n\n$$x < 1$$ or `$STUDYLIB_DATA`")]})
     assert [p.get_text() for p in page.select(".prose p")] == [

@@ -33,7 +33,7 @@ from urllib.parse import unquote
 
 from studylib.errors import extra
 from studylib.paths import write
-from studylib.report import parts, references, tables
+from studylib.report import glossary, parts, references, tables
 from studylib.text import visible
 
 with extra("notebooks"):
@@ -101,6 +101,7 @@ def write_report(
     _state_results(page)
     tables.move_to_appendix(page)
     references.add_references(page, provenance.get("commit"))
+    glossary.explain_terms(page)
     contents = _contents(page)
     errors = [
         (box["id"], box.find_parent("section").find("h2").get_text()) for box in page.select("section .error[id]")
