@@ -105,7 +105,7 @@ def test_ties_that_the_order_of_the_file_decides(equal_times, holds):
 
 def test_a_finding_says_what_follows_and_heads_its_section():
     (finding,) = findings(make(lambda cell: 0.2))
-    assert finding.heading.endswith("do not beat counting: 0 of 24 settings are above Markov")
+    assert finding.heading.endswith("do not beat counting (settings above Markov: 0 of 24)")
     assert "Begin with Markov" in finding.choosing and finding.section == "02_grid_training.ipynb"
 
 

@@ -671,11 +671,14 @@ def test_another_cell_is_picked(visit):
     figure, words = page.locator("#fig-cell"), page.locator(".explorer output")
     curve = figure.locator("path.curve")
     assert not figure.locator(":scope > svg, :scope > .figure-scroll").is_visible()
-    assert words.inner_text().startswith("gru, softmax, adam, batch size 64, 2 epochs: right for ")
+    assert words.inner_text().startswith("GRU, softmax, Adam, batch size 64, 2 epochs: right for ")
     assert figure.get_by_label("activation").count() == 0, "there is only one"
+    assert figure.locator("path.second").count() == 0 and not figure.locator(".beside").is_visible()
     seen = [(words.inner_text(), curve.get_attribute("d"), curve.get_attribute("stroke"))]
-    for factor, keys in (("architecture", "l"), ("optimizer", "s"), ("batch size", "1"), ("epochs", "4")):
+    for factor, keys in (("architecture", "L"), ("optimizer", "S"), ("batch size", "1"), ("epochs", "4")):
         figure.get_by_role("combobox", name=factor).press(keys)
+        assert figure.locator(".beside").inner_text() == f"Picked before: {seen[-1][0]}"
+        assert figure.locator("path.second").get_attribute("stroke") == seen[-1][2]
         seen.append((words.inner_text(), curve.get_attribute("d"), curve.get_attribute("stroke")))
         assert figure.locator("svg[aria-label]").last.get_attribute("aria-label") == words.text_content()
     assert len({text for text, _, _ in seen}) == 5 and len({drawn for _, drawn, _ in seen}) == 5
@@ -683,14 +686,49 @@ def test_another_cell_is_picked(visit):
     assert re.search(r"right for [\d.]+% of 50 test cases \[[\d.]+%, [\d.]+%\], place \d+ of 15", seen[1][0])
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_map_says_the_cell_under_the_mouse_and_a_click_picks_it(visit, width):
+    page = visit(width=width)
+    figure, words, hovered = page.locator("#fig-cell"), page.locator(".explorer output"), page.locator(".hovered")
+    assert figure.locator(".map .cell").count() == 16 and "popularity 10.0%, Markov 30.0%" in hovered.inner_text()
+    data = grid_cells()
+    above = figure.locator(".map .above").evaluate_all("cells => cells.map(cell => Number(cell.dataset.cell))")
+    assert sorted(above) == [n for n, accuracy in enumerate(data["accuracy"]) if accuracy > 0.3]
+    assert figure.locator(".map .none").get_attribute("data-cell") == "5"
+    first = words.inner_text()
+    figure.locator(".map [data-cell='14']").hover()
+    assert hovered.inner_text().startswith("LSTM, softmax, SGD, batch size 128, 2 epochs: right for")
+    assert words.inner_text() == first
+    figure.locator(".map [data-cell='14']").click()
+    expect(words).to_have_text(hovered.inner_text())
+    assert page.locator(".beside").inner_text() == f"Picked before: {first}"
+    assert figure.get_by_role("combobox", name="optimizer").locator("option:checked").inner_text() == "SGD"
+    address = page.url
+    assert address.endswith("#fig-cell?cell=14&before=0")
+    page.goto("about:blank")
+    page.goto(address)
+    expect(words).to_contain_text("LSTM, softmax, SGD, batch size 128, 2 epochs")
+
+
+def test_collapsed_cells_are_crossed(browser, tmp_path):
+    cells = grid_cells()
+    cells.loc[[3, 4], ["status", "reason"]] = ["collapsed", "one list"]
+    live = explorer(cells, cells.iloc[0], FLOOR)
+    page = offline(browser).new_page()
+    page.goto(write(tmp_path, **{"02_grid": [code("f", shown(figure("cell", "A cell.", live=live)))]}).as_uri())
+    assert page.locator(".map .cross").count() == 2
+    page.locator(".map [data-cell='3']").click()
+    assert page.locator(".explorer output").inner_text().endswith("Status: collapsed (one list).")
+    page.context.close()
+
+
 def test_a_cell_that_did_not_train_says_why(visit):
     page = visit()
-    page.get_by_role("combobox", name="optimizer").select_option("sgd")
+    page.get_by_role("combobox", name="optimizer").select_option("SGD")
     page.get_by_role("combobox", name="epochs").select_option("4")
     assert page.locator(".explorer output").inner_text().endswith("Status: failed (out of memory).")
-    assert page.locator(".explorer .here").count() == 0
     page.get_by_role("combobox", name="epochs").select_option("2")
-    assert page.locator(".explorer .here").count() == 1
+    assert "right for" in page.locator(".explorer output").inner_text()
 
 
 def test_without_script_the_drawing_of_the_notebook_is_there(visit):
