@@ -33,6 +33,14 @@ def offline(browser, **options) -> BrowserContext:
 def open_everything(page):
     page.get_by_role("button", name="Show all code").click()
     page.locator(".provenance summary").click()
+    open_tables(page)
+
+
+def open_tables(page):
+    """The tables of the appendix, which are drawn when they are opened."""
+    folds = page.locator("details.table-fold")
+    folds.evaluate_all("folds => { for (const fold of folds) fold.open = true; }")
+    expect(page.locator("details.table-fold .first-rows")).to_have_count(0)
 
 
 def too_wide(page, width):

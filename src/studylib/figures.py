@@ -495,6 +495,16 @@ def order_by_protocol(measured: pd.DataFrame, metric: str) -> Figure:
     return figure
 
 
+def order_by_version(measured: pd.DataFrame, versions: dict[str, str], metric: str) -> Figure:
+    """As `order_by_protocol`, against the whole catalogue, of two versions of a data set.
+
+    Args:
+        versions: by their labels in ``measured``: what the figure calls them. The first is that of the data set itself.
+    """
+    both = measured[measured["dataset"].isin(versions) & (measured["protocol"] == "full")]
+    return order_by_protocol(both.assign(protocol=both["dataset"].map(versions), dataset=next(iter(versions))), metric)
+
+
 def two_lists(lists: dict[str, list[str]]) -> Figure:
     """Two lists side by side, each below its name, best first; a line joins the two places of what is in both."""
     _theme()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import pandas as pd
 from markupsafe import Markup
@@ -101,11 +102,13 @@ class Study:
         anchors: str | None = None,
         links: Collection[str] = (),
         unsearched: Collection[str] = (),
+        csv: str | None = None,
         **values: object,
     ) -> None:
         """Display a table with its caption; fractions with ``digits`` digits, what is missing as a dash.
 
-        Of a table without rows the caption alone is shown, with the word "none".
+        The caption ends with a link to a CSV, which is in the link itself. Of a table without rows the caption alone is shown,
+        with the word "none".
 
         Args:
             caption: a template, for ``values``.
@@ -114,6 +117,7 @@ class Study:
             links: columns with names of figures (as given to `show`). On the page each is a link that reads "Figure 7"; the
                 name of a figure that the page does not have stays a word.
             unsearched: columns whose words the page's filter of the table passes over.
+            csv: the result of the study whose part the table shows, for the link; the frame itself, with all digits, without it.
 
         Example:
             >>> study.table(claims, "The claims.", anchors="claim", links={"figure"})  # doctest: +SKIP
@@ -142,10 +146,27 @@ class Study:
             rows.append(f"<tr{address}>{''.join(cell(column, value) for column, value in row.items())}</tr>")
         display(
             HTML(
-                f'<table class="dataframe study-table {NO_MATH}"><caption>{words(caption, **values)}</caption>\n'
+                f'<table class="dataframe study-table {NO_MATH}">'
+                f"<caption>{words(caption, **values)} {self._csv(frame, csv)}</caption>\n"
                 f"<thead><tr>{header}</tr></thead>\n<tbody>\n{chr(10).join(rows)}\n</tbody></table>"
             )
         )
+
+    def _csv(self, frame: pd.DataFrame, name: str | None) -> Markup:
+        """A link that holds a CSV, and so works offline and without script."""
+        text = (self.folder / name).read_text(encoding="utf-8") if name else frame.to_csv(index=False)
+        link = '<a class="csv" download="{}" href="data:text/csv;charset=utf-8,{}">CSV</a>'
+        return Markup(link).format(name or "table.csv", quote(text, safe=",;:/@+()[]*!~", errors="replace"))
+
+    def heading(self, section: str, template: str, /, **values: object) -> None:
+        """Say what was found of a section, with a link to it; on the page the section's heading says it instead.
+
+        Args:
+            section: as in Markdown, such as ``03_ranking_evaluation.ipynb#Which-model-is-best?``.
+            template: as for `say`.
+        """
+        link = Markup('<p class="heading {}"><a href="{}">{}</a></p>')
+        display(HTML(link.format(NO_MATH, section, words(template, **values))))
 
     def say(self, template: str, /, **values: object) -> None:
         """Display the answer in words (`studylib.text.words`), with computed values in them; a blank line parts paragraphs."""

@@ -1,10 +1,15 @@
 """The findings at the head of the page: each is said where it holds, with the values that the results have, and only there."""
 
+import re
 from dataclasses import replace
+from importlib.resources import files
 
+import nbformat
 import pandas as pd
+import yaml
 
 from studylib.papers.findings import VALUES, findings
+from studylib.paths import project_root
 from tests.papers.test_decisions import make_results, make_trained
 
 SCALE = {"sessions": [10, 40], "test_sessions": 20, "models": ["markov", "gru4rec"]}
@@ -98,6 +103,21 @@ def test_what_the_order_of_the_file_changes():
         "the other way round there: 0 of 0."
     )
     assert sentences(of_markov=0.3) == []
+
+
+def test_a_finding_says_what_follows_and_heads_its_section():
+    (finding,) = findings(make(lambda cell: 0.2))
+    assert finding.heading.endswith("do not beat counting (settings above Markov: 0 of 24)")
+    assert "Begin with Markov" in finding.choosing and finding.section == "02_grid_training.ipynb"
+
+
+def test_the_sections_of_the_findings_are_in_the_notebooks():
+    entries = yaml.safe_load((files("studylib.papers") / "findings.yaml").read_text(encoding="utf-8"))
+    for entry in entries:
+        name, _, anchor = entry["section"].partition("#")
+        cells = nbformat.read(project_root() / "notebooks" / name, 4).cells
+        words = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+        assert not anchor or anchor in {h.replace(" ", "-") for h in re.findall(r"^## (.+)$", words, flags=re.M)}
 
 
 def test_every_finding_has_its_values():

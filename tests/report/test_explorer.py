@@ -51,7 +51,7 @@ def data_of(cells):
 def test_every_cell_has_its_accuracy_with_interval_and_the_curve_of_its_training():
     cells = grid_cells()
     data = data_of(cells)
-    assert data["factors"][0] == ["architecture", ["gru", "lstm"]] and data["factors"][3] == ["batch size", [64, 128]]
+    assert data["factors"][0] == ["architecture", ["GRU", "LSTM"]] and data["factors"][3] == ["batch size", [64, 128]]
     assert data["start"] == [0, 0, 0, 1, 1, 0]
     assert len(data["cells"]) == 16 and len(data["curves"]) == 8
     for row, cell in zip(cells.to_dict("records"), data["cells"], strict=True):

@@ -1,7 +1,9 @@
 """The page: what it says, that it is one file for itself, and how it behaves in a real browser."""
 
 import itertools
+import json
 import re
+from html import escape
 
 import matplotlib.pyplot as plt
 import nbformat
@@ -303,6 +305,152 @@ def test_the_second_header_row_of_pandas_is_merged(tmp_path):
     assert "data-sortable" in page.table.attrs
 
 
+PARTED = {
+    "02_grid": [
+        markdown("# Which network?", "grid"),
+        code("say()", shown('<p>GRU.</p>')),
+        markdown("## Which cases?", "data"),
+        markdown("## All cells", "appendix"),
+        code("t", shown(table(["cell", "hits"], [[f"gru-{n}", f"0.{n} [0, 1]"] for n in range(150)], "All cells, too."))),
+    ],
+    "04_figures": [
+        markdown("# Which claims hold?\n\nSee [cases](02_grid.ipynb#Which-cases?) and [all](02_grid.ipynb#All-cells).", "claims"),
+        code("t", shown(table(["pair", "p"], [["a, b", "0.1"]], "Pairs: all of them.")), tags=["appendix"]),
+        code("h", shown('<p class="heading"><a href="02_grid.ipynb">GRU is <strong>best</strong></a></p>')),
+        markdown("## What to choose", "choosing"),
+    ],
+}  # fmt: skip
+
+
+def test_sections_stand_in_the_part_that_they_name(tmp_path):
+    page = read(tmp_path, **{"01_eda": [markdown("# Untagged")], **PARTED})
+    headings = [(h.name, h["id"], h.contents[0].get_text()) for h in page.select("main :is(h2, h3)")]
+    assert headings == [
+        ("h2", "eda", "Untagged"),
+        ("h2", "choosing", "What to choose"),
+        ("h2", "claims", "Which claims hold?"),
+        ("h2", "grid", "GRU is "),
+        ("h2", "data", "Data and method"),
+        ("h3", "which-cases", "Which cases?"),
+        ("h2", "appendix", "Appendix"),
+        ("h3", "tables-of-the-article", "Tables of the article"),
+        ("h3", "all-cells", "All cells"),
+    ]
+    assert [a["href"] for a in page.select("#claims ~ div a, .prose p a")][:2] == ["#which-cases", "#all-cells"]
+    assert not page.select("p.heading") and page.h1 and not dangling(page) and not duplicates(page)
+
+
+def test_tables_of_the_appendix_are_closed_and_linked_from_where_they_were(tmp_path):
+    page = read(tmp_path, **PARTED)
+    folds = page.select("section[data-part=appendix] details.table-fold")
+    assert [(fold["id"], fold.summary.get_text()) for fold in folds] == [
+        ("table-pairs", "Pairs (1 row)"), ("table-all-cells", "All cells (150 rows)"),
+    ]  # fmt: skip
+    assert not any(fold.has_attr("open") for fold in folds) and len(page.find_all("table")) == 2
+    link = page.select_one(".elsewhere a")
+    assert (link["href"], link.get_text()) == ("#table-pairs", "Pairs (1 row)")
+    assert len(folds[1].select("tbody tr")) == 20
+    assert json.loads(folds[1].script.string)[-1] == ["gru-149", ["0.149 [0, 1]", "0.149"]]
+
+
+def test_without_an_appendix_tables_stay(tmp_path):
+    page = read(tmp_path, **{"04_figures": PARTED["04_figures"]})
+    assert len(page.select("main table")) == 1 and not page.select("details.table-fold, .elsewhere")
+
+
+def test_what_is_drawn_when_a_table_is_opened_is_text(browser, tmp_path):
+    rows = [[escape(text), "1"] for text in NASTY.values()] * 12
+    cells = [markdown("# T", "appendix"), code("t", shown(table(["item", "n"], rows, "Items.")))]
+    page = offline(browser).new_page()
+    page.goto(write(tmp_path, **{"02_grid": cells}).as_uri())
+    page.locator(".table-fold summary").click()
+    seen = page.locator(".table-fold tbody td:first-child").all_text_contents()
+    expected = BeautifulSoup("".join(f"<b>{row[0]}</b>" for row in rows), "html.parser").find_all("b")
+    assert len(seen) == len(rows) and seen[-1] == expected[-1].get_text()
+    assert page.locator(".table-fold tbody td *").count() == 0
+    page.context.close()
+
+
+def test_a_long_table_is_drawn_when_an_address_or_a_click_opens_it(browser, tmp_path):
+    file = write(tmp_path, **PARTED)
+    page = offline(browser).new_page()
+    page.goto(f"{file.as_uri()}#table-all-cells")
+    fold = page.locator("#table-all-cells")
+    expect(fold.locator("tbody tr")).to_have_count(150)
+    assert fold.get_attribute("open") is not None and fold.locator(".first-rows").count() == 0
+    fold.get_by_role("button", name="hits").click()
+    fold.get_by_role("button", name="hits").click()
+    assert fold.locator("tbody td:first-child").first.inner_text() == "gru-99"
+    fold.get_by_label("Filter").fill("gru-14")
+    assert fold.locator("output").inner_text() == "11 of 150 rows"
+    page.locator(".elsewhere a").click()
+    expect(page.locator("#table-pairs tbody tr")).to_be_visible()
+    page.context.close()
+
+
+def test_what_is_cited_is_listed_and_linked(tmp_path):
+    said = shown("<p>As Toledo &amp; Rezende 2020 (section 2), but not <code>Yue et al. 2024</code>.</p>")
+    cells = [
+        markdown("# T"),
+        code("s", said),
+        markdown("## Related work\n\nKrichene & Rendle 2020 show it.", "references"),
+    ]
+    page = read(tmp_path, **{"04_figures": cells})
+    assert [item["id"] for item in page.select(".references li")] == [
+        "ref-krichene-rendle-2020", "ref-toledo-rezende-2020",
+    ]  # fmt: skip
+    links = [(a.get_text(), a["href"]) for a in page.select("main p a")]
+    assert links == [
+        ("Toledo & Rezende 2020", "#ref-toledo-rezende-2020"),
+        ("Krichene & Rendle 2020", "#ref-krichene-rendle-2020"),
+    ]
+    assert page.select_one(".references a")["href"] == "https://doi.org/10.1145/3394486.3403226"
+    assert PROVENANCE["commit"] in page.select_one("#how-to-cite + p").get_text() and not dangling(page)
+
+
+def test_a_page_about_something_else_has_no_references(tmp_path):
+    page = read(tmp_path, **{"05_own_log": [markdown("# T\n\nAs Toledo & Rezende 2020.")]})
+    assert not page.select(".references, main p a, #how-to-cite")
+
+
+def test_a_term_is_explained_where_it_first_stands_and_linked_once_a_section_after_that(tmp_path):
+    page = read(
+        tmp_path,
+        **{
+            "01_eda": [
+                markdown("# NDCG@10 is no mention\n\nNDCG@10 rises. NDCG@5 as well; `Markov` is code.\n\nA cell."),
+                markdown("## Two\n\n- NDCG@10 again, NDCG@10\n- a superMarkov"),
+            ],
+        },
+    )
+    lines = page.select("p.terms")
+    assert [line.dfn.get_text() for line in lines] == ["NDCG@10", "cell"]
+    assert lines[0].find_previous_sibling("p").get_text().startswith("NDCG@10 rises") and not page.select(
+        "#term-markov"
+    )
+    (link,) = page.select("a.term")
+    assert (link.get_text(), link["href"], link["aria-describedby"]) == ("NDCG@10", "#term-ndcg-10", "term-ndcg-10")
+    assert link.find_parent("li").get_text() == "NDCG@10 again, NDCG@10"
+    assert link["data-says"] in page.select_one("#term-ndcg-10").get_text()
+
+
+def test_a_term_is_explained_to_mouse_and_keyboard(browser, tmp_path):
+    cells = [markdown("# T\n\nMarkov is a model."), markdown("## Two\n\nMarkov again.")]
+    page = offline(browser, viewport={"width": 390, "height": 700}).new_page()
+    page.goto(write(tmp_path, **{"01_eda": cells}).as_uri())
+    link = page.locator("a.term")
+    said = "element => getComputedStyle(element, '::after').content"
+    assert link.evaluate(said) == "none"
+    link.hover()
+    assert "counts which item follows which" in link.evaluate(said)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.mouse.move(0, 0)
+    page.locator("h3 a").last.focus()
+    page.keyboard.press("Tab")
+    assert "counts which item follows which" in link.evaluate(said)
+    page.context.close()
+
+
 def test_a_dollar_is_a_dollar(tmp_path):
     page = read(tmp_path, **{"01_eda": [markdown("It costs $5, **not** $10 & more.\n\n$$x < 1$$ or `$STUDYLIB_DATA`")]})
     assert [p.get_text() for p in page.select(".prose p")] == [
@@ -523,11 +671,14 @@ def test_another_cell_is_picked(visit):
     figure, words = page.locator("#fig-cell"), page.locator(".explorer output")
     curve = figure.locator("path.curve")
     assert not figure.locator(":scope > svg, :scope > .figure-scroll").is_visible()
-    assert words.inner_text().startswith("gru, softmax, adam, batch size 64, 2 epochs: right for ")
+    assert words.inner_text().startswith("GRU, softmax, Adam, batch size 64, 2 epochs: right for ")
     assert figure.get_by_label("activation").count() == 0, "there is only one"
+    assert figure.locator("path.second").count() == 0 and not figure.locator(".beside").is_visible()
     seen = [(words.inner_text(), curve.get_attribute("d"), curve.get_attribute("stroke"))]
-    for factor, keys in (("architecture", "l"), ("optimizer", "s"), ("batch size", "1"), ("epochs", "4")):
+    for factor, keys in (("architecture", "L"), ("optimizer", "S"), ("batch size", "1"), ("epochs", "4")):
         figure.get_by_role("combobox", name=factor).press(keys)
+        assert figure.locator(".beside").inner_text() == f"Picked before: {seen[-1][0]}"
+        assert figure.locator("path.second").get_attribute("stroke") == seen[-1][2]
         seen.append((words.inner_text(), curve.get_attribute("d"), curve.get_attribute("stroke")))
         assert figure.locator("svg[aria-label]").last.get_attribute("aria-label") == words.text_content()
     assert len({text for text, _, _ in seen}) == 5 and len({drawn for _, drawn, _ in seen}) == 5
@@ -535,14 +686,49 @@ def test_another_cell_is_picked(visit):
     assert re.search(r"right for [\d.]+% of 50 test cases \[[\d.]+%, [\d.]+%\], place \d+ of 15", seen[1][0])
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_map_says_the_cell_under_the_mouse_and_a_click_picks_it(visit, width):
+    page = visit(width=width)
+    figure, words, hovered = page.locator("#fig-cell"), page.locator(".explorer output"), page.locator(".hovered")
+    assert figure.locator(".map .cell").count() == 16 and "popularity 10.0%, Markov 30.0%" in hovered.inner_text()
+    data = grid_cells()
+    above = figure.locator(".map .above").evaluate_all("cells => cells.map(cell => Number(cell.dataset.cell))")
+    assert sorted(above) == [n for n, accuracy in enumerate(data["accuracy"]) if accuracy > 0.3]
+    assert figure.locator(".map .none").get_attribute("data-cell") == "5"
+    first = words.inner_text()
+    figure.locator(".map [data-cell='14']").hover()
+    assert hovered.inner_text().startswith("LSTM, softmax, SGD, batch size 128, 2 epochs: right for")
+    assert words.inner_text() == first
+    figure.locator(".map [data-cell='14']").click()
+    expect(words).to_have_text(hovered.inner_text())
+    assert page.locator(".beside").inner_text() == f"Picked before: {first}"
+    assert figure.get_by_role("combobox", name="optimizer").locator("option:checked").inner_text() == "SGD"
+    address = page.url
+    assert address.endswith("#fig-cell?cell=14&before=0")
+    page.goto("about:blank")
+    page.goto(address)
+    expect(words).to_contain_text("LSTM, softmax, SGD, batch size 128, 2 epochs")
+
+
+def test_collapsed_cells_are_crossed(browser, tmp_path):
+    cells = grid_cells()
+    cells.loc[[3, 4], ["status", "reason"]] = ["collapsed", "one list"]
+    live = explorer(cells, cells.iloc[0], FLOOR)
+    page = offline(browser).new_page()
+    page.goto(write(tmp_path, **{"02_grid": [code("f", shown(figure("cell", "A cell.", live=live)))]}).as_uri())
+    assert page.locator(".map .cross").count() == 2
+    page.locator(".map [data-cell='3']").click()
+    assert page.locator(".explorer output").inner_text().endswith("Status: collapsed (one list).")
+    page.context.close()
+
+
 def test_a_cell_that_did_not_train_says_why(visit):
     page = visit()
-    page.get_by_role("combobox", name="optimizer").select_option("sgd")
+    page.get_by_role("combobox", name="optimizer").select_option("SGD")
     page.get_by_role("combobox", name="epochs").select_option("4")
     assert page.locator(".explorer output").inner_text().endswith("Status: failed (out of memory).")
-    assert page.locator(".explorer .here").count() == 0
     page.get_by_role("combobox", name="epochs").select_option("2")
-    assert page.locator(".explorer .here").count() == 1
+    assert "right for" in page.locator(".explorer output").inner_text()
 
 
 def test_without_script_the_drawing_of_the_notebook_is_there(visit):

@@ -27,6 +27,7 @@ from studylib.tables.ranking_findings import (
     best_by_protocol,
     best_models,
     best_of_groups,
+    count_significant,
     count_verdicts,
     first_case,
     hit_shares,
@@ -196,3 +197,8 @@ def test_who_is_best_where_targets_are_tied():
     table = pd.DataFrame(rows, columns=["dataset", "model", "metric", "target", "mean", "low", "high", "n"])
     assert ties(table) == [Ties("days", 0.25, tied="markov", untied="gru4rec")]
     assert ties(table.iloc[:0]) == []
+
+
+def test_significant_pairs_are_those_against_the_whole_catalogue():
+    pairs = pd.DataFrame({"protocol": ["full", "full", "sampled-99"], "p": [0.04, 0.06, 0.01]})
+    assert count_significant(pairs) == 1

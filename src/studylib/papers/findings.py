@@ -1,10 +1,11 @@
-"""What a study found, in the order in which its page says it: the entries of ``findings.yaml`` that hold for its results."""
+"""What a study found, in the order in which its page says it, and what follows: the entries of ``findings.yaml`` that hold."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
+from string import Formatter
 from typing import Any
 
 import pandas as pd
@@ -25,26 +26,50 @@ from studylib.text import listed, words
 
 @dataclass(frozen=True)
 class Finding:
-    """A finding in words, as HTML; and the name of the figure that shows it, or None."""
+    """A finding in words, as HTML.
+
+    Attributes:
+        words: the finding with its numbers.
+        figure: the name of the figure that shows it, or None.
+        section: the section that has the numbers, as a link between notebooks.
+        heading: the finding as the heading of that section.
+        choosing: what follows for someone who has to choose a model.
+    """
 
     words: Markup
     figure: str | None
+    section: str
+    heading: Markup
+    choosing: Markup
 
     @property
     def link(self) -> Markup:
-        """To the figure; the page writes its number into it."""
-        return (
-            Markup('(<a class="figure-link" href="#fig-{}">figure</a>)').format(self.figure)
-            if self.figure
-            else Markup("")
-        )
+        """To the figure, where there is one (the page writes its number into it), and to the section."""
+        figure = Markup('<a class="figure-link" href="#fig-{}">figure</a>, ').format(self.figure) if self.figure else ""
+        return Markup('({}<a href="{}">more</a>)').format(figure, self.section)
 
 
 def findings(results: Results) -> list[Finding]:
     """The findings that hold."""
     entries = yaml.safe_load((files("studylib.papers") / "findings.yaml").read_text(encoding="utf-8"))
     found = [(entry, VALUES[entry["of"]](results)) for entry in entries]
-    return [Finding(words(entry["finding"], **values), entry.get("figure")) for entry, values in found if values]
+    return [
+        Finding(
+            _said(entry["finding"], values),
+            entry.get("figure"),
+            entry["section"],
+            _said(entry["heading"], values),
+            _said(entry["choosing"], values),
+        )
+        for entry, values in found
+        if values
+    ]
+
+
+def _said(template: str, values: dict[str, Any]) -> Markup:
+    """The template with those of the values that it names."""
+    named = {name.partition(".")[0] for _, name, _, _ in Formatter().parse(template) if name}
+    return words(template, **{name: values[name] for name in named})
 
 
 def _counting(results: Results) -> dict[str, Any] | None:

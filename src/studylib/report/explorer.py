@@ -1,4 +1,4 @@
-"""The figure in which a reader picks a cell of the grid: its data, for `report/assets/explorer.js` to draw."""
+"""The map of the grid, in which a reader picks cells: its data, for `report/assets/explorer.js` to draw."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from studylib.figures import colours
 from studylib.grid import KEYS
 from studylib.report.embedded import box, rounded
 from studylib.tables.grid import case_hits
+from studylib.tables.names import written
 
 
 def explorer(cells: pd.DataFrame, selected: pd.Series, baselines: pd.DataFrame) -> str:
@@ -42,14 +43,18 @@ def explorer(cells: pd.DataFrame, selected: pd.Series, baselines: pd.DataFrame) 
             }
         )
     data = {
-        "factors": [[key.replace("_", " "), values] for key, values in levels.items()],
+        "factors": [[key.replace("_", " "), [_shown(value) for value in values]] for key, values in levels.items()],
         "start": [levels[key].index(selected[key]) for key in KEYS],
         "cells": packed,
         "curves": [[rounded(loss, significant=4) for loss in curve] for curve in curves.values()],
-        "baselines": {name: rounded(value) for name, value in baselines["accuracy"].items()},
-        "colours": colours([*levels["architecture"], *baselines.index]),
+        "baselines": {_shown(name): rounded(value) for name, value in baselines["accuracy"].items()},
+        "colours": {_shown(name): colour for name, colour in colours(levels["architecture"]).items()},
     }
     return box("explorer", data)
+
+
+def _shown(level: str | int) -> str | int:
+    return written(level) if isinstance(level, str) else level
 
 
 def _intervals(cells: pd.DataFrame) -> pd.DataFrame:

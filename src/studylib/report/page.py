@@ -1,8 +1,8 @@
 """Executed notebooks become one HTML page that needs nothing but itself.
 
 nbconvert renders the cells (`report/assets/cells.html.j2`); a few passes over the result then make one document of them:
-one h1, ids that are unique over the page, numbered figures, tables that can be sorted. `page.html.j2` puts
-style, script and contents around it. Nothing depends on the time, so the same notebooks give the same bytes.
+one h1, parts in the order of an article, ids that are unique over the page, numbered figures, tables that can be sorted.
+`page.html.j2` puts style, script and contents around it. Nothing depends on the time, so the same notebooks give the same bytes.
 
 What a notebook may use, beside Markdown:
 
@@ -14,8 +14,11 @@ What a notebook may use, beside Markdown:
   an ``id`` gets an anchor; ``<a class="figure-link" href="#fig-NAME">`` becomes a link that reads "Figure 3" or, where the
   page has no such figure, a word.
 - ``[text](02_grid_training.ipynb#Some-heading)`` links to another notebook, in JupyterLab and on the page.
-- cell tags: ``summary`` moves the words that the cell shows to the head of the page, and of all figures in such cells the
-  last one (the others stay where they are); ``hide-input`` leaves its code out, ``parameters`` folds it under that name.
+- ``<p class="heading">`` around such a link: on the page the heading that it leads to says what the link says.
+- tags of cells with headings: the part of the article in which the section stands (`studylib.report.parts`).
+- tags of other cells: ``findings`` and ``summary`` move the words that the cell shows to the head of the page, and of all figures
+  in such cells the last one (the others stay where they are); ``appendix`` moves its tables there and leaves links
+  (`studylib.report.tables`); ``hide-input`` leaves its code out, ``parameters`` folds it under that name.
 """
 
 from __future__ import annotations
@@ -25,12 +28,12 @@ import copy
 import hashlib
 import itertools
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
 from studylib.errors import extra
 from studylib.paths import write
+from studylib.report import glossary, parts, references, tables
 from studylib.text import visible
 
 with extra("notebooks"):
@@ -53,17 +56,6 @@ OWN_IDS = ("main", "contents", "summary", "again")
 
 _PROGRESS_BAR = re.compile(r"\d+%\||\b\d+it \[")
 _OBJECT_REPR = re.compile(r"\[?<[A-Za-z_][\w.]*[: ].*>\]?", re.DOTALL)
-_NUMBER = re.compile(r"(?P<number>[+-]?[\d,\u2009\u202f]*\.?\d+(?:[eE][+-]?\d+)?)\s*(?:%|[\[(±].*)?")
-_MISSING = frozenset({"", "-", "–", "—", "nan", "NaN", "None", "<NA>", "NaT"})
-
-
-@dataclass(frozen=True)
-class Chapter:
-    """One executed notebook: where it is on the page, what it is called and its cells."""
-
-    id: str
-    name: str
-    cells: list[NotebookNode]
 
 
 def write_report(
@@ -93,20 +85,23 @@ def write_report(
     Returns:
         ``destination``.
     """
-    chapters = []
+    found = []
     for path in notebooks:
         cells = [cell for cell in nbformat.read(path, as_version=4).cells if not _is_papermills_own(cell)]
-        name = re.sub(r"^\d+[_-]", "", Path(path).stem).replace("_", " ")
-        chapters.append(Chapter(_slug(name), name, [_cleaned(cell) for cell in cells]))
+        found += parts.sections(_notebook_id(path), [_cleaned(cell) for cell in cells])
 
-    page = BeautifulSoup(_rendered(chapters, _hoist(chapters)), "html.parser")
+    page = BeautifulSoup(_rendered(parts.in_order(found), _hoist(found)), "html.parser")
     _drop_what_nobody_sees(page)
     _merge_code(page)
-    _give_headings(page, chapters)
-    _make_ids_unique(page, chapters)
+    _give_headings(page)
+    _make_ids_unique(page)
     _number_figures(page)
-    _prepare_tables(page)
-    _land_links(page, chapters)
+    tables.prepare(page)
+    _land_links(page)
+    _state_results(page)
+    tables.move_to_appendix(page)
+    references.add_references(page, provenance.get("commit"))
+    glossary.explain_terms(page)
     contents = _contents(page)
     errors = [
         (box["id"], box.find_parent("section").find("h2").get_text()) for box in page.select("section .error[id]")
@@ -153,13 +148,9 @@ def _policy(script: str, style: str) -> str:
 # Cells: what is left out before rendering.
 
 
-def _tags(cell: NotebookNode) -> list[str]:
-    return cell.metadata.get("tags", [])
-
-
 def _is_papermills_own(cell: NotebookNode) -> bool:
     """Papermill marks a failing cell with two cells of its own; the page has a box for that."""
-    return "papermill-error-cell-tag" in _tags(cell)
+    return "papermill-error-cell-tag" in parts.tags(cell)
 
 
 def _cleaned(cell: NotebookNode) -> NotebookNode:
@@ -167,6 +158,9 @@ def _cleaned(cell: NotebookNode) -> NotebookNode:
     cell = copy.deepcopy(cell)
     if cell.cell_type == "code":
         cell.outputs = [output for output in map(_cleaned_output, cell.outputs) if output is not None]
+        for output in cell.outputs if "appendix" in parts.tags(cell) else ():
+            if output.get("data", {}).get("text/html", "").startswith("<table"):
+                output.data["text/html"] = f'<div class="for-appendix">{output.data["text/html"]}</div>'
     return cell
 
 
@@ -186,17 +180,17 @@ def _cleaned_output(output: NotebookNode) -> NotebookNode | None:
     return output
 
 
-def _hoist(chapters: list[Chapter]) -> list[NotebookNode]:
-    """Take out of the chapters what stands at the head: the words of the cells tagged ``findings``, those of the cells tagged
+def _hoist(sections: list[parts.Section]) -> list[NotebookNode]:
+    """Take out of the sections what stands at the head: the words of the cells tagged ``findings``, those of the cells tagged
     ``summary``, and, after the first of them, the last figure of these cells.
 
     Code, errors and all other figures stay where they are; a line stands where the figure was.
     """
     summary, figures = [], []
-    for tag, chapter in itertools.product(("findings", "summary"), chapters):
-        for cell in [cell for cell in chapter.cells if tag in _tags(cell)]:
+    for tag, section in itertools.product(("findings", "summary"), sections):
+        for cell in [cell for cell in section.cells if tag in parts.tags(cell)]:
             if cell.cell_type != "code":
-                chapter.cells.remove(cell)
+                section.cells.remove(cell)
                 summary.append(cell)
                 continue
             stay = [output for output in cell.outputs if _figure_id(output) or output.output_type == "error"]
@@ -234,15 +228,20 @@ class _CellExporter(HTMLExporter):
         return MarkdownWithMath(renderer, BlockParser(), InlineParser()).render(source)
 
 
-def _rendered(chapters: list[Chapter], summary: list[NotebookNode]) -> str:
+def _rendered(arranged: dict[str, list[parts.Section]], summary: list[NotebookNode]) -> str:
     exporter = _CellExporter(template_name="base", template_file=str(ASSETS / "cells.html.j2"))
 
     def render(cells: list[NotebookNode]) -> str:
         notebook = nbformat.v4.new_notebook(cells=cells, metadata={"language_info": {"name": "python"}})
         return exporter.from_notebook_node(notebook)[0]
 
-    sections = [f'<section class="chapter" data-chapter="{c.id}">\n{render(c.cells)}\n</section>' for c in chapters]
-    return f'<div id="summary">{render(summary)}</div>\n' + "\n".join(sections)
+    html = [f'<div id="summary">{render(summary)}</div>']
+    for part, sections in arranged.items():
+        inner = "\n".join(
+            f'<div data-notebook="{s.notebook}"{" data-opens" * s.opens}>\n{render(s.cells)}\n</div>' for s in sections
+        )
+        html.append(f'<section class="chapter" data-part="{part}">\n{inner}\n</section>')
+    return "\n".join(html)
 
 
 # Passes over the whole document, in the order of `write_report`.
@@ -268,45 +267,51 @@ def _merge_code(page: BeautifulSoup) -> None:
             follower.decompose()
 
 
-def _give_headings(page: BeautifulSoup, chapters: list[Chapter]) -> None:
-    """Demote the headings by one level, for the page has its own h1, and begin every section with an h2."""
+def _give_headings(page: BeautifulSoup) -> None:
+    """Demote the headings by one level, for the page has its own h1, and begin every part with an h2."""
     for heading in page.find_all(re.compile(r"^h[1-5]$")):
         heading.name = f"h{int(heading.name[1]) + 1}"
-    for chapter, section in zip(chapters, page.select("section.chapter"), strict=True):
-        heading = section.find("h2")
-        if heading is None:
-            heading = page.new_tag("h2", string=chapter.name.capitalize())
-            section.insert(0, heading)
-        heading["id"] = section["aria-labelledby"] = chapter.id
+    for section in page.select("section.chapter"):
+        part = section["data-part"]
+        first = section.find(re.compile(r"^h[2-6]$"))
+        if first is not None and part in parts.PARTS and part not in parts.WITH_TITLES:
+            first.name = "h2"
+        elif first is None or first.name != "h2" or part in parts.WITH_TITLES:
+            words = parts.WITH_TITLES.get(part, part.replace("-", " ").capitalize())
+            section.insert(0, page.new_tag("h2", string=words))
+        for later in section.find_all("h2")[1:]:
+            later.name = "h3"
+        section.find("h2")["id"] = section["aria-labelledby"] = part
 
 
-def _make_ids_unique(page: BeautifulSoup, chapters: list[Chapter]) -> None:
+def _make_ids_unique(page: BeautifulSoup) -> None:
     """Give every heading an id from its words, and rename what clashes, with the references to it in the same block."""
-    taken = {*OWN_IDS, *(chapter.id for chapter in chapters)}
+    taken = {*OWN_IDS, *(section["data-part"] for section in page.select("section.chapter"))}
 
-    def unique(wanted: str, chapter: str) -> str:
+    def unique(wanted: str, notebook: str) -> str:
         name, n = wanted, 1
         while name in taken:
-            name = f"{chapter}-{wanted}" if n == 1 else f"{chapter}-{wanted}-{n}"
+            name = f"{notebook}-{wanted}" if n == 1 else f"{notebook}-{wanted}-{n}"
             n += 1
         taken.add(name)
         return name
 
-    for part in page.select("#summary, section.chapter"):
-        chapter = part.get("data-chapter", "summary")
-        for heading in part.find_all(re.compile(r"^h[2-6]$")):
-            if heading.get("id") != chapter:
-                heading["id"] = unique(heading.get("id") or _slug(heading.get_text()), chapter)
-        for block in part.find_all(["div", "details"], recursive=False):
+    for cells in page.select("#summary, [data-notebook]"):
+        notebook, part = cells.get("data-notebook", "summary"), cells.parent.get("data-part")
+        for heading in cells.find_all(re.compile(r"^h[2-6]$")):
+            if part is None or heading.get("id") != part:
+                heading["id"] = unique(heading.get("id") or _slug(heading.get_text()), notebook)
+        for block in cells.find_all(["div", "details"], recursive=False):
             renamed = {}
             for element in block.select("[id]:not(h2, h3, h4, h5, h6)"):
-                new = unique(element["id"], chapter)
+                new = unique(element["id"], notebook)
                 if new != element["id"]:
                     renamed[element["id"]] = element["id"] = new
             if renamed:
                 _rename_references(block, renamed)
-        for box in part.select(".error")[:1]:
-            box["id"] = unique("error", chapter)
+    for section in page.select("section.chapter"):
+        for box in section.select(".error")[:1]:
+            box["id"] = unique("error", section["data-part"])
 
 
 def _rename_references(block: Tag, renamed: dict[str, str]) -> None:
@@ -346,93 +351,44 @@ def _number_figures(page: BeautifulSoup) -> None:
             svg.wrap(page.new_tag("div", attrs=attributes))
 
 
-def _prepare_tables(page: BeautifulSoup) -> None:
-    """Scopes, number columns, and a region that scrolls sideways by keyboard too."""
-    for table in page.find_all("table"):
-        for element in [table, *table.find_all("tr")]:
-            element.attrs.pop("border", None)
-            element.attrs.pop("style", None)
-        _merge_header_rows(table)
-        for cell in table.select("thead th"):
-            cell["scope"] = "col"
-        for cell in table.select("tbody th"):
-            cell["scope"] = "row"
-
-        rows = [row.find_all(["th", "td"]) for row in table.select("tbody tr")]
-        header = table.select("thead tr")
-        for cell in (cell for row in rows for cell in row if len(cell.get_text()) > 28):
-            cell["class"] = "words"
-        simple = len(header) == 1 and not table.select("[colspan], [rowspan]") and len({len(row) for row in rows}) == 1
-        if simple:
-            for column in zip(header[0].find_all(["th", "td"]), *rows, strict=False):
-                _mark_numbers(column)
-            if len(rows) > 1:
-                table["data-sortable"] = ""
-
-        heading = table.find_previous(re.compile(r"^h[2-6]$"))
-        name = table.caption or heading
-        region = page.new_tag("div", attrs={"class": "table-scroll", "tabindex": "0", "role": "region"})
-        region["aria-label"] = f"Table: {name.get_text(' ', strip=True)}" if name else "Table"
-        if rows and len(rows[0]) > 10:
-            table["class"] = [*table.get("class", []), "wide"]
-        if len(rows) > 24:
-            region["class"] = "table-scroll long"
-        table.wrap(region)
-        if table.caption:
-            # Stays in view while the table scrolls sideways.
-            words = page.new_tag("span")
-            words.extend(list(table.caption.children))
-            table.caption.append(words)
-
-
-def _merge_header_rows(table: Tag) -> None:
-    """pandas writes the name of an index into a second header row of its own."""
-    rows = [row.find_all("th") for row in table.select("thead tr")]
-    if len(rows) == 2 and len(rows[0]) == len(rows[1]) and not table.select("thead [colspan], thead [rowspan]"):
-        if any(above.get_text() and below.get_text() for above, below in zip(*rows, strict=True)):
-            return
-        for above, below in zip(*rows, strict=True):
-            if below.get_text():
-                above.string = below.get_text()
-        rows[1][0].parent.decompose()
-
-
-def _mark_numbers(column: tuple[Tag, ...]) -> None:
-    """Align a column of numbers and say what a cell sorts by where that is not its text."""
-    cells = [(cell, cell.get("data-value") or cell.get_text().strip().replace("−", "-")) for cell in column[1:]]
-    given = [(cell, text) for cell, text in cells if text not in _MISSING]
-    matches = [_NUMBER.fullmatch(text) for _, text in given]
-    if not given or not all(matches):
-        return
-    for cell in column:
-        cell["class"] = "num"
-    for (cell, _), match in zip(given, matches, strict=True):
-        number = re.sub(r"[,\u2009\u202f]", "", match["number"])  # type: ignore[index]
-        if number != cell.get_text().strip():
-            cell["data-value"] = number
-
-
-def _land_links(page: BeautifulSoup, chapters: list[Chapter]) -> None:
+def _land_links(page: BeautifulSoup) -> None:
     """Links that JupyterLab understands (to a heading as it is written, to another notebook) land on the page too."""
     ids = {element["id"] for element in page.select("[id]")}
-    headings = {
-        section["data-chapter"]: {_slug(h.get_text()): h["id"] for h in section.find_all(re.compile(r"^h[2-6]$"))}
-        for section in page.select("section.chapter")
-    }
+    headings: dict[str, dict[str, str]] = {}
+    beginnings = {}
+    for cells in page.select("[data-notebook]"):
+        own = cells.find_all(re.compile(r"^h[2-6]$"))
+        headings.setdefault(cells["data-notebook"], {}).update({_slug(h.get_text()): h["id"] for h in own})
+        if cells.has_attr("data-opens"):
+            beginnings[cells["data-notebook"]] = (own or [cells.parent.h2])[0]["id"]
     for link in page.select("a[href]"):
         path, _, target = link["href"].partition("#")
         if path.endswith(".ipynb"):
-            chapter = _slug(re.sub(r"^\d+[_-]", "", Path(unquote(path)).stem).replace("_", " "))
+            notebook = _notebook_id(unquote(path))
         elif path == "" and target:
-            section = link.find_parent("section", class_="chapter")
-            chapter = section["data-chapter"] if section else ""
+            cells = link.find_parent(attrs={"data-notebook": True})
+            notebook = cells["data-notebook"] if cells else ""
         else:
             continue
         target = unquote(target)
-        if path and chapter in headings:
-            link["href"] = f"#{headings[chapter].get(_slug(target), target if target in ids else chapter)}"
+        if path and notebook in headings:
+            otherwise = target if target in ids else beginnings.get(notebook, "main")
+            link["href"] = f"#{headings[notebook].get(_slug(target), otherwise)}"
         elif target not in ids:
-            link["href"] = f"#{headings.get(chapter, {}).get(_slug(target), target)}"
+            link["href"] = f"#{headings.get(notebook, {}).get(_slug(target), target)}"
+
+
+def _state_results(page: BeautifulSoup) -> None:
+    """Headings that say what was found, where a notebook says it; their addresses stay those of their own words."""
+    for line in page.select("p.heading"):
+        heading = page.find(re.compile(r"^h[2-6]$"), id=line.a["href"][1:])
+        if heading is not None:
+            heading.clear()
+            heading.extend(list(line.a.children))
+        output = line.parent
+        line.decompose()
+        if not output.find(True):
+            output.decompose()
 
 
 def _contents(page: BeautifulSoup) -> list[dict]:
@@ -452,6 +408,10 @@ def _add_anchors(page: BeautifulSoup) -> None:
         name = f"Link to {(element.find(class_='figure-number') or element).get_text()}"
         attributes = {"class": "anchor", "href": f"#{target['id']}", "aria-label": name}
         element.append(page.new_tag("a", string="#", attrs=attributes))
+
+
+def _notebook_id(path: Path | str) -> str:
+    return _slug(re.sub(r"^\d+[_-]", "", Path(path).stem).replace("_", " "))
 
 
 def _slug(text: str) -> str:

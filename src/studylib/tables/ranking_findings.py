@@ -14,6 +14,7 @@ from studylib.comparison import SHUFFLED, Comparison
 from studylib.evaluation.claims import FAMILY_WISE, NOT_TESTED, UNDECIDED, VERDICTS
 from studylib.params.study import Ranking
 from studylib.tables.formats import count, interval
+from studylib.tables.names import written
 from studylib.tables.ranking import TIED_TARGETS, reversed_pairs
 
 METRIC = "ndcg@10"
@@ -88,6 +89,11 @@ def best_models(measured: pd.DataFrame, differences: pd.DataFrame) -> list[BestM
     return models
 
 
+def count_significant(differences: pd.DataFrame) -> int:
+    """How many pairs of models differ significantly against the whole catalogue (`studylib.tables.ranking.pairs`)."""
+    return int(((differences["protocol"] == "full") & (differences["p"] < ALPHA)).sum())
+
+
 @dataclass(frozen=True)
 class ShareOfPossible:
     """What share of the best possible value the best model of a generated log reaches."""
@@ -144,6 +150,11 @@ class Versions:
     cases: int
     reversed: int
     pairs: int
+
+    @property
+    def name(self) -> str:
+        """Of the data set, as it is written."""
+        return written(self.own.dataset)
 
 
 def versions(measured: pd.DataFrame, differences: pd.DataFrame, others: dict[str, str]) -> list[Versions]:

@@ -107,7 +107,7 @@
     apply();
     table.parentElement.before(tools);
   };
-  for (const table of all("table[data-sortable]")) {
+  const prepare = (table) => {
     for (const header of all("thead th", table)) {
       const button = document.createElement("button");
       button.type = "button";
@@ -117,7 +117,46 @@
       header.append(button);
     }
     if (table.tBodies[0].rows.length > 12) addFilter(table);
-  }
+  };
+
+  // Tables of the appendix are drawn when they are opened: the rows that are not in the page's HTML are in the data beside it.
+  const drawRest = (fold) => {
+    const rest = fold.querySelector(":scope > script");
+    if (!rest) return;
+    const [table] = all("table", fold);
+    const classes = all("thead th", table).map((header) => header.className);
+    for (const texts of JSON.parse(rest.textContent)) {
+      const row = table.tBodies[0].insertRow();
+      for (const [n, packed] of texts.entries()) {
+        const cell = row.insertCell();
+        [cell.textContent, cell.dataset.value = cell.textContent] = [packed].flat();
+        cell.className = classes[n];
+      }
+    }
+    rest.remove();
+    fold.querySelector(".first-rows").remove();
+  };
+  const open = (fold) => {
+    drawRest(fold);
+    for (const table of all("table[data-sortable]:not([data-ready])", fold)) {
+      table.dataset.ready = "";
+      prepare(table);
+    }
+  };
+  for (const table of all("table[data-sortable]")) if (!table.closest(".table-fold")) prepare(table);
+  for (const fold of all(".table-fold")) fold.addEventListener("toggle", () => { if (fold.open) open(fold); });
+
+  // An address within a fold opens it.
+  const arrive = () => {
+    const target = document.querySelector(":target");
+    const folds = [];
+    for (let fold = target?.closest("details"); fold; fold = fold.parentElement.closest("details")) folds.push(fold);
+    if (folds.every((fold) => fold.open)) return;
+    for (const fold of folds) fold.open = true;
+    target.scrollIntoView();
+  };
+  addEventListener("hashchange", arrive);
+  addEventListener("load", arrive);
 
   // Print shows what made the page.
   const provenance = document.querySelector(".provenance");
