@@ -16,7 +16,7 @@ from nbconvert import HTMLExporter
 from studylib import runner
 from studylib.params.files import load_params
 from studylib.text import visible
-from tests.browser import offline
+from tests.browser import offline, open_tables
 from tests.end_to_end.conftest import run_in_process
 from tests.nasty import NASTY, write_nasty_study
 
@@ -38,6 +38,8 @@ TAGS = {
     "div",
 }
 """Of the notebooks' outputs; within drawings there are others."""
+HREF = re.compile(r"#|data:text/csv;charset=utf-8,[^<>\"\s]*$|\d\d_\w+\.ipynb(#|$)")
+"""To the page itself, a table as CSV, another notebook."""
 
 
 @pytest.fixture(scope="module")
@@ -75,11 +77,12 @@ def test_the_page_is_safe_and_shows_every_id_as_it_is(visit, study, expected):
     page.get_by_role("button", name="Show all code").click()
     page.get_by_role("button", name="theme").click()
     page.locator(".provenance summary").click()
+    open_tables(page)
     page.get_by_role("searchbox").first.fill("script")
     for link in page.locator("main .prose").all()[:12]:
         link.hover()
     assert page.evaluate("window.hacked") is None
-    assert page.locator("a[href]:not([href^='#'])").count() == 0
+    assert page.locator("a[href]:not([href^='#'], .references a, a.csv[href^='data:text/csv;'])").count() == 0
     assert page.locator("main img, main form, main iframe, main script:not([type='application/json'])").count() == 0
     shown = page.locator("main").evaluate("main => main.textContent")
     assert [text for text in expected if text not in shown] == []
@@ -112,7 +115,7 @@ def test_the_notebooks_show_nothing_but_text_in_tags_of_their_own(notebooks):
         }  # fmt: skip
         for tag in shown.find_all(True):
             assert not any(name.startswith("on") for name in tag.attrs)
-            assert tag.get("href", "#").startswith("#") and tag.get("xlink:href", "#").startswith("#")
+            assert HREF.match(tag.get("href", "#")) and tag.get("xlink:href", "#").startswith("#")
 
 
 def test_the_notebooks_are_safe_as_plain_nbconvert_shows_them(browser, notebooks, expected, tmp_path):

@@ -451,6 +451,12 @@ def test_a_term_is_explained_to_mouse_and_keyboard(browser, tmp_path):
     page.context.close()
 
 
+def test_drawings_keep_the_digits_that_are_seen(tmp_path):
+    html = '<figure class="study-figure"><svg><path d="M 1.234567 -2.5 L 100 0.005001 z"></path></svg></figure>'
+    page = read(tmp_path, **{"01_eda": [code("f", shown(html))]})
+    assert page.select_one("svg path")["d"] == "M 1.23 -2.5 L 100 0.01 z"
+
+
 def test_a_dollar_is_a_dollar(tmp_path):
     page = read(tmp_path, **{"01_eda": [markdown("It costs $5, **not** $10 & more.\n\n$$x < 1$$ or `$STUDYLIB_DATA`")]})
     assert [p.get_text() for p in page.select(".prose p")] == [

@@ -248,11 +248,14 @@ def _rendered(arranged: dict[str, list[parts.Section]], summary: list[NotebookNo
 
 
 def _drop_what_nobody_sees(page: BeautifulSoup) -> None:
-    """Comments and doctypes of inlined SVGs, their metadata (with a date) and styles, and those that pandas adds to a frame."""
+    """Comments and doctypes of inlined SVGs, their metadata (with a date) and styles, and those that pandas adds to a frame. Of
+    the coordinates of drawings, what is less than a hundredth of a point."""
     for node in page.find_all(string=lambda text: isinstance(text, PreformattedString)):
         node.extract()
     for element in page.select("svg metadata, style"):
         element.decompose()
+    for path in page.select("svg path[d]"):
+        path["d"] = re.sub(r"-?\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}", path["d"])
 
 
 def _merge_code(page: BeautifulSoup) -> None:

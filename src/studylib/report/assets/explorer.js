@@ -57,8 +57,8 @@
       const within = others.filter((other) => other.accuracy[0] >= low && other.accuracy[0] <= high).length;
       return [said,
         `: right for ${percent(accuracy)} of ${cell.cases.toLocaleString("en")} test cases [${percent(low)}, ${percent(high)}], ` +
-        `place ${place} of ${trained.length}${equal ? ` (shared with ${equal})` : ""}. ` +
-        `The accuracies of ${within} of the ${others.length} others lie within its interval.${trouble}`];
+        `place ${place} of ${trained.length.toLocaleString("en")}${equal ? ` (shared with ${equal})` : ""}. ` +
+        `The accuracies of ${within} of the ${others.length.toLocaleString("en")} others lie within its interval.${trouble}`];
     };
 
     // All combinations of some factors side by side within a length, with a gap after each run of the last factor.
@@ -89,14 +89,19 @@
       const wide = width >= 640;
       const [down, across] = wide ? [[0, 1], [2, 3, 4]] : [[2, 3, 4], [0, 1]];
       const left = wide ? 168 : 104;
-      const top = 40;
+      const top = wide ? 40 : 96;
       const columns = spread(across, width - left - 2);
       const sizes = down.map((n) => factors[n][1].length);
       const rows = spread(down, (wide ? 20 : 17) * sizes.reduce((product, size) => product * size, 1));
       const height = top + rows.starts.at(-1) + rows.step + 2;
       map.setAttribute("viewBox", `0 0 ${width} ${height}`);
       map.replaceChildren();
-      label(columns, (middle, text, line) => map.append(drawn("text", { x: left + middle, y: line ? 32 : 14, "text-anchor": "middle" }, text)));
+      label(columns, (middle, text, line) => {
+        const x = left + middle;
+        if (wide) map.append(drawn("text", { x, y: line ? 32 : 14, "text-anchor": "middle" }, text));
+        else if (line) map.append(drawn("text", { x: x + 4, y: top - 6, transform: `rotate(-90 ${x + 4} ${top - 6})` }, text));
+        else for (const [n, part] of text.split(/ (?=\()/).entries()) map.append(drawn("text", { class: "small", x, y: 12 + 13 * n, "text-anchor": "middle" }, part));
+      });
       label(rows, (middle, text, line) => map.append(drawn("text", { x: line ? left - 8 : 0, y: top + middle + 4, "text-anchor": line ? "end" : "start" }, text)));
       const rings = [];
       for (const [r, row] of rows.starts.entries()) {
@@ -168,7 +173,7 @@
     map.addEventListener("pointerleave", () => { hovered.textContent = hint; });
     map.addEventListener("click", (event) => { if (under(event)) pick(settingsOf(Number(under(event)))); });
     const named = Object.entries(baselines).map(([label, share]) => `${label} ${percent(share)}`).join(", ");
-    const hint = `Darker is more accurate, the darkest ${percent(highest)}; a cross is a collapsed cell; an orange frame is above every baseline (${named}). ` +
+    const hint = `The stronger the colour, the more accurate (at most ${percent(highest)}); a cross is a collapsed cell; an orange frame is above every baseline (${named}). ` +
       "Within a batch size the epochs grow. Click a cell to see its curve.";
     hovered.textContent = hint;
     box.append(choice, words, beside, map, hovered, svg);
