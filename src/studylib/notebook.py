@@ -18,6 +18,7 @@ from studylib.params.study import StudyParams
 from studylib.paths import reports_root, slug, write
 from studylib.provenance import note
 from studylib.tables.formats import fixed
+from studylib.tables.names import LABELS, written
 from studylib.text import words
 
 with extra("notebooks"):
@@ -107,6 +108,8 @@ class Study:
     ) -> None:
         """Display a table with its caption; fractions with ``digits`` digits, what is missing as a dash.
 
+        Keys in the columns that `studylib.tables.names.LABELS` has are written as names.
+
         The caption ends with a link to a CSV, which is in the link itself. Of a table without rows the caption alone is shown,
         with the word "none".
 
@@ -132,7 +135,7 @@ class Study:
             return words("{value}", value=fixed(value, digits) if isinstance(value, float) else value)
 
         def cell(column: str, value: object) -> str:
-            shown = text(value)
+            shown = text(written(value) if column in LABELS and isinstance(value, str) else value)
             if column in links and not pd.isna(value):
                 shown = Markup('<a class="figure-link" href="#fig-{}">{}</a>').format(value, shown)
             return f'<th scope="row">{shown}</th>' if column == anchors else f"<td>{shown}</td>"

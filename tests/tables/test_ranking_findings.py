@@ -126,11 +126,11 @@ def test_the_best_of_the_first_and_the_last_group():
     columns = ["dataset", "model", "metric", "prefix_length", "mean", "low", "high"]
     curves = pd.DataFrame(rows, columns=columns).sort_values("prefix_length", kind="stable")
     assert best_of_groups(curves, "prefix_length") == [
-        BestOfGroup("shop", "HR@10", "1", "markov", 0.5, 0.25, 0.75),
+        BestOfGroup("shop", "HR@10", "1", "Markov", 0.5, 0.25, 0.75),
         BestOfGroup("shop", "HR@10", "3+", "every model", 0.0, -0.25, 0.25),
     ]
     one_group = curves[(curves["prefix_length"] == "1") & (curves["model"] == "markov")]
-    assert [best.models for best in best_of_groups(one_group, "prefix_length")] == ["markov"]
+    assert [best.models for best in best_of_groups(one_group, "prefix_length")] == ["Markov"]
     assert best_of_groups(curves.iloc[:0], "prefix_length") == []
 
 

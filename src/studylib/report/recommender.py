@@ -21,6 +21,7 @@ from studylib.models.gru4rec import GRU4Rec
 from studylib.models.quantised import Rows, quantised
 from studylib.params.models import Gru4Rec
 from studylib.params.study import Ranking, RankingDataset
+from studylib.tables.names import Said
 from studylib.text import visible
 
 MOST_BYTES = 1_000_000
@@ -33,7 +34,7 @@ START = 4
 
 
 @dataclass(frozen=True)
-class InPage:
+class InPage(Said):
     """A network for the page, and what its 8 bits change.
 
     Attributes:

@@ -7,6 +7,7 @@ label of a user's own and stays as it is.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, fields
 
 _WRITTEN = {
     # models
@@ -63,6 +64,38 @@ def written(key: str) -> str:
         ('GRU4Rec', 'MovieLens-1M', 'my own model')
     """
     return _WRITTEN.get(key, key)
+
+
+class Label(str):
+    """A key that is written as `written` has it wherever a sentence has a place for it, and stays itself elsewhere.
+
+    Example:
+        >>> f"{Label('gru4rec')}", Label("gru4rec") == "gru4rec"
+        ('GRU4Rec', True)
+    """
+
+    def __format__(self, spec: str) -> str:
+        return format(written(str(self)), spec)
+
+
+@dataclass(frozen=True)
+class Said:
+    """What has labels for sentences: text in the fields that `LABELS` names is a `Label`."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name in LABELS and isinstance(value, str):
+                object.__setattr__(self, field.name, Label(value))
+
+
+LABELS = frozenset(
+    {
+        "dataset", "model", "other", "sampled_model", "highest_model", "lowest_model", "tied", "untied", "higher", "lower",
+        "above", "below", "architecture", "over", "best",
+    }
+)  # fmt: skip
+"""Fields and columns of tables that hold keys, which people read as `written` has them."""
 
 
 def written_words(text: str) -> str:

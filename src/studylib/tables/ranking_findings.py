@@ -14,7 +14,7 @@ from studylib.comparison import SHUFFLED, Comparison
 from studylib.evaluation.claims import FAMILY_WISE, NOT_TESTED, UNDECIDED, VERDICTS
 from studylib.params.study import Ranking
 from studylib.tables.formats import count, interval
-from studylib.tables.names import written
+from studylib.tables.names import Said, written
 from studylib.tables.ranking import TIED_TARGETS, reversed_pairs
 
 METRIC = "ndcg@10"
@@ -29,7 +29,7 @@ TIES = {
 
 
 @dataclass(frozen=True)
-class SeedSpread:
+class SeedSpread(Said):
     """The data set and model whose seeds differ most, and the standard deviation over its seeds."""
 
     dataset: str
@@ -49,7 +49,7 @@ def seed_spread(table: pd.DataFrame) -> list[SeedSpread]:
 
 
 @dataclass(frozen=True)
-class BestModel:
+class BestModel(Said):
     """The best model of a data set, with its interval, and how many of the other models it is significantly better than."""
 
     dataset: str
@@ -95,7 +95,7 @@ def count_significant(differences: pd.DataFrame) -> int:
 
 
 @dataclass(frozen=True)
-class ShareOfPossible:
+class ShareOfPossible(Said):
     """What share of the best possible value the best model of a generated log reaches."""
 
     dataset: str
@@ -109,7 +109,7 @@ def shares_of_possible(best: list[BestModel], possible: dict[str, float]) -> lis
 
 
 @dataclass(frozen=True)
-class BestByProtocol:
+class BestByProtocol(Said):
     """The best model against the whole catalogue, with its value under both protocols, and the best among the negatives."""
 
     dataset: str
@@ -193,7 +193,7 @@ def reversed_by_protocol(differences: pd.DataFrame) -> pd.DataFrame:
 
 
 @dataclass(frozen=True)
-class LargestLoss:
+class LargestLoss(Said):
     """The model that loses the largest share of its NDCG@10 when the prefixes are shuffled."""
 
     dataset: str
@@ -216,7 +216,7 @@ def largest_losses(order: pd.DataFrame) -> list[LargestLoss]:
 
 
 @dataclass(frozen=True)
-class BestOfGroup:
+class BestOfGroup(Said):
     """The highest value in a group of cases, and the models that reach it; ``every model`` where all of several do."""
 
     dataset: str
@@ -246,14 +246,14 @@ def best_of_groups(curves: pd.DataFrame, column: str) -> list[BestOfGroup]:
             of_group = rows[rows[column] == group]
             first = of_group.loc[of_group["mean"].idxmax()]
             models = list(of_group.loc[of_group["mean"] == first["mean"], "model"])
-            names = "every model" if len(models) == len(of_group) > 1 else ", ".join(models)
+            names = "every model" if len(models) == len(of_group) > 1 else ", ".join(map(written, models))
             numbers = (first["mean"], first["low"], first["high"])
             best.append(BestOfGroup(dataset, first["metric"].upper(), group, names, *numbers))
     return best
 
 
 @dataclass(frozen=True)
-class AblationGain:
+class AblationGain(Said):
     """What all steps of an ablation change, and the step that adds most."""
 
     dataset: str
@@ -279,7 +279,7 @@ def ablation_gains(measured: pd.DataFrame) -> list[AblationGain]:
 
 
 @dataclass(frozen=True)
-class HitShares:
+class HitShares(Said):
     """How much of the targets, and of what is recommended, is among the 1 % of the items with the most events.
 
     Where all of several models have the same share, ``every model`` has the highest and the lowest.
@@ -319,7 +319,7 @@ def hit_shares(bias: pd.DataFrame) -> list[HitShares]:
 
 
 @dataclass(frozen=True)
-class FirstCase:
+class FirstCase(Said):
     """The first test case of a data set, and the list of a model for it.
 
     Attributes:
@@ -350,7 +350,7 @@ def first_case(comparison: Comparison, ranking: Ranking, model: str) -> FirstCas
 
 
 @dataclass(frozen=True)
-class Ties:
+class Ties(Said):
     """What the cases say whose target has the time of the event before it, and the others, of one data set.
 
     Attributes:

@@ -15,6 +15,7 @@ from studylib.models.files import load
 from studylib.params.models import Trained
 from studylib.params.study import Ranking
 from studylib.tables.formats import fixed
+from studylib.tables.names import Label, Said
 from studylib.text import visible
 
 ALPHA = 0.05
@@ -22,7 +23,7 @@ REQUESTS = 200
 
 
 @dataclass(frozen=True)
-class Gain:
+class Gain(Said):
     """How many more hits per hundred sessions a model has among its first ten items than another one."""
 
     over: str
@@ -38,7 +39,7 @@ class Gain:
 
 
 @dataclass(frozen=True)
-class Recommendation:
+class Recommendation(Said):
     """The model to use on a data set.
 
     A network is recommended only where it is significantly better (NDCG@10 against the whole catalogue; Holm, 5 %) than every
@@ -93,7 +94,9 @@ def recommendations(
         others = [m.label for m in ranking.models if m.model in ("popularity", "markov") and m.label != model]
         gains = [_gain(hits, dataset, model, other) for other in others]
         said = _networks(by_value, networks, behind)
-        found.append(Recommendation(str(dataset), model, best, 100 * at_ten[model], gains, level[1:], said))
+        found.append(
+            Recommendation(str(dataset), model, best, 100 * at_ten[model], gains, [*map(Label, level[1:])], said)
+        )
     return found
 
 
@@ -154,7 +157,7 @@ def _seconds_a_request(path: Path, prefixes: Sessions) -> float:
 
 
 @dataclass(frozen=True)
-class Unknown:
+class Unknown(Said):
     """What no model can know of the test cases of a data set.
 
     Attributes:
