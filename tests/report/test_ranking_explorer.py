@@ -19,7 +19,7 @@ RANKING = Ranking(
     datasets=[
         {"dataset": "grocery", "equal_times": "drawn"},
         {"dataset": "grocery", "name": "in file order"},
-        {"dataset": "grocery", "name": "later", "equal_times": "drawn", "split": "temporal"},
+        {"dataset": "grocery", "name": "later", "split": "temporal"},
         {"name": "shop", "reader": "sequences", "path": "shop.txt"},
     ]
 )

@@ -46,7 +46,11 @@ def ranking_explorer(
             "splits": [
                 [label, _split(kinds[label]) + (", equal times in a drawn order" if label in in_file else "")],
                 *([other, _split(kinds[other]) + ", in the file's order"] for other in [in_file.get(label)] if other),
-                *([other, _split(kinds[other])] for other in [in_time.get(label)] if other),
+                *(
+                    [in_time[each], _split(kinds[in_time[each]])]
+                    for each in (label, in_file.get(label))
+                    if each in in_time
+                ),
             ],
         }
         for label in labels
