@@ -27,7 +27,6 @@ _WRITTEN = {
     "grocery": "Amazon Grocery",
     "grocery-temporal": "Amazon Grocery (split in time)",
     "grocery-in-file-order": "Amazon Grocery (the file's order)",
-    "ml-100k-in-file-order": "MovieLens-100K (the file's order)",
     "amazon-sports": "Amazon Sports",
     "amazon-video-games": "Amazon Video Games",
     "ml-100k": "MovieLens-100K",
