@@ -10,7 +10,7 @@ from studylib.params.models import LAYERS, Trained
 from studylib.paths import project_root
 from studylib.report.glossary import terms
 from studylib.tables.grid import SETTINGS
-from studylib.tables.ranking import split_in_time
+from studylib.tables.ranking import second_entries
 from studylib.tables.ranking_findings import best_by_protocol
 
 STUDY = project_root() / "reports" / "study"
@@ -50,7 +50,7 @@ def test_the_second_finding_is_that_of_more_sessions():
 def test_the_third_finding_is_that_of_the_ranking():
     ranking = load_params(project_root() / "params" / "study.yaml").ranking
     measured = table("intervals.csv")
-    measured = measured[(measured["protocol"] != SHUFFLED) & ~measured["dataset"].isin(split_in_time(ranking).values())]
+    measured = measured[(measured["protocol"] != SHUFFLED) & ~measured["dataset"].isin(second_entries(ranking))]
     best = best_by_protocol(measured)
     changed = sum(b.model != b.sampled_model for b in best)
     assert len({b.model for b in best}) > 1
