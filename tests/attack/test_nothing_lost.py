@@ -207,10 +207,10 @@ def test_twenty_kills_of_a_study_change_none_of_its_bytes(tiny, whole, tmp_path)
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A disk of 3 MB, and what fills it up to a number of bytes."""
+    """A disk of 6 MB, and what fills it up to a number of bytes."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)], capture_output=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(disk)], capture_output=True)
     if mounted.returncode:
         pytest.skip("no small disk can be mounted here")
     yield disk

@@ -88,7 +88,7 @@ def test_a_budget_is_spent_once(tmp_path, without_kernels, capsys):
     tables = [table for page in pages for table in BeautifulSoup(page, "html.parser").find_all("table")]
     rows = [table.get_text() for table in tables if table.caption and of_budget.search(table.caption.get_text())]
     assert len(rows) == 2
-    assert rows[0] == rows[1] and "gru4rec" in rows[0]
+    assert rows[0] == rows[1] and "GRU4Rec" in rows[0]
     works = works_of(load_params(tmp_path / "shop.yaml"), folder)
     assert all(work.kept() for work in works), "verify reads the settings that were selected"
 
