@@ -171,22 +171,10 @@ def _ties(results: Results) -> dict[str, Any] | None:
     if not found:
         return None
     sentence = (
-        "on {on} {best} is best with the events of one time in a drawn order ({drawn:.4f}), {in_file} in the file's "
-        "({value:.4f}); pairs of models that are significantly the other way round there: {reversed:,} of {pairs:,}"
+        "on {v.name} {v.own.model} is best with the events of one time in a drawn order ({v.own.mean:.4f}), {v.other.model} in the "
+        "file's ({v.other.mean:.4f}); pairs of models that are significantly the other way round there: {v.reversed:,} of {v.pairs:,}"
     )
-    said = [
-        words(
-            sentence,
-            on=written(v.own.dataset),
-            best=written(v.own.model),
-            drawn=v.own.mean,
-            in_file=written(v.other.model),
-            value=v.other.mean,
-            reversed=v.reversed,
-            pairs=v.pairs,
-        )
-        for v in found
-    ]
+    said = [words(sentence, v=v) for v in found]
     return {"changes": listed(said, "; ")}
 
 
