@@ -30,7 +30,9 @@ GRID = Grid(
     architectures=["gru"], optimizers=["sgd", "adam"], batch_sizes=[16], epochs=[1, 2], units=3, seeds=[0, 1, 2, 3]
 )
 LOG = Sessions.from_lists([[(s + step) % 8 for step in range(3)] for s in range(50)])
-GRU = {"model": "gru4rec", "label": "small", "embedding": 4, "hidden": 4, "negatives": 8, "max_epochs": 2}
+CELLS = ["gru", "lstm", "mingru"]
+SMALL = {"model": "gru4rec", "embedding": 4, "hidden": 4, "negatives": 8, "max_epochs": 2}
+"""It draws: each seed is a training of its own."""
 SECONDS_OF_SILENCE = {"DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP": "11s"}
 """The least that Dask takes, so that the test waits less. The system keeps this time, however busy the processes are."""
 
@@ -152,7 +154,8 @@ def ranks(hosts, place, folder):
     longer = Sessions.from_lists([[(s + step) % 8 for step in range(5)] for s in range(50)])
     write_sequences(longer, place / "log.txt")
     log = {"name": "small", "reader": "sequences", "path": str(place / "log.txt"), "separator": "|"}
-    ranking = Ranking(datasets=[log], models=["markov", GRU, "popularity"], candidates=3, seeds=[0, 1])
+    models = [SMALL | {"label": cell, "cell": cell} for cell in CELLS]
+    ranking = Ranking(datasets=[log], models=models, candidates=3, seeds=[0, 1])
     splits = split_datasets(ranking, 0)
     elsewhere, here = Execution(backend="dask", scheduler=address(hosts)), Execution(workers=1)
     return [
