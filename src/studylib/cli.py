@@ -103,12 +103,13 @@ def verify(
     ] = None,
 ) -> None:
     """Derive all tables of a study from what it kept, train a drawn sample of it again, and say what comes out."""
-    from studylib.verify import verify
+    from studylib.verify import STOPPED, verify
 
     outcomes = []
     for outcome in verify(folder, float("inf") if every else minutes, seed, keep):
-        outcomes.append(outcome)
         typer.echo(f"{outcome.what:70}  {outcome.outcome}{outcome.by}")
+        if outcome.outcome != STOPPED:
+            outcomes.append(outcome)
     missed = sum(not outcome.holds for outcome in outcomes)
     typer.echo(f"{len(outcomes) - missed:,} of {len(outcomes):,} come out again.")
     raise typer.Exit(min(missed, 1))

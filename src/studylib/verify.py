@@ -5,10 +5,12 @@ Tables, figures and page are derived by the notebooks, in a folder of their own.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import math
 import re
+import signal
 import sys
 import tempfile
 import time
@@ -32,6 +34,7 @@ KEPT = ("cells", "scale", "budget", "ranks", "models", "made", grid.AGAIN)
 
 SAME, NEAR, OTHER = "the same bytes", f"the same within {TOLERANCE:g}", "differs"
 ABSENT, UNPUBLISHED = "does not come out", "was not published"
+STOPPED = "was stopped: it takes too long for this sample"
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Outcome:
 
     Attributes:
         what: a file of the study, or a kept result with its settings.
-        outcome: `SAME`, `NEAR`, `OTHER`, `ABSENT` or `UNPUBLISHED`.
+        outcome: `SAME`, `NEAR`, `OTHER`, `ABSENT`, `UNPUBLISHED` or `STOPPED`.
         difference: the largest of any number in it; NaN where it has none, or not the same ones.
     """
 
@@ -166,23 +169,50 @@ def trained_again(
 ) -> Iterator[Outcome]:
     """Train a drawn sample anew, in a folder of its own, and compare it with what is kept.
 
-    What a training took where it was first made says little about this machine. So trainings go on in a drawn order as long as
-    one that takes as long as the slowest of its kind so far fits into the time.
+    What a training took where it was first made says little about this machine. So trainings go on in a drawn order until the
+    time is over, and one that takes more than a third of it is stopped, so that others have their turn.
     """
     ends = time.monotonic() + 60 * minutes
-    slowest: dict[int, float] = {}
     for number, tasks in turns(works, sys.maxsize if minutes == math.inf else workers(params.execution), seed):
-        begun = time.monotonic()
-        if begun + slowest.get(number, 0.0) >= ends:
-            continue
+        left = ends - time.monotonic()
+        if left <= 0:
+            return
         work = works[number]
         wanted = {w: name for w, name in work.names.items() if work.task(w) in tasks}
         again = replace(work, names=wanted, store=replace(work.store, folder=scratch / work.store.folder.name))
-        complete(again, params.execution)
-        slowest[number] = max(slowest.get(number, 0.0), time.monotonic() - begun)
+        with _stopped_after(min(left, 60 * minutes / 3)):
+            complete(again, params.execution)
         for name in wanted.values():
-            published, result = work.store.load(name), again.store.load(name)
-            yield compared(f"{work.store.folder.name}/{name}", work.measures(published), work.measures(result))
+            what = f"{work.store.folder.name}/{name}"
+            if again.store.has(name):
+                published, result = work.store.load(name), again.store.load(name)
+                yield compared(what, work.measures(published), work.measures(result))
+            else:
+                yield Outcome(what, STOPPED)
+
+
+class _TimeIsOver(BaseException):
+    """Nothing takes it for the error of a training."""
+
+
+@contextlib.contextmanager
+def _stopped_after(seconds: float) -> Iterator[None]:
+    """End what runs here, with its workers, when the time is over; infinite: never. As Ctrl-C does, in the main thread alone."""
+    if seconds == math.inf:
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise _TimeIsOver
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        with contextlib.suppress(_TimeIsOver):
+            yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def turns(works: list[Work], at_once: int, seed: int) -> Iterator[tuple[int, set]]:
