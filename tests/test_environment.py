@@ -1,6 +1,7 @@
 """One environment, said three times: pyproject.toml, requirements.lock and environment.yml stay in step."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -164,3 +165,14 @@ def test_the_version_is_in_one_place():
 def test_no_registry_is_named():
     for name in ("requirements.lock", "environment.yml", "pyproject.toml", "Makefile"):
         assert "://" not in (ROOT / name).read_text(), name
+
+
+def test_triton_is_loaded_before_tensorflow_can_be(tmp_path):
+    """Where torch is the one for CUDA: the other way round the process ends with a segmentation fault."""
+    (tmp_path / "triton.py").write_text("")  # this torch may have none
+    script = (
+        "import sys; from studylib.execution import configure; from studylib.params.study import Execution; "
+        "configure(Execution()); assert 'triton' in sys.modules and 'tensorflow' not in sys.modules"
+    )
+    paths = os.pathsep.join([str(tmp_path), str(ROOT / "src")])
+    subprocess.run([sys.executable, "-c", script], env=os.environ | {"PYTHONPATH": paths}, check=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import os
 import threading
 import time
@@ -34,6 +36,9 @@ def configure(execution: Execution) -> None:
     import torch
 
     torch.set_num_threads(execution.threads_per_worker)
+    # Of torch for CUDA, which may load it at any time: loaded after TensorFlow it ends the process (3.7, TensorFlow 2.21).
+    with contextlib.suppress(ImportError):
+        importlib.import_module("triton")
 
 
 class WorkerDied(Exception):
