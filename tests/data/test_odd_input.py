@@ -261,9 +261,9 @@ def test_utf_16_is_named(log, codec):
     ],
 )
 def test_json_that_no_log_has_is_one_sentence(log, line):
-    with pytest.raises(
-        StudyError, match=r"line 1 (is nested too deeply|is not a JSON object|has a list|has NaN)"
-    ) as error:
+    # From Python 3.13 on its own reader goes deeper than that of polars, which names no line.
+    said = r"line 1 (is nested too deeply|is not a JSON object|has a list|has NaN)|DepthLimitExceeded"
+    with pytest.raises(StudyError, match=said) as error:
         log(JSONL, line)
     assert len(str(error.value)) <= 300
 
