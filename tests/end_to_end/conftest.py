@@ -49,7 +49,7 @@ def command(*arguments, cwd: Path | None = None) -> Done:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=900,
+        timeout=3600,
     )
     return Done(done.returncode, done.stdout, done.stderr)
 

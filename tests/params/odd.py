@@ -334,15 +334,14 @@ EMPTY = {"", "~", "null", "Null", "NULL"}
 
 def agree(read, words) -> None:
     """A value of a study and the word, or the list or keys with words, that the file has for it."""
+    if isinstance(words, str) and isinstance(read, dict) and words in (read.get("dataset"), read.get("model")):
+        return  # a name for an entry
     if isinstance(words, str):
         agree_on_a_word(read, words)
     elif isinstance(words, list):
         assert len(read) == len(words)
         for one, other in zip(read, words, strict=True):
-            if isinstance(one, dict) and isinstance(other, str):  # a name for an entry
-                assert other in (one.get("dataset"), one.get("model"))
-            else:
-                agree(one, other)
+            agree(one, other)
     else:
         for key, value in words.items():
             if key == "steps" and isinstance(value, list):  # they add up
