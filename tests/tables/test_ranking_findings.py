@@ -29,11 +29,13 @@ from studylib.tables.ranking_findings import (
     best_of_groups,
     count_significant,
     count_verdicts,
+    ends_of_groups,
     first_case,
     hit_shares,
     largest_losses,
     reversed_by_protocol,
     reversed_there,
+    searched_enough,
     seed_spread,
     shares_of_possible,
     ties,
@@ -132,6 +134,21 @@ def test_the_best_of_the_first_and_the_last_group():
     one_group = curves[(curves["prefix_length"] == "1") & (curves["model"] == "markov")]
     assert [best.models for best in best_of_groups(one_group, "prefix_length")] == ["Markov"]
     assert best_of_groups(curves.iloc[:0], "prefix_length") == []
+
+
+def test_the_ends_of_the_groups_are_those_of_one_data_set():
+    def best(dataset, group):
+        return BestOfGroup(dataset, "HR@10", group, "Markov", 0.5, 0.25, 0.75)
+
+    groups = [best("shop", "0"), best("one group", "0"), best("films", "0"), best("films", "50+")]
+    assert ends_of_groups(groups) == [(groups[2], groups[3])]
+
+
+def test_how_many_searches_were_still_rising():
+    searches = {"rising": [0.5, 0.5, 0.5, 0.6], "flat": [0.2, 0.6, 0.6, 0.603], "one trial": [0.1]}
+    rows = [("shop", model, n, best) for model, values in searches.items() for n, best in enumerate(values, 1)]
+    found = searched_enough(pd.DataFrame(rows, columns=["dataset", "model", "trials", "best"]))
+    assert (found.rising, found.searches) == (1, 3)
 
 
 def test_the_step_that_adds_most():

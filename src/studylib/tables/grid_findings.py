@@ -29,6 +29,7 @@ from studylib.tables.grid import (
     validation_error,
     with_and_without_collapsed,
 )
+from studylib.tables.names import Said, written
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def grid_overview(cells: pd.DataFrame) -> GridOverview:
         collapsed=int((cells["status"] == COLLAPSED).sum()),
         levels=", ".join(levels),
         statuses=statuses,
-        largest=largest["architecture"],
+        largest=written(largest["architecture"]),
         parameters=int(largest["parameters"]),
     )
 
@@ -152,7 +153,7 @@ def two_test_sets(trained: pd.DataFrame, later: Cases) -> TwoTestSets:
 
 
 @dataclass(frozen=True)
-class BestByScale:
+class BestByScale(Said):
     """Which model is most accurate after so many training sessions.
 
     Attributes:
@@ -233,7 +234,7 @@ def selection(cells: pd.DataFrame, baseline_accuracy: float) -> Selection:
         best=float(first["validation"]),
         error=validation_error(cells, first),
         within=len(within),
-        architectures=", ".join(f"{number} {name}" for name, number in architectures.items()),
+        architectures=", ".join(f"{number} {written(name)}" for name, number in architectures.items()),
         lowest=float(within["accuracy"].min()),
         median=float(within["accuracy"].median()),
         highest=float(within["accuracy"].max()),
@@ -491,12 +492,35 @@ def _factors(cells: pd.DataFrame, differences: pd.DataFrame) -> list[FactorFindi
 def level_means(cells: pd.DataFrame, factor: str) -> str:
     """The levels of a factor by their mean accuracy: ``6.1% (adam), 2.0% (sgd)``."""
     means = cells.groupby(factor, sort=False)["accuracy"].mean().sort_values(ascending=False, kind="stable")
-    return ", ".join(f"{mean:.1%} ({level})" for level, mean in means.items())
+    return ", ".join(f"{mean:.1%} ({written(level)})" for level, mean in means.items())
 
 
 def means_by_part(cells: pd.DataFrame, factor: str) -> str:
     """`level_means` over each part of `studylib.tables.grid.with_and_without_collapsed`, in words."""
     return "; ".join(f"{name}: {level_means(part, factor)}" for name, part in with_and_without_collapsed(cells).items())
+
+
+@dataclass(frozen=True)
+class LargestChange:
+    """The other way of building the networks that changes their mean accuracy most, of how many others, and by how much."""
+
+    built: str
+    others: int
+    change: float
+    low: float
+    high: float
+
+    @property
+    def changed(self) -> str:
+        """The change with its interval, in points."""
+        return f"{interval(100 * self.change, 100 * self.low, 100 * self.high, digits=2)} points"
+
+
+def largest_change(differences: pd.DataFrame) -> list[LargestChange]:
+    """One, or none where there is one way alone; ``differences``: of `studylib.tables.grid.variant_differences`."""
+    others = differences[differences["difference"].notna()]
+    largest = others.loc[[others["difference"].abs().idxmax()]] if len(others) else others
+    return [LargestChange(r.built, len(others), r.difference, r.low, r.high) for r in largest.itertuples()]
 
 
 @dataclass(frozen=True)

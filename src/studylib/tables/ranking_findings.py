@@ -6,7 +6,9 @@ name says otherwise the measure is NDCG@10 against the whole catalogue, and *bet
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pandas as pd
 
@@ -250,6 +252,27 @@ def best_of_groups(curves: pd.DataFrame, column: str) -> list[BestOfGroup]:
             numbers = (first["mean"], first["low"], first["high"])
             best.append(BestOfGroup(dataset, first["metric"].upper(), group, names, *numbers))
     return best
+
+
+def ends_of_groups(best: list[BestOfGroup]) -> list[tuple[BestOfGroup, BestOfGroup]]:
+    """The first and the last group of each data set that has more than one (`best_of_groups`)."""
+    return [(a, b) for a, b in pairwise(best) if a.dataset == b.dataset]
+
+
+@dataclass(frozen=True)
+class SearchedEnough:
+    """How many searches there were for settings, and in how many the last quarter of the trials still raised the best that is
+    expected on validation by more than 1 %."""
+
+    searches: int
+    rising: int
+
+
+def searched_enough(searched: pd.DataFrame) -> SearchedEnough:
+    """See `SearchedEnough`; ``searched``: of `studylib.tables.ranking.searched`."""
+    of_searches = [rows.sort_values("trials")["best"].to_numpy() for _, rows in searched.groupby(["dataset", "model"])]
+    rising = [best[-1] > 1.01 * best[math.ceil(0.75 * len(best)) - 1] for best in of_searches]
+    return SearchedEnough(len(rising), sum(map(bool, rising)))
 
 
 @dataclass(frozen=True)
