@@ -116,7 +116,7 @@ def test_factors_are_spoken_of_over_each_part_of_the_cells():
     assert (everything.cells, rest.cells) == ("all cells", "without collapsed cells")
     first = everything.factors[0]
     assert first.factor == "optimizer" and first.share > 0.9
-    assert everything.shares.startswith(f"optimizer {first.share:.1%}, ")
+    assert everything.shares.striptags().startswith(f"optimizer {first.share:.1%}, ")
     assert "optimizer" not in everything.little_influence
     assert everything.table()["factor"].tolist() == [factor.factor for factor in everything.factors]
     assert (first.pairs, first.significant, first.equivalent) == (1, 1, 0)

@@ -125,8 +125,15 @@
     if (!rest) return;
     const [table] = all("table", fold);
     const classes = all("thead th", table).map((header) => header.className);
-    for (const texts of JSON.parse(rest.textContent)) {
-      const row = table.tBodies[0].insertRow();
+    const packed = JSON.parse(rest.textContent);
+    const [body] = table.tBodies;
+    const staying = [...body.rows].slice(body.rows.length - packed.filter((texts) => texts === null).length);
+    for (const texts of packed) {
+      if (texts === null) {
+        staying.shift();
+        continue;
+      }
+      const row = body.insertRow(staying.length ? staying[0].sectionRowIndex : -1);
       for (const [n, packed] of texts.entries()) {
         const cell = row.insertCell();
         [cell.textContent, cell.dataset.value = cell.textContent] = [packed].flat();
@@ -146,14 +153,22 @@
   for (const table of all("table[data-sortable]")) if (!table.closest(".table-fold")) prepare(table);
   for (const fold of all(".table-fold")) fold.addEventListener("toggle", () => { if (fold.open) open(fold); });
 
-  // An address within a fold opens it.
+  // An address within a fold opens it; of a table it draws all rows first, as they would push the asked one out of sight.
   const arrive = () => {
     const target = document.querySelector(":target");
     const folds = [];
     for (let fold = target?.closest("details"); fold; fold = fold.parentElement.closest("details")) folds.push(fold);
-    if (folds.every((fold) => fold.open)) return;
-    for (const fold of folds) fold.open = true;
-    target.scrollIntoView();
+    if (!folds.length) return;
+    for (const fold of folds) {
+      fold.open = true;
+      if (fold.matches(".table-fold")) open(fold);
+    }
+    if (target.matches(".filtered-out")) {
+      const input = target.closest(".table-fold").querySelector("input");
+      input.value = "";
+      input.dispatchEvent(new Event("input"));
+    }
+    target.scrollIntoView({ block: target.matches("tr") ? "center" : "start" });
   };
   addEventListener("hashchange", arrive);
   addEventListener("load", arrive);
