@@ -808,3 +808,23 @@ def test_print_leaves_nothing_out(visit):
     assert page.locator(".provenance dl").first.is_visible()
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert not page.locator(".provenance dl").first.is_visible()
+
+
+def test_print_opens_the_short_tables_of_the_appendix_and_names_the_long_ones(browser, tmp_path):
+    def rows(n):
+        return shown(
+            table(["model", "n"], [(f"m{k}", k) for k in range(n)], f"Of {n} models <a class='csv' href='#'>CSV</a>")
+        )
+
+    appendix = [markdown("## All", "appendix"), *(code("t", rows(n)) for n in (5, 80, 150))]
+    page = offline(browser).new_page()
+    page.goto(write(tmp_path, **{"03_ranking": [markdown("# R", "ranking"), *appendix]}).as_uri())
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert [page.locator("tbody").nth(n).is_visible() for n in range(3)] == [True, False, False]
+    assert [page.locator(".table-fold > summary").nth(n).is_visible() for n in range(3)] == [False, True, True]
+    assert page.locator("a.csv:visible").count() == 0
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    page.emulate_media(media="screen")
+    assert page.locator("tbody:visible").count() == 0
+    page.context.close()

@@ -47,6 +47,8 @@ _WRITTEN = {
     "adam": "Adam",
     "rmsprop": "RMSprop",
     "adagrad": "Adagrad",
+    "keras2": "Keras 2",
+    "keras3": "Keras 3",
     # measures of the grid
     "f1": "F1",
 }

@@ -1,5 +1,6 @@
 (() => {
   "use strict";
+  const PRINTED = 40;  // rows of a closed table that is printed all the same
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 
   // Theme and code: two buttons that only exist where there is script.
@@ -173,9 +174,14 @@
   addEventListener("hashchange", arrive);
   addEventListener("load", arrive);
 
-  // Print shows what made the page.
-  const provenance = document.querySelector(".provenance");
-  let wasOpen = false;
-  addEventListener("beforeprint", () => { if (provenance) [wasOpen, provenance.open] = [provenance.open, true]; });
-  addEventListener("afterprint", () => { if (provenance) provenance.open = wasOpen; });
+  // Print shows what made the page, and the tables that take no more than a few pages; of the others their names (style.css).
+  let opened = [];
+  addEventListener("beforeprint", () => {
+    const short = all(".table-fold").filter((fold) => fold.querySelectorAll("tbody tr").length <= PRINTED && !fold.querySelector(":scope > script"));
+    opened = [...short, ...all(".provenance")].filter((fold) => !fold.open);
+    for (const fold of opened) fold.open = true;
+  });
+  addEventListener("afterprint", () => {
+    for (const fold of opened) fold.open = false;
+  });
 })();
