@@ -10,12 +10,14 @@ from studylib.data.splits import split_sessions
 from studylib.data.synthetic import generate
 from studylib.kept import Result
 from studylib.params.study import Synthetic
+from studylib.sources import source_of
 from studylib.tables.factors import differences_by_part
 from studylib.tables.grid import best_cells, differences_of, measure_contenders, second_table
 from studylib.tables.grid_findings import (
     Predictability,
     cell_finding,
     factor_findings,
+    first_answer,
     grid_overview,
     headline,
     largest_change,
@@ -177,6 +179,25 @@ def test_what_came_of_a_second_training():
         twice.assign(again=again[:6] + [None] * 6, difference_again=[*difference[:6], *[np.nan] * 6])
     )
     assert half.cells == 6
+
+
+def test_what_a_network_says_of_the_first_case():
+    log = generate(Synthetic(sessions=200, items=12), seed=0).sessions
+    split = split_sessions(log, 0.2, seed=0)
+    case = split.test.take(slice(1))
+    cell = make_cells(lambda cell: 0.5).iloc[0].copy()
+    cell["top"], cell["above"] = np.full(len(split.test), 3), np.full(len(split.test), 4)
+    answer = first_answer(cell, split, 2)
+    assert answer.prefix == log.vocabulary[case.prefixes(2).items].tolist() and answer.place == 5
+    assert (answer.said, answer.target) == (log.vocabulary[3], log.vocabulary[case.targets[0]])
+
+
+def test_the_numbers_of_a_split_are_rows_of_its_table():
+    found = predictability(split_sessions(generate(Synthetic(sessions=200, items=12), seed=0).sessions, 0.2, seed=0))
+    table = found.table().set_index("measure")["value"]
+    for field, number in vars(found).items():
+        (key,) = dict(source_of(number).row).values()
+        assert table[key] in (f"{number:,}", f"{number:.1%}"), field
 
 
 def test_the_other_way_of_building_that_changes_most():

@@ -33,6 +33,7 @@ from studylib.tables.ranking_findings import (
     first_case,
     hit_shares,
     largest_losses,
+    lists_beside,
     reversed_by_protocol,
     reversed_there,
     searched_enough,
@@ -179,6 +180,13 @@ def test_the_first_case():
     ranking = Ranking(models=["popularity", "markov"], history=1, exclude_visited=True)
     assert first_case(comparison, ranking, "markov") == FirstCase(["b"], "c", "markov", ["d", "a"])
     assert first_case(comparison, Ranking(models=["popularity"]), "popularity").recommended == []
+
+
+def test_lists_stand_beside_the_place_of_the_true_item():
+    cases = [FirstCase(["b"], "c", "markov", ["d", "c"]), FirstCase(["b"], "c", "gru4rec", ["d", "a"])]
+    table = lists_beside(cases)
+    assert table["model"].tolist() == ["markov", "gru4rec"] and table["its first items"].tolist() == ["d, c", "d, a"]
+    assert table["place of the true item"][0] == 2 and table["place of the true item"].isna().tolist() == [False, True]
 
 
 def test_verdicts_and_how_many_differ_without_collapsed_cells():

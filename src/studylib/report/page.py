@@ -356,11 +356,13 @@ def _number_figures(page: BeautifulSoup) -> None:
         svg["role"] = "img"
         svg["aria-label"] = caption.get_text(" ", strip=True) if caption else "A figure without a description"
     for svg in page.select("figure > svg[viewbox]"):
-        # Scaled down to a phone, a figure of several panels could not be read: it scrolls there.
-        if float(svg["viewbox"].split()[2]) > 560:
+        # Scaled down to a phone, its words could not be read: it has its own width there (style.css), and scrolls.
+        width = float(svg["viewbox"].split()[2])
+        if width > 400:
             name = svg.find_parent("figure").select_one(".figure-number")
             label = name.get_text() if name else "Figure"
             attributes = {"class": "figure-scroll", "tabindex": "0", "role": "region", "aria-label": label}
+            attributes["style"] = f"--drawn: {width:.0f}"
             svg.wrap(page.new_tag("div", attrs=attributes))
 
 
@@ -420,7 +422,12 @@ def _add_anchors(page: BeautifulSoup) -> None:
         target = element if element.has_attr("id") else element.find_parent(id=True)
         name = f"Link to {(element.find(class_='figure-number') or element).get_text()}"
         attributes = {"class": "anchor", "href": f"#{target['id']}", "aria-label": name}
-        element.append(page.new_tag("a", string="#", attrs=attributes))
+        anchor = page.new_tag("a", string="#", attrs=attributes)
+        made = element.find(class_="made")
+        if made is None:
+            element.append(anchor)
+        else:
+            made.insert_before(anchor)
 
 
 def _notebook_id(path: Path | str) -> str:

@@ -63,10 +63,18 @@ class Predictability:
         """How finely the test cases can tell two models apart, in words: what an accuracy of that size has."""
         if self.error == 0:
             return "no standard error, for it is right in none of the test cases, or in all"
-        return (
-            f"a standard error of {points(self.error)} over the test cases, however often a network is trained; unless they are "
-            f"paired case by case, two such accuracies differ significantly (5 %) only from about {points(self.unpaired)} on"
+        return words(
+            "a standard error of {error} over the test cases, however often a network is trained; unless they are paired case by "
+            "case, two such accuracies differ significantly (5 %) only from about {unpaired} on",
+            error=points(self.error),
+            unpaired=points(self.unpaired),
         )
+
+    def table(self) -> pd.DataFrame:
+        """The counts and shares to be read: columns ``measure`` and ``value``, both text."""
+        counts = [f"{n:,}" for n in (self.train, self.validation, self.test, self.catalogue, self.unseen)]
+        shares = [f"{share:.1%}" for share in (self.unseen_share, self.most_frequent, self.error, self.unpaired)]
+        return pd.DataFrame({"measure": SPLIT_MEASURES, "value": [*counts, *shares]})
 
 
 def predictability(split: Split) -> Predictability:
@@ -74,8 +82,17 @@ def predictability(split: Split) -> Predictability:
     unseen, share = unseen_targets(split)
     most_frequent = float((split.test.targets == np.bincount(split.train.last_events().items).argmax()).mean())
     error = standard_error(most_frequent, len(split.test))
-    sizes = len(split.train), len(split.validation), len(split.test)
-    return Predictability(*sizes, split.train.n_items, unseen, share, most_frequent, error, 2 * np.sqrt(2) * error)
+    sizes = len(split.train), len(split.validation), len(split.test), split.train.n_items, unseen
+    values = *sizes, float(share), most_frequent, error, float(2 * np.sqrt(2) * error)
+    rows = (source("split", measure=measure) for measure in SPLIT_MEASURES)
+    return Predictability(*(sourced(value, row) for value, row in zip(values, rows, strict=True)))
+
+
+SPLIT_MEASURES = (
+    "training sessions", "validation cases", "test cases", "items", "test targets that never occur in training",
+    "their share", "accuracy of the most frequent last item", "its standard error", "smallest significant difference, unpaired",
+)  # fmt: skip
+"""The fields of `Predictability`, in their order, as `Predictability.table` has them."""
 
 
 def standard_error(accuracy: float, cases: int) -> float:
@@ -138,6 +155,40 @@ def strongest_baseline(baselines: pd.DataFrame) -> tuple[str, float]:
     """The baseline with the highest accuracy, and that accuracy; ``baselines``: of `studylib.tables.grid.baseline_measures`."""
     name = str(baselines["accuracy"].idxmax())
     return name, sourced(baselines["accuracy"].max(), source("grid", architecture=name))
+
+
+@dataclass(frozen=True)
+class FirstAnswer:
+    """What a network says of the first test case.
+
+    Attributes:
+        name: its setting, in words.
+        prefix: the items that it sees, as the source calls them.
+        said, target: the item that it recommends first, and the one that truly came next.
+        place: of the target in its list, 1 the first.
+        catalogue: how many items the list has.
+    """
+
+    name: str
+    prefix: list
+    said: object
+    target: object
+    place: int
+    catalogue: int
+
+
+def first_answer(cell: pd.Series, split: Split, history: int) -> FirstAnswer:
+    """See `FirstAnswer`; ``split``: that of the cell's seed, ``history``: the events that a network sees at most."""
+    case = split.test.take(slice(1))
+    vocabulary = case.sessions.vocabulary
+    return FirstAnswer(
+        name=setting_name(cell),
+        prefix=vocabulary[case.prefixes(history).items].tolist(),
+        said=vocabulary[cell["top"][:1]].tolist()[0],
+        target=vocabulary[case.targets].tolist()[0],
+        place=int(cell["above"][0]) + 1,
+        catalogue=split.train.n_items,
+    )
 
 
 @dataclass(frozen=True)

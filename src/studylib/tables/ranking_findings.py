@@ -406,6 +406,14 @@ def first_case(comparison: Comparison, ranking: Ranking, model: str) -> FirstCas
     )
 
 
+def lists_beside(cases: list[FirstCase]) -> pd.DataFrame:
+    """The lists of several models for one case: columns ``model``, ``place of the true item`` and ``its first items``."""
+    places = [c.recommended.index(c.target) + 1 if c.target in c.recommended else None for c in cases]
+    lists = [", ".join(map(str, c.recommended)) for c in cases]
+    columns = {"model": [str(c.model) for c in cases], "place of the true item": pd.array(places, "Int64")}
+    return pd.DataFrame(columns | {"its first items": lists})
+
+
 @dataclass(frozen=True)
 class Ties(Said):
     """What the cases say whose target has the time of the event before it, and the others, of one data set.

@@ -169,7 +169,8 @@
       input.value = "";
       input.dispatchEvent(new Event("input"));
     }
-    target.scrollIntoView({ block: target.matches("tr") ? "center" : "start" });
+    if (target.matches("tr")) target.scrollIntoView({ block: "center" });
+    else (target.matches("table") ? folds[0] : target).scrollIntoView();
   };
   addEventListener("hashchange", arrive);
   addEventListener("load", arrive);
