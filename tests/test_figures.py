@@ -19,6 +19,7 @@ from studylib.figures import INK, colours, to_svg
 from studylib.params.study import Cut
 from studylib.paths import project_root
 from studylib.tables.grid import seconds_an_epoch
+from studylib.tables.names import written
 from studylib.text import visible
 from tests.nasty import NASTY
 
@@ -303,7 +304,7 @@ def test_figures_of_the_claims_show_the_means():
             cells[cells["optimizer"] == optimizer].groupby(["architecture", "epochs"], sort=False)["accuracy"].mean()
         )
         drawn = [line.get_ydata() for line in panel.lines if line.get_marker() == "o"]
-        assert panel.get_title(loc="left") == optimizer
+        assert panel.get_title(loc="left") == written(optimizer)
         assert np.concatenate(drawn) == pytest.approx(means.to_numpy())
 
     (panel,) = figures.combinations(cells).axes
@@ -311,7 +312,7 @@ def test_figures_of_the_claims_show_the_means():
     assert sorted(line.get_xdata()[0] for line in panel.lines if line.get_marker() == "o") == pytest.approx(
         sorted(means)
     )
-    assert panel.get_yticklabels()[0].get_text() == ", ".join(means.idxmax()[:2]), "the best is above"
+    assert panel.get_yticklabels()[0].get_text() == ", ".join(map(written, means.idxmax()[:2])), "the best is above"
 
     (panel,) = figures.scenarios(SHARES).axes
     assert [bar.get_width() for bar in panel.patches] == pytest.approx([0.5, 0.3, 0.2, 0.1, 0.1, 0.8])

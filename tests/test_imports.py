@@ -8,7 +8,7 @@ import studylib
 SOURCE = Path(studylib.__file__).parent
 
 FLOORS = [
-    {"errors", "paths", "text"},
+    {"errors", "paths", "sources", "text"},
     {"params"},
     {"progress", "execution", "cluster", "machine"},
     {"data"},

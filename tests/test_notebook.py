@@ -13,6 +13,7 @@ from studylib import notebook
 from studylib.errors import StudyError
 from studylib.notebook import NO_MATH, Study
 from studylib.params.study import StudyParams
+from studylib.sources import source, sourced
 from studylib.text import visible
 from tests.nasty import NASTY
 
@@ -59,6 +60,23 @@ def test_rows_can_have_anchors_and_columns_can_link_to_figures(shown):
     links = [(a["href"], a["class"], a.get_text()) for a in table.select("tbody a")]
     assert links == [("#fig-grid-overall", ["figure-link"], "grid-overall")]
     assert texts(table)[2] == ["B", "–"]
+
+
+def test_a_table_has_the_name_by_which_numbers_find_it(shown, tmp_path):
+    (tmp_path / "pairs.csv").write_text("a\n1\n")
+    frame = pd.DataFrame({"a": ["1"]})
+    assert shown(frame, "P.", csv="pairs.csv").table["data-table"] == "pairs"
+    assert shown(frame, "P.", name="best").table["data-table"] == "best" and not shown(frame, "P.").table.get(
+        "data-table"
+    )
+
+
+def test_a_heading_is_one_link_without_the_sources_of_its_numbers(monkeypatch, tmp_path):
+    outputs = []
+    monkeypatch.setattr(notebook, "display", outputs.append)
+    Study(StudyParams(), tmp_path).heading("#All", "**{n}** models", n=sourced(5, source("models")))
+    heading = BeautifulSoup(outputs[0].data, "html.parser")
+    assert heading.select_one("p.heading > a").decode_contents() == "<strong>5</strong> models"
 
 
 def csv_of(table):

@@ -1,11 +1,14 @@
 """Text from data is text wherever it is shown."""
 
+import json
+
 import pytest
 from bs4 import BeautifulSoup
 
 from studylib.paths import slug
-from studylib.text import LONGEST, listed, visible, words
-from tests.nasty import BACKWARDS, LINES, LONG, NASTY, NUL, OVERRIDE
+from studylib.sources import source, sourced
+from studylib.text import LONGEST, listed, visible, without_sources, words
+from tests.nasty import BACKWARDS, IMAGE, LINES, LONG, NASTY, NUL, OVERRIDE
 
 UNSEEN = {"long", "lines", "override", "nul", "backwards"}
 
@@ -42,6 +45,30 @@ def test_pieces_of_a_sentence_are_put_together():
     pieces = listed([words("**{x}**", x="<a>"), "<b>", 3], separator=" & ")
     assert words("({pieces})", pieces=pieces) == "(<strong>&lt;a&gt;</strong> &amp; &lt;b&gt; &amp; 3)"
     assert listed([]) == ""
+
+
+def test_a_number_says_its_source_and_nothing_else_of_the_value_does():
+    where = source("models", dataset=IMAGE, model="gru4rec")
+    said = words(
+        "**{m}** has {r}, place {n:,}",
+        m="GRU4Rec",
+        r=sourced("GRU4Rec 0.1 [0.0, 0.2] @10", where),
+        n=sourced(1234, where),
+    )
+    parsed = BeautifulSoup(said, "html.parser")
+    assert [number.get_text() for number in parsed.select("span.number")] == ["0.1 [0.0, 0.2]", "1,234"]
+    assert {number["title"] for number in parsed.select("span")} == {f"models.csv: dataset {IMAGE}, model gru4rec"}
+    assert json.loads(parsed.span["data-row"]) == [["dataset", IMAGE], ["model", "gru4rec"]] and not parsed.img
+    assert without_sources(said) == "<strong>GRU4Rec</strong> has GRU4Rec 0.1 [0.0, 0.2] @10, place 1,234"
+
+
+@pytest.mark.parametrize("text", NASTY.values(), ids=NASTY)
+def test_a_source_is_text_as_well(text):
+    parsed = BeautifulSoup(words("{x}", x=sourced(f"{text} 5", source("table", key=text))), "html.parser")
+    assert {tag.name for tag in parsed.find_all(True)} == {"span"} and parsed.get_text() == visible(f"{text} 5")
+    assert {frozenset(tag.attrs) for tag in parsed.select("span")} == {
+        frozenset({"class", "data-table", "data-row", "title"})
+    }
 
 
 def test_a_value_without_a_place_is_a_mistake():

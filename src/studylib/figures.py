@@ -213,7 +213,7 @@ def _draw_means(panel, cells: pd.DataFrame, x: str, metric: str, architectures: 
 
 
 def _architecture_handles(architectures: list[str]) -> list:
-    return [plt.Line2D([], [], color=COLOURS[a], marker="o", linestyle="none", label=a) for a in architectures]
+    return [plt.Line2D([], [], color=COLOURS[a], marker="o", linestyle="none", label=written(a)) for a in architectures]
 
 
 def _mean_handles(cells: pd.DataFrame) -> list:
@@ -237,7 +237,9 @@ def _draw_baselines(panel, baselines: pd.DataFrame | None, metric: str) -> None:
 
 def _baseline_handles(baselines: pd.DataFrame | None) -> list:
     names = [] if baselines is None else baselines.index
-    return [plt.Line2D([], [], color=COLOURS[n], linewidth=1, linestyle=_BASELINE_DASH, label=n) for n in names]
+    return [
+        plt.Line2D([], [], color=COLOURS[n], linewidth=1, linestyle=_BASELINE_DASH, label=written(n)) for n in names
+    ]
 
 
 _BASELINE_DASH = (0, (4, 2))
@@ -301,7 +303,7 @@ def best_among_all(cells: pd.DataFrame, judged: pd.DataFrame) -> Figure:
         colour = palette[contender["architecture"]]
         panel.plot([contender["low"], contender["high"]], [y, y], color=colour, linewidth=2.5)
         panel.plot(contender["accuracy"], y, "o", color=colour, markersize=8)
-    panel.set_yticks(range(len(names)), names)
+    panel.set_yticks(range(len(names)), map(written, names))
     panel.set_ylim(len(names) - 0.5, -0.5)
     panel.set(xlabel="test accuracy")
     panel.set_xlim(left=max(0, panel.get_xlim()[0]))
@@ -331,8 +333,8 @@ def learning_curves(cells: pd.DataFrame) -> Figure:
                 panel.plot(epochs[-1], cell["curve"][-1], "x", color=colour, markersize=5)
         panel.set(title=activation, xlabel="epoch", ylabel="training loss")
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-    handles = [plt.Line2D([], [], color=COLOURS[a], label=a) for a in architectures]
-    handles += [plt.Line2D([], [], color=INK, linestyle=styles[o], label=o) for o in optimizers]
+    handles = [plt.Line2D([], [], color=COLOURS[a], label=written(a)) for a in architectures]
+    handles += [plt.Line2D([], [], color=INK, linestyle=styles[o], label=written(o)) for o in optimizers]
     handles += _collapsed_handles(longest)
     panels[0][-1].legend(handles=handles, loc="center left", bbox_to_anchor=(1.02, 0.5))
     return figure
@@ -347,9 +349,9 @@ def expected_best(searched: pd.DataFrame) -> Figure:
     for panel, dataset in zip(panels[0], datasets, strict=True):
         for model, rows in searched[searched["dataset"] == dataset].groupby("model", sort=False):
             panel.plot(rows["trials"], rows["best"], color=colour[model], marker="o", markersize=2.5, linewidth=1.2)
-        panel.set(title=visible(dataset), xlabel="trials", ylabel="expected best NDCG@10, validation")
+        panel.set(title=_label(dataset), xlabel="trials", ylabel="expected best NDCG@10, validation")
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-    handles = [plt.Line2D([], [], color=colour[model], label=visible(model)) for model in models]
+    handles = [plt.Line2D([], [], color=colour[model], label=_label(model)) for model in models]
     panels[0][-1].legend(handles=handles, loc="center left", bbox_to_anchor=(1.02, 0.5))
     return figure
 
@@ -370,9 +372,10 @@ def by_scale(scale: pd.DataFrame) -> Figure:
             )  # so that intervals do not hide each other
             reach = [rows["mean"] - rows["low"], rows["high"] - rows["mean"]]
             panel.errorbar(
-                beside, rows["mean"], reach, color=colour[model], marker="o", markersize=4, linewidth=1.2, label=model
-            )
-        panel.set(title=measure, xlabel="training sessions", xscale="log")
+                beside, rows["mean"], reach, color=colour[model], marker="o", markersize=4, linewidth=1.2,
+                label=_label(model),
+            )  # fmt: skip
+        panel.set(title=written_metric(measure), xlabel="training sessions", xscale="log")
         panel.set_xticks(ticks := sorted(scale["sessions"].unique()), [f"{number:,}" for number in ticks])
         panel.minorticks_off()
         panel.set_ylim(bottom=0)
@@ -580,7 +583,7 @@ def beside_paper(table: pd.DataFrame) -> Figure:
                 panel.plot([at, at], [r["low"], r["high"]], color=palette[model], linewidth=2)
                 panel.plot(at, r["mean"], "o", color=palette[model], markersize=5)
         panel.set_xticks(range(len(metrics)), [metric.upper() for metric in metrics])
-        panel.set(title=f"{paper} (here: {', '.join(dict.fromkeys(_label(d) for d, _ in here))})", ylim=(0, 1))
+        panel.set(title=f"{paper}\n(here: {', '.join(dict.fromkeys(_label(d) for d, _ in here))})", ylim=(0, 1))
         panel.grid(axis="y", color=INK, alpha=0.12, linewidth=0.6)
     return figure
 
@@ -601,7 +604,7 @@ def grid_panels(cells: pd.DataFrame, x: str, panel: str, baselines: pd.DataFrame
     figure, panels = plt.subplots(1, len(levels), figsize=size, layout="constrained", squeeze=False, sharey=True)
     for axes, level in zip(panels[0], levels, strict=True):
         _draw_means(axes, cells[cells[panel] == level], x, "accuracy", architectures, joined=True)
-        axes.set(title=str(level), xlabel=x.replace("_", " "), ylabel="accuracy")
+        axes.set(title=written(level), xlabel=x.replace("_", " "), ylabel="accuracy")
         _draw_baselines(axes, baselines, "accuracy")
         axes.set_ylim(bottom=0)
     handles = _architecture_handles(architectures) + _mean_handles(cells) + _baseline_handles(baselines)
@@ -632,7 +635,7 @@ def combinations(cells: pd.DataFrame, baselines: pd.DataFrame | None = None) -> 
                 panel.plot(rest[group], y, "o", color=colour, markersize=7, markerfacecolor="none")
     for name, value in ({} if baselines is None else baselines["accuracy"]).items():
         panel.axvline(value, color=COLOURS[name], linewidth=1, linestyle=_BASELINE_DASH)
-    panel.set_yticks(range(len(order)), [", ".join(setting) for setting in order])
+    panel.set_yticks(range(len(order)), [", ".join(map(written, setting)) for setting in order])
     panel.set_ylim(len(order) - 0.5, -0.5)
     panel.set_xlim(left=0)
     panel.set(xlabel="mean accuracy over batch sizes and epochs")
@@ -657,7 +660,7 @@ def scenarios(shares: pd.DataFrame) -> Figure:
     panel.set_yticks(range(len(shares)), [CLASS_METRICS.get(measure, measure) for measure in shares.index])
     panel.set_ylim(len(shares) - 0.5, -0.5)
     panel.set(xlabel="share of the scenarios", xlim=(0, 1))
-    handles = [plt.Rectangle((0, 0), 1, 1, color=colour, label=name) for name, colour in names.items()]
+    handles = [plt.Rectangle((0, 0), 1, 1, color=colour, label=written(name)) for name, colour in names.items()]
     panel.legend(handles=handles, loc="center left", bbox_to_anchor=(1.02, 0.5))
     return figure
 

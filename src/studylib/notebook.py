@@ -19,7 +19,7 @@ from studylib.paths import reports_root, slug, write
 from studylib.provenance import note
 from studylib.tables.formats import fixed
 from studylib.tables.names import LABELS, written
-from studylib.text import words
+from studylib.text import without_sources, words
 
 with extra("notebooks"):
     from IPython.display import HTML, display
@@ -104,6 +104,7 @@ class Study:
         links: Collection[str] = (),
         unsearched: Collection[str] = (),
         csv: str | None = None,
+        name: str | None = None,
         **values: object,
     ) -> None:
         """Display a table with its caption; fractions with ``digits`` digits, what is missing as a dash.
@@ -121,6 +122,7 @@ class Study:
                 name of a figure that the page does not have stays a word.
             unsearched: columns whose words the page's filter of the table passes over.
             csv: the result of the study whose part the table shows, for the link; the frame itself, with all digits, without it.
+            name: by which numbers name the table as their source (`studylib.sources`); that of ``csv`` without it.
 
         Example:
             >>> study.table(claims, "The claims.", anchors="claim", links={"figure"})  # doctest: +SKIP
@@ -147,9 +149,11 @@ class Study:
         for row in frame.to_dict("records"):
             address = f' id="{anchors}-{slug(str(row[anchors]))}"' if anchors else ""
             rows.append(f"<tr{address}>{''.join(cell(column, value) for column, value in row.items())}</tr>")
+        name = name or (csv and Path(csv).stem)
+        known = f' data-table="{name}"' if name else ""
         display(
             HTML(
-                f'<table class="dataframe study-table {NO_MATH}">'
+                f'<table class="dataframe study-table {NO_MATH}"{known}>'
                 f"<caption>{words(caption, **values)} {self._csv(frame, csv)}</caption>\n"
                 f"<thead><tr>{header}</tr></thead>\n<tbody>\n{chr(10).join(rows)}\n</tbody></table>"
             )
@@ -169,7 +173,7 @@ class Study:
             template: as for `say`.
         """
         link = Markup('<p class="heading {}"><a href="{}">{}</a></p>')
-        display(HTML(link.format(NO_MATH, section, words(template, **values))))
+        display(HTML(link.format(NO_MATH, section, without_sources(words(template, **values)))))
 
     def say(self, template: str, /, **values: object) -> None:
         """Display the answer in words (`studylib.text.words`), with computed values in them; a blank line parts paragraphs."""

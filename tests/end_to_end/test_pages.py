@@ -47,6 +47,19 @@ def test_every_link_lands(visit, script):
     assert lost == [] and links > 50
 
 
+def test_every_number_of_a_finding_leads_to_its_row(visit):
+    page = visit()
+    number = "[...document.querySelectorAll('#summary .prose > p:not(.terms)')].map(p => { const q = p.cloneNode(true);"
+    left = page.evaluate(number + " q.querySelectorAll('a').forEach(a => a.remove()); return q.textContent; })")
+    assert [text for text in left if re.search(r"(?<![\w@])\d", text)] == [], "numbers that are no links"
+    assert page.locator("span.number").count() == 0, "numbers whose table the page does not have"
+    links = page.locator("#summary a.number")
+    assert links.count() > 10
+    for link in (links.first, links.last):
+        link.click()
+        assert page.locator(":target").is_visible() and page.locator(":target").bounding_box()["y"] < 900
+
+
 def test_the_parts_stand_in_the_order_of_an_article(visit):
     parts = visit().locator("section.chapter").evaluate_all("parts => parts.map(part => part.dataset.part)")
     assert parts == PARTS

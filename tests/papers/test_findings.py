@@ -1,5 +1,6 @@
 """The findings at the head of the page: each is said where it holds, with the values that the results have, and only there."""
 
+import json
 import re
 from dataclasses import replace
 from importlib.resources import files
@@ -7,16 +8,18 @@ from importlib.resources import files
 import nbformat
 import pandas as pd
 import yaml
+from bs4 import BeautifulSoup
 
 from studylib.papers.findings import VALUES, findings
 from studylib.paths import project_root
+from studylib.text import without_sources
 from tests.papers.test_decisions import make_results, make_trained
 
 SCALE = {"sessions": [10, 40], "test_sessions": 20, "models": ["markov", "gru4rec"]}
 
 
 def said(results):
-    return [str(finding.words) for finding in findings(results)]
+    return [str(without_sources(finding.words)) for finding in findings(results)]
 
 
 def make(accuracy=lambda cell: 0.2, measured=None, **sections):
@@ -39,6 +42,18 @@ def test_networks_that_do_not_beat_counting():
         and not rest
     )
     assert said(make(lambda cell: 0.4)) == []
+
+
+def test_the_numbers_of_a_finding_say_the_row_that_they_are_from():
+    (finding,) = findings(make(lambda cell: 0.2))
+    numbers = BeautifulSoup(finding.words, "html.parser").select("span.number")
+    found = {number.get_text(): (number["data-table"], json.loads(number["data-row"])) for number in numbers}
+    assert found["35.0%"] == ("grid", [["architecture", "markov"]])
+    assert re.search(r"\d", re.sub(r"<[^>]*>", "", finding.words)) and "span" not in finding.heading
+    left = BeautifulSoup(finding.words, "html.parser")
+    for number in left.select("span.number"):
+        number.decompose()
+    assert not re.search(r"\d", left.get_text()), "every number of it has a source"
 
 
 def test_what_more_sessions_change():

@@ -173,6 +173,7 @@ def test_links_between_notebooks_and_to_figures_land(tmp_path):
     assert links == [
         ("Figure 1", "#fig-curve"), ("that", "#what-wins"), ("all", "#grid"), ("here", "#grid-results"),
     ]  # fmt: skip
+    page.select_one(".made").decompose()
     assert page.figcaption.get_text(" ", strip=True) == "Figure 1 Up. #"
 
 
@@ -262,6 +263,8 @@ def test_the_last_figure_of_the_summary_stands_at_the_head(tmp_path):
     )
     head = page.select_one("#summary")
     assert [p.get_text() for p in head.select("p")] == ["It is A.", "And B."] and "as far as here" in head.get_text()
+    for made in page.select(".made"):
+        made.decompose()
     captions = [caption.get_text(" ", strip=True) for caption in page.select("figcaption")]
     assert captions == ["Figure 1 Two. #", "Figure 2 Zero. #", "Figure 3 One. #"]
     assert [figure["id"] for figure in head.select("figure")] == ["fig-second"]
@@ -805,3 +808,23 @@ def test_print_leaves_nothing_out(visit):
     assert page.locator(".provenance dl").first.is_visible()
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert not page.locator(".provenance dl").first.is_visible()
+
+
+def test_print_opens_the_short_tables_of_the_appendix_and_names_the_long_ones(browser, tmp_path):
+    def rows(n):
+        return shown(
+            table(["model", "n"], [(f"m{k}", k) for k in range(n)], f"Of {n} models <a class='csv' href='#'>CSV</a>")
+        )
+
+    appendix = [markdown("## All", "appendix"), *(code("t", rows(n)) for n in (5, 80, 150))]
+    page = offline(browser).new_page()
+    page.goto(write(tmp_path, **{"03_ranking": [markdown("# R", "ranking"), *appendix]}).as_uri())
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert [page.locator("tbody").nth(n).is_visible() for n in range(3)] == [True, False, False]
+    assert [page.locator(".table-fold > summary").nth(n).is_visible() for n in range(3)] == [False, True, True]
+    assert page.locator("a.csv:visible").count() == 0
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    page.emulate_media(media="screen")
+    assert page.locator("tbody:visible").count() == 0
+    page.context.close()

@@ -196,6 +196,15 @@ def test_a_name_that_no_item_has_is_said(box):
     assert len(session(box)) == 3
 
 
+def test_print_has_the_drawing_and_not_what_is_worked_with(visit):
+    page = visit()
+    figure = page.locator(".recommender").first.locator("..")
+    assert not figure.locator(":scope > svg, :scope > .figure-scroll").first.is_visible()
+    page.emulate_media(media="print")
+    assert figure.locator(":scope > svg, :scope > .figure-scroll").first.is_visible()
+    assert not figure.locator(".recommender").is_visible()
+
+
 def test_without_script_the_drawing_is_there(visit):
     page = visit(java_script_enabled=False)
     assert page.locator("#fig-shared svg").first.is_visible() and not page.locator(".recommender").first.is_visible()

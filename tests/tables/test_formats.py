@@ -2,7 +2,18 @@
 
 import pytest
 
-from studylib.tables.formats import count, interval, p_value, percent_interval
+from studylib.sources import source, source_of, sourced
+from studylib.tables.formats import count, interval, p_value, percent_interval, points
+
+
+def test_what_is_written_has_the_source_of_its_number():
+    where = source("cells", cell=3)
+    texts = [
+        interval(sourced(0.5, where), 0.4, 0.6), percent_interval(sourced(0.5, where), 0.4, 0.6), points(sourced(0.5, where)),
+        count(sourced(5, where), "cell"),
+    ]  # fmt: skip
+    assert [source_of(text) for text in texts] == [where] * 4
+    assert source_of(interval(0.5, 0.4, 0.6)) is source_of(count(5, "cell")) is None
 
 
 def test_intervals_have_the_digits_asked_for():

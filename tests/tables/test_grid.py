@@ -27,6 +27,7 @@ from studylib.tables.grid import (
     troubled_cells,
     validation_error,
     validation_gains,
+    variant_differences,
     variants_table,
     with_and_without_collapsed,
 )
@@ -202,7 +203,7 @@ def test_test_cases_are_counted_once_a_split():
 
 def test_a_setting_has_a_name():
     cell = make_cells(lambda cell: 0.5, epochs=[1]).iloc[0]
-    assert setting_name(cell) == "lstm, softmax, adam, batch size 64, 1 epoch"
+    assert setting_name(cell) == "LSTM, softmax, Adam, batch size 64, 1 epoch"
 
 
 def test_tables_are_written_in_points_and_words():
@@ -265,7 +266,7 @@ def test_cells_built_another_way_are_compared_with_the_same_cells():
     first = make_cells(lambda cell: 0.5)
     better = make_cells(lambda cell: 0.6)
     better.loc[0, "status"], better.loc[1, "status"] = "failed", "collapsed"
-    table = variants_table({"first": first, "better": better, "same": first})
+    table = variants_table(variant_differences({"first": first, "better": better, "same": first}))
     assert table["cells"].tolist() == [len(first) - 1] * 3, "what failed in one is left out of all"
     assert table["collapsed"].tolist() == [0, 1, 0]
     means = [cells["accuracy"][1:].mean() for cells in (first, better)]

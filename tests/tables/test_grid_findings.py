@@ -10,14 +10,17 @@ from studylib.data.splits import split_sessions
 from studylib.data.synthetic import generate
 from studylib.kept import Result
 from studylib.params.study import Synthetic
+from studylib.sources import source_of
 from studylib.tables.factors import differences_by_part
 from studylib.tables.grid import best_cells, differences_of, measure_contenders, second_table
 from studylib.tables.grid_findings import (
     Predictability,
     cell_finding,
     factor_findings,
+    first_answer,
     grid_overview,
     headline,
+    largest_change,
     means_by_part,
     predictability,
     second_training,
@@ -47,7 +50,7 @@ def test_a_grid_in_numbers():
     assert (overview.cells, overview.trainings, overview.collapsed) == (24, 12, 2)
     assert overview.levels == "3 architectures, 1 activation, 2 optimizers, 1 batch size, 2 seeds, epochs 5 / 20"
     assert overview.statuses == "21 ok, 2 collapsed, 1 stuck"
-    assert (overview.largest, overview.parameters) == ("gru", 500)
+    assert (overview.largest, overview.parameters) == ("GRU", 500)
 
 
 def test_a_selection_speaks_of_all_settings_within_one_standard_error():
@@ -59,7 +62,7 @@ def test_a_selection_speaks_of_all_settings_within_one_standard_error():
     selected = selection(cells, baseline_accuracy=0.4)
     assert (selected.settings, selected.cases, selected.best, selected.within) == (6, 100, 0.5, 3)
     assert selected.error == pytest.approx(0.0503, abs=1e-4)
-    assert selected.architectures == "2 gru, 1 lstm"
+    assert selected.architectures == "2 GRU, 1 LSTM"
     reached = sorted(cells["accuracy"][[0, 2, 3]])
     assert [selected.lowest, selected.median, selected.highest] == reached
     assert selected.above_baseline == 2 and selected.least == selected.best - selected.error
@@ -67,7 +70,7 @@ def test_a_selection_speaks_of_all_settings_within_one_standard_error():
     assert selected.reached == f"a median accuracy of {median} (from {lowest} to {highest})"
     assert replace(selected, lowest=0.0601, highest=0.0604).reached == "an accuracy of 6.0%"
     assert (selected.selected, selected.accuracy) == (
-        "lstm, softmax, adam, batch size 64, 5 epochs",
+        "LSTM, softmax, Adam, batch size 64, 5 epochs",
         cells["accuracy"][0],
     )
 
@@ -115,12 +118,12 @@ def test_factors_are_spoken_of_over_each_part_of_the_cells():
     assert (everything.cells, rest.cells) == ("all cells", "without collapsed cells")
     first = everything.factors[0]
     assert first.factor == "optimizer" and first.share > 0.9
-    assert everything.shares.startswith(f"optimizer {first.share:.1%}, ")
+    assert everything.shares.striptags().startswith(f"optimizer {first.share:.1%}, ")
     assert "optimizer" not in everything.little_influence
     assert everything.table()["factor"].tolist() == [factor.factor for factor in everything.factors]
     assert (first.pairs, first.significant, first.equivalent) == (1, 1, 0)
     means = 100 * cells.groupby("optimizer")["accuracy"].mean()
-    assert first.levels == f"{means['adam']:.1f}% (adam), {means['sgd']:.1f}% (sgd)"
+    assert first.levels == f"{means['adam']:.1f}% (Adam), {means['sgd']:.1f}% (SGD)"
     assert means_by_part(cells.head(2), "seed") == f"all cells: {cells.head(2)['accuracy'].mean():.1%} (0)"
     assert factor_findings(cells.head(1), differences_by_part(cells.head(1))) == []
 
@@ -129,7 +132,7 @@ def test_one_cell_and_its_place():
     cells = make_cells(lambda cell: 0.5).assign(curve=[[3.0, 2.0, 1.0]] * 12)
     cells["validation_ndcg@10"], cells["accuracy"] = np.arange(12) / 12, np.arange(12)[::-1] / 12
     finding = cell_finding(cells, cells.loc[2])
-    assert finding.name == "lstm, softmax, sgd, batch size 64, 5 epochs" and finding.status == "ok"
+    assert finding.name == "LSTM, softmax, SGD, batch size 64, 5 epochs" and finding.status == "ok"
     assert (finding.first_loss, finding.last_loss) == (3, 1) and finding.losses == "goes from 3.00 to 1.00"
     assert replace(finding, epochs=1).losses == "is 1.00 after 1 epoch"
     assert (finding.validation_place, finding.accuracy_place, finding.cells) == (10, 3, 12)
@@ -167,7 +170,7 @@ def test_what_came_of_a_second_training():
     assert (found.first, found.how) == ("a fast one", "a slow one with XLA_FLAGS=--old")
     assert found.change == pytest.approx(0.05 * moved.mean()) and found.low == 0 < found.change < found.high
     assert found.largest == pytest.approx(0.05)
-    assert found.selected.startswith("hybrid, softmax, sgd")
+    assert found.selected.startswith("hybrid, softmax, SGD")
     assert found.selected_accuracy == pytest.approx(second.loc[moved, "accuracy"].iloc[0])
     table = second_table(twice).set_index("optimizer")
     assert table["come out again"].to_dict() == {"adam": 6, "sgd": 4}
@@ -176,3 +179,34 @@ def test_what_came_of_a_second_training():
         twice.assign(again=again[:6] + [None] * 6, difference_again=[*difference[:6], *[np.nan] * 6])
     )
     assert half.cells == 6
+
+
+def test_what_a_network_says_of_the_first_case():
+    log = generate(Synthetic(sessions=200, items=12), seed=0).sessions
+    split = split_sessions(log, 0.2, seed=0)
+    case = split.test.take(slice(1))
+    cell = make_cells(lambda cell: 0.5).iloc[0].copy()
+    cell["top"], cell["above"] = np.full(len(split.test), 3), np.full(len(split.test), 4)
+    answer = first_answer(cell, split, 2)
+    assert answer.prefix == log.vocabulary[case.prefixes(2).items].tolist() and answer.place == 5
+    assert (answer.said, answer.target) == (log.vocabulary[3], log.vocabulary[case.targets[0]])
+
+
+def test_the_numbers_of_a_split_are_rows_of_its_table():
+    found = predictability(split_sessions(generate(Synthetic(sessions=200, items=12), seed=0).sessions, 0.2, seed=0))
+    table = found.table().set_index("measure")["value"]
+    for field, number in vars(found).items():
+        (key,) = dict(source_of(number).row).values()
+        assert table[key] in (f"{number:,}", f"{number:.1%}"), field
+
+
+def test_the_other_way_of_building_that_changes_most():
+    columns = ["built", "cells", "collapsed", "accuracy", "difference", "low", "high"]
+    rows = [
+        ("first", 9, 0, 0.5, None, None, None),
+        ("padded", 9, 0, 0.47, -0.03, -0.04, -0.02),
+        ("other", 9, 0, 0.51, 0.01, 0.0, 0.02),
+    ]
+    (found,) = largest_change(pd.DataFrame(rows, columns=columns).astype({"difference": float}))
+    assert (found.built, found.others, found.changed) == ("padded", 2, "-3.00 [-4.00, -2.00] points")
+    assert largest_change(pd.DataFrame(rows[:1], columns=columns).astype({"difference": float})) == []

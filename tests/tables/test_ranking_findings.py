@@ -29,11 +29,14 @@ from studylib.tables.ranking_findings import (
     best_of_groups,
     count_significant,
     count_verdicts,
+    ends_of_groups,
     first_case,
     hit_shares,
     largest_losses,
+    lists_beside,
     reversed_by_protocol,
     reversed_there,
+    searched_enough,
     seed_spread,
     shares_of_possible,
     ties,
@@ -134,6 +137,21 @@ def test_the_best_of_the_first_and_the_last_group():
     assert best_of_groups(curves.iloc[:0], "prefix_length") == []
 
 
+def test_the_ends_of_the_groups_are_those_of_one_data_set():
+    def best(dataset, group):
+        return BestOfGroup(dataset, "HR@10", group, "Markov", 0.5, 0.25, 0.75)
+
+    groups = [best("shop", "0"), best("one group", "0"), best("films", "0"), best("films", "50+")]
+    assert ends_of_groups(groups) == [(groups[2], groups[3])]
+
+
+def test_how_many_searches_were_still_rising():
+    searches = {"rising": [0.5, 0.5, 0.5, 0.6], "flat": [0.2, 0.6, 0.6, 0.603], "one trial": [0.1]}
+    rows = [("shop", model, n, best) for model, values in searches.items() for n, best in enumerate(values, 1)]
+    found = searched_enough(pd.DataFrame(rows, columns=["dataset", "model", "trials", "best"]))
+    assert (found.rising, found.searches) == (1, 3)
+
+
 def test_the_step_that_adds_most():
     means = {"printed": 0.125, "BPR": 0.25, "rows": 0.75, "rate": 0.625}
     steps = make_measured({("shop", label, "full"): mean for label, mean in means.items()})
@@ -162,6 +180,13 @@ def test_the_first_case():
     ranking = Ranking(models=["popularity", "markov"], history=1, exclude_visited=True)
     assert first_case(comparison, ranking, "markov") == FirstCase(["b"], "c", "markov", ["d", "a"])
     assert first_case(comparison, Ranking(models=["popularity"]), "popularity").recommended == []
+
+
+def test_lists_stand_beside_the_place_of_the_true_item():
+    cases = [FirstCase(["b"], "c", "markov", ["d", "c"]), FirstCase(["b"], "c", "gru4rec", ["d", "a"])]
+    table = lists_beside(cases)
+    assert table["model"].tolist() == ["markov", "gru4rec"] and table["its first items"].tolist() == ["d, c", "d, a"]
+    assert table["place of the true item"][0] == 2 and table["place of the true item"].isna().tolist() == [False, True]
 
 
 def test_verdicts_and_how_many_differ_without_collapsed_cells():

@@ -9,6 +9,7 @@ import pandas as pd
 
 from studylib.data.sessions import Sessions
 from studylib.data.splits import Split
+from studylib.sources import source, source_of, sourced
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class LogSummary:
     @property
     def single_event_share(self) -> float:
         """The share of the items that occur once."""
-        return self.single_event_items / self.items
+        return sourced(self.single_event_items / self.items, source_of(self.single_event_items))
 
     def table(self) -> pd.DataFrame:
         """The summary for people: columns ``measure`` and ``value``, both text."""
@@ -98,10 +99,14 @@ def summarize(sessions: Sessions) -> LogSummary:
     events = events[occurring]
     lengths = sessions.lengths
     n_top = -(-len(items) // 100)
+
+    def counted(number: float, measure: str):
+        return sourced(number, source("log", measure=measure))  # a row of `LogSummary.table`
+
     return LogSummary(
-        sessions=len(sessions),
-        events=len(sessions.items),
-        items=len(items),
+        sessions=counted(len(sessions), "sessions"),
+        events=counted(len(sessions.items), "events"),
+        items=counted(len(items), "distinct items"),
         shortest=int(lengths.min()),
         mean=float(lengths.mean()),
         longest=int(lengths.max()),
@@ -110,9 +115,11 @@ def summarize(sessions: Sessions) -> LogSummary:
         fewest_sessions=_extreme(items, containing, containing.min()),
         most_sessions=_extreme(items, containing, containing.max()),
         repeats=int(repeats.sum()),
-        repeat_share=float(repeats.sum() / len(sessions.items)),
-        top_share=float(np.sort(events)[-n_top:].sum() / len(sessions.items)),
-        single_event_items=int((events == 1).sum()),
+        repeat_share=counted(float(repeats.sum() / len(sessions.items)), "repeated items"),
+        top_share=counted(
+            float(np.sort(events)[-n_top:].sum() / len(sessions.items)), "events of the most popular 1 % of the items"
+        ),
+        single_event_items=counted(int((events == 1).sum()), "items that occur once"),
     )
 
 

@@ -15,13 +15,14 @@ from markupsafe import Markup
 from studylib.comparison import SHUFFLED
 from studylib.papers.results import Results
 from studylib.params.models import LAYERS, Trained
+from studylib.sources import source, sourced
 from studylib.tables.formats import count, points
-from studylib.tables.grid import COLLAPSED, SETTINGS, count_test_cases
-from studylib.tables.grid_findings import second_training
+from studylib.tables.grid import SETTINGS, count_test_cases
+from studylib.tables.grid_findings import count_collapsed, second_training, strongest_baseline
 from studylib.tables.names import written
 from studylib.tables.ranking import in_file_order, second_entries
 from studylib.tables.ranking_findings import best_by_protocol, best_models, versions
-from studylib.text import listed, words
+from studylib.text import listed, without_sources, words
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def findings(results: Results) -> list[Finding]:
             _said(entry["finding"], values),
             entry.get("figure"),
             entry["section"],
-            _said(entry["heading"], values),
+            without_sources(_said(entry["heading"], values)),
             _said(entry["choosing"], values),
         )
         for entry, values in found
@@ -74,20 +75,22 @@ def _said(template: str, values: dict[str, Any]) -> Markup:
 
 def _counting(results: Results) -> dict[str, Any] | None:
     """Fewer than one setting in ten is more accurate, in the mean over the seeds, than the most accurate baseline."""
-    cells, baselines = results.cells, results.baselines["accuracy"]
+    cells, whole = results.cells, source("grid")
+    baseline, accuracy = strongest_baseline(results.baselines)
     means = cells.groupby(SETTINGS)["accuracy"].mean()
-    above = int((means > baselines.max()).sum())
+    above = int((means > accuracy).sum())
     if 10 * above >= len(means):
         return None
+    best = dict(zip(SETTINGS, means.idxmax(), strict=True))
     return {
-        "settings": len(means),
+        "settings": sourced(len(means), whole),
         "log": written(results.params.data.dataset or str(results.params.data.path)),
-        "above": above,
-        "baseline": written(baselines.idxmax()),
-        "accuracy": baselines.max(),
-        "cases": count_test_cases(cells),
-        "collapsed": int((cells["status"] == COLLAPSED).sum()),
-        "cells": len(cells),
+        "above": sourced(above, source("grid", **best) if above else whole),
+        "baseline": written(baseline),
+        "accuracy": accuracy,
+        "cases": sourced(count_test_cases(cells), whole),
+        "collapsed": count_collapsed(cells),
+        "cells": sourced(len(cells), whole),
     }
 
 
@@ -110,18 +113,22 @@ def _scale(results: Results) -> dict[str, Any] | None:
     gains = network["mean"] - counted["mean"], later_network["mean"] - later_counted["mean"]
     if few == many or later_network["low"] <= later_counted["high"] or gains[1] <= gains[0]:
         return None
+
+    def reached(row: pd.Series) -> float:
+        return sourced(row["mean"], source("scale", model=row["model"], sessions=row["sessions"], measure="accuracy"))
+
     return {
-        "few": few,
-        "many": many,
-        "tests": scale.test_sessions,
+        "few": sourced(few, source("scale", sessions=few)),
+        "many": sourced(many, source("scale", sessions=many)),
+        "tests": sourced(scale.test_sessions, source("scale")),
         "network_of_few": written(network["model"]),
-        "by_network_of_few": network["mean"],
+        "by_network_of_few": reached(network),
         "counted_of_few": written(counted["model"]),
-        "by_counted_of_few": counted["mean"],
+        "by_counted_of_few": reached(counted),
         "network_of_many": written(later_network["model"]),
-        "by_network_of_many": later_network["mean"],
+        "by_network_of_many": reached(later_network),
         "counted_of_many": written(later_counted["model"]),
-        "by_counted_of_many": later_counted["mean"],
+        "by_counted_of_many": reached(later_counted),
     }
 
 
@@ -160,7 +167,10 @@ def _sampling(results: Results) -> dict[str, Any] | None:
     changes = [
         words(sentence, on=written(b.dataset), full=written(b.model), sampled=written(b.sampled_model)) for b in changed
     ]
-    return {"changed": len(changed), "datasets": len(best), "changes": listed(changes)}
+    # Of the first change the row of the best model, beside which the others stand.
+    where = source("intervals", dataset=str(changed[0].dataset), model=str(changed[0].model), protocol="full")
+    numbers = {"changed": sourced(len(changed), where), "datasets": sourced(len(best), where)}
+    return numbers | {"changes": listed(changes)}
 
 
 def _ties(results: Results) -> dict[str, Any] | None:

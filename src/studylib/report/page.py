@@ -14,6 +14,7 @@ What a notebook may use, beside Markdown:
   an ``id`` gets an anchor; ``<a class="figure-link" href="#fig-NAME">`` becomes a link that reads "Figure 3" or, where the
   page has no such figure, a word.
 - ``[text](02_grid_training.ipynb#Some-heading)`` links to another notebook, in JupyterLab and on the page.
+- ``<span class="number">`` with the table and the row that a number is from becomes a link to it (`studylib.report.sources`).
 - ``<p class="heading">`` around such a link: on the page the heading that it leads to says what the link says.
 - tags of cells with headings: the part of the article in which the section stands (`studylib.report.parts`).
 - tags of other cells: ``findings`` and ``summary`` move the words that the cell shows to the head of the page, and of all figures
@@ -28,12 +29,13 @@ import copy
 import hashlib
 import itertools
 import re
+from html import escape
 from pathlib import Path
 from urllib.parse import unquote
 
 from studylib.errors import extra
 from studylib.paths import write
-from studylib.report import glossary, parts, references, tables
+from studylib.report import glossary, parts, references, sources, tables
 from studylib.text import visible
 
 with extra("notebooks"):
@@ -88,7 +90,7 @@ def write_report(
     found = []
     for path in notebooks:
         cells = [cell for cell in nbformat.read(path, as_version=4).cells if not _is_papermills_own(cell)]
-        found += parts.sections(_notebook_id(path), [_cleaned(cell) for cell in cells])
+        found += parts.sections(_notebook_id(path), [_cleaned(cell, path.name) for cell in cells])
 
     page = BeautifulSoup(_rendered(parts.in_order(found), _hoist(found)), "html.parser")
     _drop_what_nobody_sees(page)
@@ -99,6 +101,8 @@ def write_report(
     tables.prepare(page)
     _land_links(page)
     _state_results(page)
+    sources.link_numbers(page)
+    sources.sign_figures(page, command)
     tables.move_to_appendix(page)
     references.add_references(page, provenance.get("commit"))
     glossary.explain_terms(page)
@@ -153,11 +157,15 @@ def _is_papermills_own(cell: NotebookNode) -> bool:
     return "papermill-error-cell-tag" in parts.tags(cell)
 
 
-def _cleaned(cell: NotebookNode) -> NotebookNode:
-    """The cell with the outputs that a reader wants to see."""
+def _cleaned(cell: NotebookNode, notebook: str) -> NotebookNode:
+    """The cell with the outputs that a reader wants to see; figures know the notebook and the cell, which has an address."""
     cell = copy.deepcopy(cell)
     if cell.cell_type == "code":
         cell.outputs = [output for output in map(_cleaned_output, cell.outputs) if output is not None]
+        for output in filter(_figure_id, cell.outputs):
+            made = f'<figure data-notebook-file="{escape(notebook)}" data-cell="{escape(cell.id)}"'
+            output.data["text/html"] = output.data["text/html"].replace("<figure", made, 1)
+            cell.metadata["address"] = sources.code_id(notebook, cell.id)
         for output in cell.outputs if "appendix" in parts.tags(cell) else ():
             if output.get("data", {}).get("text/html", "").startswith("<table"):
                 output.data["text/html"] = f'<div class="for-appendix">{output.data["text/html"]}</div>'
@@ -206,7 +214,9 @@ def _hoist(sections: list[parts.Section]) -> list[NotebookNode]:
 
 
 def _figure_id(output: NotebookNode) -> str | None:
-    found = re.match(r'<figure class="study-figure[^"]*" id="([^"]+)"', output.get("data", {}).get("text/html", ""))
+    found = re.match(
+        r'<figure [^>]*class="study-figure[^"]*" id="([^"]+)"', output.get("data", {}).get("text/html", "")
+    )
     return found and found[1]
 
 
@@ -346,11 +356,13 @@ def _number_figures(page: BeautifulSoup) -> None:
         svg["role"] = "img"
         svg["aria-label"] = caption.get_text(" ", strip=True) if caption else "A figure without a description"
     for svg in page.select("figure > svg[viewbox]"):
-        # Scaled down to a phone, a figure of several panels could not be read: it scrolls there.
-        if float(svg["viewbox"].split()[2]) > 560:
+        # Scaled down to a phone, its words could not be read: it has its own width there (style.css), and scrolls.
+        width = float(svg["viewbox"].split()[2])
+        if width > 400:
             name = svg.find_parent("figure").select_one(".figure-number")
             label = name.get_text() if name else "Figure"
             attributes = {"class": "figure-scroll", "tabindex": "0", "role": "region", "aria-label": label}
+            attributes["style"] = f"--drawn: {width:.0f}"
             svg.wrap(page.new_tag("div", attrs=attributes))
 
 
@@ -410,7 +422,12 @@ def _add_anchors(page: BeautifulSoup) -> None:
         target = element if element.has_attr("id") else element.find_parent(id=True)
         name = f"Link to {(element.find(class_='figure-number') or element).get_text()}"
         attributes = {"class": "anchor", "href": f"#{target['id']}", "aria-label": name}
-        element.append(page.new_tag("a", string="#", attrs=attributes))
+        anchor = page.new_tag("a", string="#", attrs=attributes)
+        made = element.find(class_="made")
+        if made is None:
+            element.append(anchor)
+        else:
+            made.insert_before(anchor)
 
 
 def _notebook_id(path: Path | str) -> str:

@@ -1,8 +1,8 @@
 """The tables of the page: made fit to be read, sorted and filtered; the long ones moved to the appendix.
 
-A table in the appendix is closed. Of one of more than `LONG` rows only the first stand in the page's HTML; the others are drawn
-by ``script.js`` when a reader opens it, from data beside it. Whoever reads without script has the first rows, and all of them in
-the CSV of the table (`studylib.notebook.Study.table`).
+A table in the appendix is closed. Of one of more than `LONG` rows only the first stand in the page's HTML, and those with an id,
+to which a link leads; the others are drawn by ``script.js`` when a reader opens it, from data beside it. Whoever reads without
+script has the first rows, and all of them in the CSV of the table (`studylib.notebook.Study.table`).
 """
 
 from __future__ import annotations
@@ -124,11 +124,16 @@ def move_to_appendix(page: BeautifulSoup) -> None:
         moved.decompose()
 
 
+def name_of(region: Tag) -> str:
+    """The name of a table, by its region: what its caption begins with."""
+    name = re.split(r"[.:;,](?:\s|$)", region["aria-label"].removeprefix("Table: "))[0]
+    return name.rpartition("(")[0].strip() if name.count("(") > name.count(")") else name
+
+
 def _closed(page: BeautifulSoup, region: Tag) -> Tag:
     """The region of a table in a fold with an address, its name and its number of rows."""
     rows = region.select("tbody tr")
-    name = re.split(r"[.:;,](?:\s|$)", region["aria-label"].removeprefix("Table: "))[0]
-    name = name.rpartition("(")[0].strip() if name.count("(") > name.count(")") else name
+    name = name_of(region)
     region.extract()
     address, n = f"table-{slug(name)}", 1
     while page.find(id=address if n == 1 else f"{address}-{n}"):
@@ -136,13 +141,17 @@ def _closed(page: BeautifulSoup, region: Tag) -> Tag:
     fold = page.new_tag("details", attrs={"class": "table-fold", "id": address if n == 1 else f"{address}-{n}"})
     fold.append(page.new_tag("summary", string=f"{name} ({len(rows):,} {'row' if len(rows) == 1 else 'rows'})"))
     fold.append(region)
-    if len(rows) > LONG and not any(row.has_attr("id") or row.select("td *") for row in rows):
-        note = page.new_tag("p", attrs={"class": "first-rows"}, string=f"The first {FIRST} of {len(rows):,} rows.")
+    if len(rows) > LONG and not any(row.select("td *") for row in rows):
+        linked = sum(row.has_attr("id") for row in rows[FIRST:])
+        first = f"The first {FIRST} of {len(rows):,} rows{f', and {linked} to which the text links' if linked else ''}."
+        note = page.new_tag("p", attrs={"class": "first-rows"}, string=first)
         data = page.new_tag("script", attrs={"type": "application/json"})
-        rest = [[_packed(cell) for cell in row.find_all("td")] for row in rows[FIRST:]]
+        # A row that stays is nothing there, which keeps its place.
+        rest = [None if row.has_attr("id") else [_packed(cell) for cell in row.find_all("td")] for row in rows[FIRST:]]
         data.string = json.dumps(rest, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
         for row in rows[FIRST:]:
-            row.decompose()
+            if not row.has_attr("id"):
+                row.decompose()
         fold.append(note)
         fold.append(data)
     return fold

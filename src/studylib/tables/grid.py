@@ -18,6 +18,7 @@ from studylib.evaluation.statistics import bootstrap_seeds, detectable_differenc
 from studylib.grid import CLASS_METRICS, COLUMNS, KEYS, LATER_ARRAYS, RANKING_METRICS, SECOND
 from studylib.kept import FAILED, TOLERANCE
 from studylib.tables.formats import count, interval, p_value
+from studylib.tables.names import written
 
 MARGIN = 0.01
 """Differences of accuracy below one point are of no interest: about one standard error of an accuracy near 10 % on the
@@ -144,8 +145,8 @@ SETTINGS = [key for key in KEYS if key != "seed"]
 
 
 def setting_name(cell: pd.Series) -> str:
-    """A setting in words: ``gru, softmax, rmsprop, batch size 64, 100 epochs``."""
-    layers = f"{cell['architecture']}, {cell['activation']}, {cell['optimizer']}"
+    """A setting in words: ``GRU, softmax, RMSprop, batch size 64, 100 epochs``."""
+    layers = ", ".join(written(cell[factor]) for factor in ("architecture", "activation", "optimizer"))
     return f"{layers}, batch size {cell['batch_size']}, {count(cell['epochs'], 'epoch')}"
 
 
@@ -410,31 +411,38 @@ def settings_comparison(cells: pd.DataFrame, other: pd.DataFrame, names: tuple[s
     return pd.DataFrame(means).rename_axis("optimizer").reset_index()
 
 
-def variants_table(variants: dict[str, pd.DataFrame]) -> pd.DataFrame:
+def variant_differences(variants: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """Mean accuracy of the same cells, built in several ways, and its difference from the first, over cases and seeds.
 
     Args:
         variants: by label, the cells of each; those that failed in any are left out of all.
 
     Returns:
-        Columns ``built, cells, collapsed, accuracy, difference``, the last in points with its interval, empty for the first.
+        Columns ``built, cells, collapsed, accuracy, difference, low, high``, the last three missing for the first.
     """
     failed = pd.concat([cells.loc[cells["status"] == FAILED, KEYS] for cells in variants.values()])
     without = {label: _without(cells, failed) for label, cells in variants.items()}
     first = _mean_hits_by_seed(next(iter(without.values())))
     rows = []
     for number, (label, cells) in enumerate(without.items()):
-        difference = None
+        difference = (np.nan, np.nan, np.nan)
         if number:
             off = [of_seed - base for of_seed, base in zip(_mean_hits_by_seed(cells), first, strict=True)]
             low, high = statistics.interval(
                 bootstrap_seeds([values[:, None] for values in off], shared=_share_cases(cells))
             )
-            mean = np.mean([values.mean() for values in off])
-            difference = interval(100 * mean, 100 * low[0], 100 * high[0], digits=2)
+            difference = (float(np.mean([values.mean() for values in off])), float(low[0]), float(high[0]))
         collapsed = int((cells["status"] == COLLAPSED).sum())
-        rows.append((label, len(cells), collapsed, f"{cells['accuracy'].mean():.1%}", difference))
-    return pd.DataFrame(rows, columns=["built", "cells", "collapsed", "accuracy", "difference"])
+        rows.append((label, len(cells), collapsed, cells["accuracy"].mean(), *difference))
+    return pd.DataFrame(rows, columns=["built", "cells", "collapsed", "accuracy", "difference", "low", "high"])
+
+
+def variants_table(differences: pd.DataFrame) -> pd.DataFrame:
+    """`variant_differences` to be read: the difference in points with its interval, empty for the first."""
+    numbers = 100 * differences[["difference", "low", "high"]].to_numpy(float)
+    shown = [None if np.isnan(mean) else interval(mean, low, high, digits=2) for mean, low, high in numbers]
+    accuracy = [f"{accuracy:.1%}" for accuracy in differences["accuracy"]]
+    return differences.assign(accuracy=accuracy, difference=shown).drop(columns=["low", "high"])
 
 
 def _without(cells: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 
 from studylib.data.sessions import UNKNOWN_TARGET, Cases
 from studylib.data.splits import Split
@@ -15,6 +16,7 @@ from studylib.evaluation.statistics import bootstrap_means, variance_shares
 from studylib.grid import KEYS
 from studylib.kept import TOLERANCE
 from studylib.params.models import LAYERS
+from studylib.sources import Source, all_sourced, source, source_of, sourced
 from studylib.tables.factors import varying_factors
 from studylib.tables.formats import count, fixed, interval, p_value, percent_interval, points
 from studylib.tables.grid import (
@@ -29,6 +31,8 @@ from studylib.tables.grid import (
     validation_error,
     with_and_without_collapsed,
 )
+from studylib.tables.names import Said, written
+from studylib.text import listed, words
 
 
 @dataclass(frozen=True)
@@ -59,10 +63,18 @@ class Predictability:
         """How finely the test cases can tell two models apart, in words: what an accuracy of that size has."""
         if self.error == 0:
             return "no standard error, for it is right in none of the test cases, or in all"
-        return (
-            f"a standard error of {points(self.error)} over the test cases, however often a network is trained; unless they are "
-            f"paired case by case, two such accuracies differ significantly (5 %) only from about {points(self.unpaired)} on"
+        return words(
+            "a standard error of {error} over the test cases, however often a network is trained; unless they are paired case by "
+            "case, two such accuracies differ significantly (5 %) only from about {unpaired} on",
+            error=points(self.error),
+            unpaired=points(self.unpaired),
         )
+
+    def table(self) -> pd.DataFrame:
+        """The counts and shares to be read: columns ``measure`` and ``value``, both text."""
+        counts = [f"{n:,}" for n in (self.train, self.validation, self.test, self.catalogue, self.unseen)]
+        shares = [f"{share:.1%}" for share in (self.unseen_share, self.most_frequent, self.error, self.unpaired)]
+        return pd.DataFrame({"measure": SPLIT_MEASURES, "value": [*counts, *shares]})
 
 
 def predictability(split: Split) -> Predictability:
@@ -70,8 +82,17 @@ def predictability(split: Split) -> Predictability:
     unseen, share = unseen_targets(split)
     most_frequent = float((split.test.targets == np.bincount(split.train.last_events().items).argmax()).mean())
     error = standard_error(most_frequent, len(split.test))
-    sizes = len(split.train), len(split.validation), len(split.test)
-    return Predictability(*sizes, split.train.n_items, unseen, share, most_frequent, error, 2 * np.sqrt(2) * error)
+    sizes = len(split.train), len(split.validation), len(split.test), split.train.n_items, unseen
+    values = *sizes, float(share), most_frequent, error, float(2 * np.sqrt(2) * error)
+    rows = (source("split", measure=measure) for measure in SPLIT_MEASURES)
+    return Predictability(*(sourced(value, row) for value, row in zip(values, rows, strict=True)))
+
+
+SPLIT_MEASURES = (
+    "training sessions", "validation cases", "test cases", "items", "test targets that never occur in training",
+    "their share", "accuracy of the most frequent last item", "its standard error", "smallest significant difference, unpaired",
+)  # fmt: skip
+"""The fields of `Predictability`, in their order, as `Predictability.table` has them."""
 
 
 def standard_error(accuracy: float, cases: int) -> float:
@@ -108,14 +129,65 @@ def grid_overview(cells: pd.DataFrame) -> GridOverview:
     levels.append("epochs " + " / ".join(map(str, sorted(cells["epochs"].unique()))))
     statuses = ", ".join(f"{number:,} {status}" for status, number in cells["status"].value_counts().items())
     largest = cells.loc[cells["parameters"].idxmax()]
+    whole = source("grid")
     return GridOverview(
-        cells=len(cells),
-        trainings=len(trainings),
-        collapsed=int((cells["status"] == COLLAPSED).sum()),
-        levels=", ".join(levels),
-        statuses=statuses,
-        largest=largest["architecture"],
-        parameters=int(largest["parameters"]),
+        cells=sourced(len(cells), whole),
+        trainings=sourced(len(trainings), whole),
+        collapsed=count_collapsed(cells),
+        levels=sourced(", ".join(levels), whole),
+        statuses=sourced(statuses, whole),
+        largest=written(largest["architecture"]),
+        parameters=sourced(int(largest["parameters"]), row_of(largest)),
+    )
+
+
+def row_of(cell: pd.Series) -> Source:
+    """The row of a cell in the table of all cells."""
+    return source("grid", **{key: cell[key] for key in KEYS})
+
+
+def count_collapsed(cells: pd.DataFrame) -> int:
+    """How many have collapsed."""
+    return sourced(int((cells["status"] == COLLAPSED).sum()), source("grid", status=COLLAPSED))
+
+
+def strongest_baseline(baselines: pd.DataFrame) -> tuple[str, float]:
+    """The baseline with the highest accuracy, and that accuracy; ``baselines``: of `studylib.tables.grid.baseline_measures`."""
+    name = str(baselines["accuracy"].idxmax())
+    return name, sourced(baselines["accuracy"].max(), source("grid", architecture=name))
+
+
+@dataclass(frozen=True)
+class FirstAnswer:
+    """What a network says of the first test case.
+
+    Attributes:
+        name: its setting, in words.
+        prefix: the items that it sees, as the source calls them.
+        said, target: the item that it recommends first, and the one that truly came next.
+        place: of the target in its list, 1 the first.
+        catalogue: how many items the list has.
+    """
+
+    name: str
+    prefix: list
+    said: object
+    target: object
+    place: int
+    catalogue: int
+
+
+def first_answer(cell: pd.Series, split: Split, history: int) -> FirstAnswer:
+    """See `FirstAnswer`; ``split``: that of the cell's seed, ``history``: the events that a network sees at most."""
+    case = split.test.take(slice(1))
+    vocabulary = case.sessions.vocabulary
+    return FirstAnswer(
+        name=setting_name(cell),
+        prefix=vocabulary[case.prefixes(history).items].tolist(),
+        said=vocabulary[cell["top"][:1]].tolist()[0],
+        target=vocabulary[case.targets].tolist()[0],
+        place=int(cell["above"][0]) + 1,
+        catalogue=split.train.n_items,
     )
 
 
@@ -141,18 +213,19 @@ class TwoTestSets:
 def two_test_sets(trained: pd.DataFrame, later: Cases) -> TwoTestSets:
     """See `TwoTestSets`; ``trained``: cells that are judged on both, ``later``: of `studylib.grid.later_cases`."""
     unknown = sum(drop.sessions for drop in later.sessions.drops if drop.reason == UNKNOWN_TARGET)
-    return TwoTestSets(
-        cases=count_test_cases(trained),
-        later=len(later),
-        unknown=unknown,
-        accuracy=trained["accuracy"].mean(),
-        accuracy_later=trained["later_accuracy"].mean(),
-        correlation=trained["accuracy"].corr(trained["later_accuracy"], "spearman"),
+    cases, *means = all_sourced(
+        source("grid"),
+        count_test_cases(trained),
+        trained["accuracy"].mean(),
+        trained["later_accuracy"].mean(),
+        trained["accuracy"].corr(trained["later_accuracy"], "spearman"),
     )
+    kept, without = source("later", what="kept"), source("later", what=UNKNOWN_TARGET)
+    return TwoTestSets(cases, sourced(len(later), kept), sourced(unknown, without), *means)
 
 
 @dataclass(frozen=True)
-class BestByScale:
+class BestByScale(Said):
     """Which model is most accurate after so many training sessions.
 
     Attributes:
@@ -176,8 +249,12 @@ def best_by_scale(scale: pd.DataFrame) -> list[BestByScale]:
         network, other = (
             here[here["model"].isin(LAYERS) == kind].nlargest(1, "mean").iloc[0] for kind in (True, False)
         )
-        numbers = [tuple(row[["mean", "low", "high"]]) for row in (network, other)]
-        found.append(BestByScale(int(sessions), network["model"], numbers[0], other["model"], numbers[1]))
+        rows = [source("scale", model=row["model"], sessions=sessions, measure="accuracy") for row in (network, other)]
+        of_network, of_other = (
+            all_sourced(where, *row[["mean", "low", "high"]]) for where, row in zip(rows, (network, other), strict=True)
+        )
+        sessions = sourced(int(sessions), rows[0])
+        found.append(BestByScale(sessions, network["model"], of_network, other["model"], of_other))
     return found
 
 
@@ -212,14 +289,15 @@ class Selection:
     @property
     def least(self) -> float:
         """The NDCG@10 on validation that a setting within one standard error of the best has at least."""
-        return self.best - self.error
+        return sourced(self.best - self.error, source_of(self.best))
 
     @property
     def reached(self) -> str:
         """The test accuracy of the settings within one standard error, in words."""
         if f"{self.lowest:.1%}" == f"{self.highest:.1%}":
-            return f"an accuracy of {self.highest:.1%}"
-        return f"a median accuracy of {self.median:.1%} (from {self.lowest:.1%} to {self.highest:.1%})"
+            return sourced(f"an accuracy of {self.highest:.1%}", source_of(self.highest))
+        text = f"a median accuracy of {self.median:.1%} (from {self.lowest:.1%} to {self.highest:.1%})"
+        return sourced(text, source_of(self.median))
 
 
 def selection(cells: pd.DataFrame, baseline_accuracy: float) -> Selection:
@@ -227,19 +305,21 @@ def selection(cells: pd.DataFrame, baseline_accuracy: float) -> Selection:
     settings = select_settings(cells)
     first, within = settings.iloc[0], settings[settings["within_one_error"]]
     architectures = within["architecture"].value_counts(sort=False).sort_values(ascending=False, kind="stable")
+    # The rows of the setting with each seed: what is said of several settings begins with those of the best.
+    rows = source("grid", **{key: first[key] for key in SETTINGS})
     return Selection(
-        settings=len(settings),
-        cases=sum(map(len, cells_of(cells, first)["validation_above"])),
-        best=float(first["validation"]),
+        settings=sourced(len(settings), source("grid")),
+        cases=sourced(sum(map(len, cells_of(cells, first)["validation_above"])), rows),
+        best=sourced(float(first["validation"]), rows),
         error=validation_error(cells, first),
-        within=len(within),
-        architectures=", ".join(f"{number} {name}" for name, number in architectures.items()),
-        lowest=float(within["accuracy"].min()),
-        median=float(within["accuracy"].median()),
-        highest=float(within["accuracy"].max()),
-        above_baseline=int((within["accuracy"] > baseline_accuracy).sum()),
+        within=sourced(len(within), rows),
+        architectures=sourced(", ".join(f"{number} {written(name)}" for name, number in architectures.items()), rows),
+        lowest=sourced(float(within["accuracy"].min()), rows),
+        median=sourced(float(within["accuracy"].median()), rows),
+        highest=sourced(float(within["accuracy"].max()), rows),
+        above_baseline=sourced(int((within["accuracy"] > baseline_accuracy).sum()), rows),
         selected=setting_name(first),
-        accuracy=float(first["accuracy"]),
+        accuracy=sourced(float(first["accuracy"]), rows),
     )
 
 
@@ -277,7 +357,8 @@ class SecondTraining:
     @property
     def changed(self) -> str:
         """The change of the mean accuracy with its interval, in points."""
-        return f"{interval(100 * self.change, 100 * self.low, 100 * self.high, digits=2)} points"
+        text = f"{interval(100 * self.change, 100 * self.low, 100 * self.high, digits=2)} points"
+        return sourced(text, source_of(self.change))
 
 
 def second_training(cells: pd.DataFrame) -> SecondTraining | None:
@@ -293,21 +374,25 @@ def second_training(cells: pd.DataFrame) -> SecondTraining | None:
     low, high = statistics.interval(drawn[:, :1] / drawn[:, 1:])
     first, second = select_settings(twice), select_settings(again)
     sets = [set(map(tuple, s.loc[s["within_one_error"], SETTINGS].to_numpy())) for s in (first, second)]
+    whole, farthest = source("again"), twice.loc[off.abs().idxmax()]
     return SecondTraining(
-        cells=len(twice),
-        same=int((twice["difference_again"] <= TOLERANCE).sum()),
+        cells=sourced(len(twice), whole),
+        same=sourced(int((twice["difference_again"] <= TOLERANCE).sum()), whole),
         first=" and ".join(twice["processor"].dropna().unique()) or "an unknown processor",
         how=" and ".join(dict.fromkeys(_ran_on(result.made) for result in twice["again"])),
-        accuracy=float(twice["accuracy"].mean()),
-        again=float(twice["accuracy_again"].mean()),
-        change=float(off.mean()),
+        accuracy=sourced(float(twice["accuracy"].mean()), whole),
+        again=sourced(float(twice["accuracy_again"].mean()), whole),
+        change=sourced(float(off.mean()), whole),
         low=float(low[0]),
         high=float(high[0]),
-        largest=float(off.abs().max()),
-        within=len(sets[1]),
-        shared=len(sets[0] & sets[1]),
+        largest=sourced(
+            float(off.abs().max()),
+            source("again", activation=farthest["activation"], optimizer=farthest["optimizer"]),
+        ),
+        within=sourced(len(sets[1]), whole),
+        shared=sourced(len(sets[0] & sets[1]), whole),
         selected=setting_name(second.iloc[0]),
-        selected_accuracy=float(second.iloc[0]["accuracy"]),
+        selected_accuracy=sourced(float(second.iloc[0]["accuracy"]), whole),
     )
 
 
@@ -358,19 +443,22 @@ class Headline:
         mean, low, high = (
             f"{float(fixed(100 * share, 1)):+.1f}" for share in (self.gain, self.gain_low, self.gain_high)
         )
-        return f"{mean} points [{low}, {high}] (Holm-corrected p: {p_value(self.p, self.least_p)})"
+        text = f"{mean} points [{low}, {high}] (Holm-corrected p: {p_value(self.p, self.least_p)})"
+        return sourced(text, source_of(self.gain))
 
     @property
     def significant_pairs(self) -> str:
         """How many pairs of architectures differ significantly, in words."""
-        return f"{self.significant} of {count(self.pairs, 'pair')}" if self.pairs else "none, for there is only one"
+        if not self.pairs:
+            return "none, for there is only one"
+        return sourced(f"{self.significant} of {count(self.pairs, 'pair')}", source_of(self.significant))
 
     @property
     def detectable(self) -> str:
         """The differences that are shown with a probability of 80 %, in words."""
         if self.most == 0:
             return "none to be seen, for all that are compared are right in the same cases"
-        return f"{points(self.least, self.most)} and more"
+        return sourced(f"{points(self.least, self.most)} and more", source_of(self.least))
 
 
 def headline(
@@ -390,20 +478,21 @@ def headline(
     low, high = sorted((sign * gain["low"], sign * gain["high"]))
     detectable = pd.concat([pairs["detectable"], above_baseline["detectable"]]).astype(float)
     detectable = detectable[detectable > 0]  # two that are right in the same cases do not differ by anything
+    reached, compared = source("contenders", architecture=name), source("differences")
     return Headline(
-        cases=cases,
-        accuracy=selected["accuracy"],
+        cases=sourced(cases, reached),
+        accuracy=sourced(selected["accuracy"], reached),
         low=selected["low"],
         high=selected["high"],
         error=standard_error(selected["accuracy"], cases),
-        gain=sign * gain["difference"],
+        gain=sourced(sign * gain["difference"], source("differences", higher=gain["higher"], lower=gain["lower"])),
         gain_low=low,
         gain_high=high,
         p=gain["p"],
         least_p=gain["least_p"],
-        pairs=len(pairs),
-        significant=int((pairs["p"] < 0.05).sum()),
-        least=float(detectable.min()) if len(detectable) else 0.0,
+        pairs=sourced(len(pairs), compared),
+        significant=sourced(int((pairs["p"] < 0.05).sum()), compared),
+        least=sourced(float(detectable.min()) if len(detectable) else 0.0, compared),
         most=float(detectable.max()) if len(detectable) else 0.0,
     )
 
@@ -441,9 +530,9 @@ class FactorFindings:
     factors: list[FactorFinding]
 
     @property
-    def shares(self) -> str:
+    def shares(self) -> Markup:
         """The factors and their shares, in words."""
-        return ", ".join(f"{finding.factor} {finding.share:.1%}" for finding in self.factors)
+        return listed(words("{f.factor} {f.share:.1%}", f=finding) for finding in self.factors)
 
     @property
     def little_influence(self) -> str:
@@ -474,29 +563,56 @@ def factor_findings(cells: pd.DataFrame, differences: dict[str, pd.DataFrame]) -
         differences: of `studylib.tables.factors.differences_by_part`.
     """
     parts = with_and_without_collapsed(cells).items()
-    return [FactorFindings(name, _factors(part, differences[name])) for name, part in parts if varying_factors(part)]
+    return [
+        FactorFindings(name, _factors(part, differences[name], name)) for name, part in parts if varying_factors(part)
+    ]
 
 
-def _factors(cells: pd.DataFrame, differences: pd.DataFrame) -> list[FactorFinding]:
+def _factors(cells: pd.DataFrame, differences: pd.DataFrame, part: str) -> list[FactorFinding]:
     shares = variance_shares(cells, "accuracy", KEYS).set_index("effect")["share"]
     findings = []
     for factor in varying_factors(cells):
         pairs = differences[differences["factor"] == factor]
         numbers = len(pairs), int((pairs["p"] < 0.05).sum()), int(pairs["equivalent"].sum())
         share = float(shares.get(factor, 0.0))  # where all cells have one accuracy there is no variance to share
-        findings.append(FactorFinding(factor.replace("_", " "), share, level_means(cells, factor), *numbers))
+        name = factor.replace("_", " ")
+        share = sourced(share, source("factors", factor=name, cells=part))
+        findings.append(FactorFinding(name, share, level_means(cells, factor), *numbers))
     return sorted(findings, key=lambda finding: -finding.share)
 
 
 def level_means(cells: pd.DataFrame, factor: str) -> str:
     """The levels of a factor by their mean accuracy: ``6.1% (adam), 2.0% (sgd)``."""
     means = cells.groupby(factor, sort=False)["accuracy"].mean().sort_values(ascending=False, kind="stable")
-    return ", ".join(f"{mean:.1%} ({level})" for level, mean in means.items())
+    return ", ".join(f"{mean:.1%} ({written(level)})" for level, mean in means.items())
 
 
 def means_by_part(cells: pd.DataFrame, factor: str) -> str:
     """`level_means` over each part of `studylib.tables.grid.with_and_without_collapsed`, in words."""
     return "; ".join(f"{name}: {level_means(part, factor)}" for name, part in with_and_without_collapsed(cells).items())
+
+
+@dataclass(frozen=True)
+class LargestChange:
+    """The other way of building the networks that changes their mean accuracy most, of how many others, and by how much."""
+
+    built: str
+    others: int
+    change: float
+    low: float
+    high: float
+
+    @property
+    def changed(self) -> str:
+        """The change with its interval, in points."""
+        return f"{interval(100 * self.change, 100 * self.low, 100 * self.high, digits=2)} points"
+
+
+def largest_change(differences: pd.DataFrame) -> list[LargestChange]:
+    """One, or none where there is one way alone; ``differences``: of `studylib.tables.grid.variant_differences`."""
+    others = differences[differences["difference"].notna()]
+    largest = others.loc[[others["difference"].abs().idxmax()]] if len(others) else others
+    return [LargestChange(r.built, len(others), r.difference, r.low, r.high) for r in largest.itertuples()]
 
 
 @dataclass(frozen=True)
@@ -518,22 +634,31 @@ class CellFinding:
     def losses(self) -> str:
         """How the training loss changes, in words."""
         if self.epochs == 1:
-            return f"is {self.last_loss:.2f} after 1 epoch"
-        return f"goes from {self.first_loss:.2f} to {self.last_loss:.2f}"
+            return sourced(f"is {self.last_loss:.2f} after 1 epoch", source_of(self.last_loss))
+        return sourced(f"goes from {self.first_loss:.2f} to {self.last_loss:.2f}", source_of(self.last_loss))
 
 
 def cell_finding(cells: pd.DataFrame, cell: pd.Series) -> CellFinding:
     """See `CellFinding`; ``cells`` are those that were trained."""
+    first_loss, last_loss, validation, validation_place, accuracy, accuracy_place = all_sourced(
+        row_of(cell),
+        cell["curve"][0],
+        cell["curve"][-1],
+        cell["validation_ndcg@10"],
+        1 + int((cells["validation_ndcg@10"] > cell["validation_ndcg@10"]).sum()),
+        cell["accuracy"],
+        1 + int((cells["accuracy"] > cell["accuracy"]).sum()),
+    )
     return CellFinding(
         name=setting_name(cell),
         status=cell["status"],
-        first_loss=cell["curve"][0],
-        last_loss=cell["curve"][-1],
-        validation=cell["validation_ndcg@10"],
-        validation_place=1 + int((cells["validation_ndcg@10"] > cell["validation_ndcg@10"]).sum()),
-        accuracy=cell["accuracy"],
-        accuracy_place=1 + int((cells["accuracy"] > cell["accuracy"]).sum()),
-        cells=len(cells),
+        first_loss=first_loss,
+        last_loss=last_loss,
+        validation=validation,
+        validation_place=validation_place,
+        accuracy=accuracy,
+        accuracy_place=accuracy_place,
+        cells=sourced(len(cells), source("grid")),
         epochs=len(cell["curve"]),
     )
 

@@ -47,6 +47,8 @@ _WRITTEN = {
     "adam": "Adam",
     "rmsprop": "RMSprop",
     "adagrad": "Adagrad",
+    "keras2": "Keras 2",
+    "keras3": "Keras 3",
     # measures of the grid
     "f1": "F1",
 }
@@ -55,14 +57,14 @@ _METRICS = {"hr": "HR", "ndcg": "NDCG", "recall": "Recall", "mrr": "MRR"}
 _PROTOCOLS = {"full": "whole catalogue", "shuffled": "whole catalogue, prefixes shuffled"}
 
 
-def written(key: str) -> str:
+def written(key: object) -> str:
     """The name of a model, a data set or a level of the grid.
 
     Example:
         >>> written("gru4rec"), written("ml-1m"), written("my own model")
         ('GRU4Rec', 'MovieLens-1M', 'my own model')
     """
-    return _WRITTEN.get(key, key)
+    return _WRITTEN.get(str(key), str(key))
 
 
 class Label(str):
@@ -91,7 +93,7 @@ class Said:
 LABELS = frozenset(
     {
         "dataset", "model", "other", "sampled_model", "highest_model", "lowest_model", "tied", "untied", "higher", "lower",
-        "above", "below", "architecture", "over", "best",
+        "above", "below", "architecture", "over", "best", "network",
     }
 )  # fmt: skip
 """Fields and columns of tables that hold keys, which people read as `written` has them."""

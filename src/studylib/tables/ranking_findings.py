@@ -6,13 +6,16 @@ name says otherwise the measure is NDCG@10 against the whole catalogue, and *bet
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pandas as pd
 
 from studylib.comparison import SHUFFLED, Comparison
 from studylib.evaluation.claims import FAMILY_WISE, NOT_TESTED, UNDECIDED, VERDICTS
 from studylib.params.study import Ranking
+from studylib.sources import all_sourced, source, source_of, sourced
 from studylib.tables.formats import count, interval
 from studylib.tables.names import Said, written
 from studylib.tables.ranking import TIED_TARGETS, reversed_pairs
@@ -45,7 +48,10 @@ def seed_spread(table: pd.DataFrame) -> list[SeedSpread]:
     """
     deviations = table[table["protocol"] == "full"].groupby(["dataset", "model"])[METRIC].std().dropna()
     largest = deviations.sort_values(ascending=False, kind="stable").head(1)
-    return [SeedSpread(dataset, model, float(deviation)) for (dataset, model), deviation in largest.items()]
+    return [
+        SeedSpread(d, model, sourced(deviation, source("ranking", dataset=d, model=model, protocol="full")))
+        for (d, model), deviation in largest.items()
+    ]
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,8 @@ class BestModel(Said):
     @property
     def lead(self) -> str:
         """How many others it is better than, in words."""
-        return f"better than {self.better_than} of {count(self.others, 'other')}" if self.others else "the only model"
+        lead = f"better than {self.better_than} of {count(self.others, 'other')}" if self.others else "the only model"
+        return sourced(lead, source_of(self.better_than))
 
 
 def best_models(measured: pd.DataFrame, differences: pd.DataFrame) -> list[BestModel]:
@@ -84,14 +91,16 @@ def best_models(measured: pd.DataFrame, differences: pd.DataFrame) -> list[BestM
     for dataset, rows in measured.groupby("dataset", sort=False):
         best = rows.loc[rows["mean"].idxmax()]
         worse = significant[(significant["dataset"] == dataset) & (significant["higher"] == best["model"])]
-        numbers = (best["mean"], best["low"], best["high"], len(worse), len(rows) - 1)
+        reached = source("intervals", dataset=dataset, model=best["model"], protocol="full")
+        lead = source("pairs", dataset=dataset, higher=best["model"])
+        numbers = *all_sourced(reached, *best[["mean", "low", "high"]]), *all_sourced(lead, len(worse), len(rows) - 1)
         models.append(BestModel(dataset, best["model"], *numbers))
     return models
 
 
 def count_significant(differences: pd.DataFrame) -> int:
     """How many pairs of models differ significantly against the whole catalogue (`studylib.tables.ranking.pairs`)."""
-    return int(((differences["protocol"] == "full") & (differences["p"] < ALPHA)).sum())
+    return sourced(int(((differences["protocol"] == "full") & (differences["p"] < ALPHA)).sum()), source("pairs"))
 
 
 @dataclass(frozen=True)
@@ -105,7 +114,11 @@ class ShareOfPossible(Said):
 
 def shares_of_possible(best: list[BestModel], possible: dict[str, float]) -> list[ShareOfPossible]:
     """For the data sets whose best possible value is known (`studylib.tables.ranking.best_possible`, of `METRIC`)."""
-    return [ShareOfPossible(b.dataset, b.model, b.mean / possible[b.dataset]) for b in best if b.dataset in possible]
+    return [
+        ShareOfPossible(b.dataset, b.model, sourced(b.mean / possible[b.dataset], source_of(b.mean)))
+        for b in best
+        if b.dataset in possible
+    ]
 
 
 @dataclass(frozen=True)
@@ -129,9 +142,16 @@ def best_by_protocol(measured: pd.DataFrame) -> list[BestByProtocol]:
     by_dataset = []
     for dataset, rows in measured[measured["metric"] == METRIC].groupby("dataset", sort=False):
         means = rows.pivot(index="model", columns="protocol", values="mean").loc[rows["model"].unique()]
-        full, sampled = means["full"], means.drop(columns="full").iloc[:, 0]
-        best, sampled_best = full.idxmax(), sampled.idxmax()
-        by_dataset.append(BestByProtocol(dataset, best, full[best], sampled[best], sampled_best, sampled[sampled_best]))
+        negatives = means.columns.drop("full")[0]
+        best, sampled_best = means["full"].idxmax(), means[negatives].idxmax()
+
+        def value(model: str, protocol: str, dataset=dataset, means=means) -> float:
+            return sourced(
+                means.loc[model, protocol], source("intervals", dataset=dataset, model=model, protocol=protocol)
+            )
+
+        values = value(best, "full"), value(best, negatives), sampled_best, value(sampled_best, negatives)
+        by_dataset.append(BestByProtocol(dataset, best, *values))
     return by_dataset
 
 
@@ -169,9 +189,12 @@ def versions(measured: pd.DataFrame, differences: pd.DataFrame, others: dict[str
         Versions(
             best[dataset],
             best[other],
-            int(measured.loc[measured["dataset"] == other, "n"].iloc[0]),
-            len(reversed_there(differences, dataset, other)),
-            len(_of(differences, dataset)),
+            sourced(int(measured.loc[measured["dataset"] == other, "n"].iloc[0]), source("judged", dataset=other)),
+            *all_sourced(
+                source("pairs", dataset=dataset),
+                len(reversed_there(differences, dataset, other)),
+                len(_of(differences, dataset)),
+            ),
         )
         for dataset, other in others.items()
     ]
@@ -212,7 +235,14 @@ def largest_losses(order: pd.DataFrame) -> list[LargestLoss]:
     """
     largest = order.loc[order.groupby("dataset", sort=False)["share"].idxmax()]
     largest = largest[largest["share"] >= 0.005]
-    return [LargestLoss(r.dataset, r.model, r.share, r.lost, r.low, r.high) for r in largest.itertuples()]
+    return [
+        LargestLoss(
+            r.dataset,
+            r.model,
+            *all_sourced(source("order_sensitivity", dataset=r.dataset, model=r.model), r.share, r.lost, r.low, r.high),
+        )
+        for r in largest.itertuples()
+    ]
 
 
 @dataclass(frozen=True)
@@ -252,6 +282,27 @@ def best_of_groups(curves: pd.DataFrame, column: str) -> list[BestOfGroup]:
     return best
 
 
+def ends_of_groups(best: list[BestOfGroup]) -> list[tuple[BestOfGroup, BestOfGroup]]:
+    """The first and the last group of each data set that has more than one (`best_of_groups`)."""
+    return [(a, b) for a, b in pairwise(best) if a.dataset == b.dataset]
+
+
+@dataclass(frozen=True)
+class SearchedEnough:
+    """How many searches there were for settings, and in how many the last quarter of the trials still raised the best that is
+    expected on validation by more than 1 %."""
+
+    searches: int
+    rising: int
+
+
+def searched_enough(searched: pd.DataFrame) -> SearchedEnough:
+    """See `SearchedEnough`; ``searched``: of `studylib.tables.ranking.searched`."""
+    of_searches = [rows.sort_values("trials")["best"].to_numpy() for _, rows in searched.groupby(["dataset", "model"])]
+    rising = [best[-1] > 1.01 * best[math.ceil(0.75 * len(best)) - 1] for best in of_searches]
+    return SearchedEnough(len(rising), sum(map(bool, rising)))
+
+
 @dataclass(frozen=True)
 class AblationGain(Said):
     """What all steps of an ablation change, and the step that adds most."""
@@ -274,7 +325,13 @@ def ablation_gains(measured: pd.DataFrame) -> list[AblationGain]:
     for dataset, steps in rows.groupby("dataset", sort=False):
         means = steps.set_index("model")["mean"]
         change = means.diff().iloc[1:]
-        gains.append(AblationGain(dataset, means.iloc[0], means.iloc[-1], change.idxmax(), change.max()))
+        first, last, gain = (
+            sourced(value, source("ablation_intervals", dataset=dataset, model=step))
+            for value, step in (
+                (means.iloc[0], means.index[0]), (means.iloc[-1], means.index[-1]), (change.max(), change.idxmax()),
+            )
+        )  # fmt: skip
+        gains.append(AblationGain(dataset, first, last, change.idxmax(), gain))
     return gains
 
 
@@ -349,6 +406,14 @@ def first_case(comparison: Comparison, ranking: Ranking, model: str) -> FirstCas
     )
 
 
+def lists_beside(cases: list[FirstCase]) -> pd.DataFrame:
+    """The lists of several models for one case: columns ``model``, ``place of the true item`` and ``its first items``."""
+    places = [c.recommended.index(c.target) + 1 if c.target in c.recommended else None for c in cases]
+    lists = [", ".join(map(str, c.recommended)) for c in cases]
+    columns = {"model": [str(c.model) for c in cases], "place of the true item": pd.array(places, "Int64")}
+    return pd.DataFrame(columns | {"its first items": lists})
+
+
 @dataclass(frozen=True)
 class Ties(Said):
     """What the cases say whose target has the time of the event before it, and the others, of one data set.
@@ -370,7 +435,8 @@ def ties(by_tie: pd.DataFrame) -> list[Ties]:
     for dataset, rows in by_tie[by_tie["metric"] == "ndcg@10"].groupby("dataset", sort=False):
         untied, tied = (rows[rows["target"] == kind].set_index("model") for kind in TIED_TARGETS)
         share = tied["n"].iloc[0] / (tied["n"].iloc[0] + untied["n"].iloc[0])
-        found.append(Ties(str(dataset), float(share), tied["mean"].idxmax(), untied["mean"].idxmax()))
+        share = sourced(float(share), source("by_tie", dataset=dataset))
+        found.append(Ties(str(dataset), share, tied["mean"].idxmax(), untied["mean"].idxmax()))
     return found
 
 
@@ -396,23 +462,26 @@ class Verdicts:
     @property
     def decided(self) -> int:
         """How many verdicts are not *undecided*."""
-        return self.tested - self.undecided
+        return sourced(self.tested - self.undecided, source_of(self.tested))
 
     @property
     def changed(self) -> str:
         """What leaving collapsed cells out changes, in words."""
         if not self.both_ways:
             return "nothing, for no claim about means over cells was judged"
-        return f"{self.differ} of {count(self.both_ways, 'verdict')} on means over cells, which makes these claims undecided"
+        changed = f"{self.differ} of {count(self.both_ways, 'verdict')} on means over cells, which makes these claims undecided"
+        return sourced(changed, source_of(self.differ))
 
 
 def count_verdicts(claims: pd.DataFrame) -> Verdicts:
     """The verdicts of a table of claims (`studylib.evaluation.claims.COLUMNS`)."""
     number = claims["verdict"].value_counts().reindex(VERDICTS, fill_value=0)
-    return Verdicts(
-        tested=int(number.drop(NOT_TESTED).sum()),
-        **{verdict.replace(" ", "_"): int(number[verdict]) for verdict in VERDICTS},
-        stay=int((~claims[FAMILY_WISE].isin([UNDECIDED, NOT_TESTED])).sum()),
-        both_ways=int(claims["verdict_without_collapsed"].notna().sum()),
-        differ=int(claims["verdict_with_collapsed"].notna().sum()),
+    tested, stay, both_ways, differ = all_sourced(
+        source("claims"),
+        number.drop(NOT_TESTED).sum(),
+        (~claims[FAMILY_WISE].isin([UNDECIDED, NOT_TESTED])).sum(),
+        claims["verdict_without_collapsed"].notna().sum(),
+        claims["verdict_with_collapsed"].notna().sum(),
     )
+    by_verdict = {v.replace(" ", "_"): sourced(number[v], source("claims", verdict=v)) for v in VERDICTS}
+    return Verdicts(tested=tested, **by_verdict, stay=stay, both_ways=both_ways, differ=differ)

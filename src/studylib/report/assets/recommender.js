@@ -207,7 +207,6 @@
         events, none, form, made("div", { class: "recommender-orders" }, shuffle, reverse, again, clear)),
       made("div", { class: "recommender-ten" }, table),
       made("div", { class: "recommender-words" }, said, order));
-    box.previousElementSibling.setAttribute("hidden", "");
     box.closest("figure").classList.add("is-live");
     box.hidden = false;
     show("");

@@ -1,5 +1,6 @@
 (() => {
   "use strict";
+  const PRINTED = 40;  // rows of a closed table that is printed all the same
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 
   // Theme and code: two buttons that only exist where there is script.
@@ -125,8 +126,15 @@
     if (!rest) return;
     const [table] = all("table", fold);
     const classes = all("thead th", table).map((header) => header.className);
-    for (const texts of JSON.parse(rest.textContent)) {
-      const row = table.tBodies[0].insertRow();
+    const packed = JSON.parse(rest.textContent);
+    const [body] = table.tBodies;
+    const staying = [...body.rows].slice(body.rows.length - packed.filter((texts) => texts === null).length);
+    for (const texts of packed) {
+      if (texts === null) {
+        staying.shift();
+        continue;
+      }
+      const row = body.insertRow(staying.length ? staying[0].sectionRowIndex : -1);
       for (const [n, packed] of texts.entries()) {
         const cell = row.insertCell();
         [cell.textContent, cell.dataset.value = cell.textContent] = [packed].flat();
@@ -146,21 +154,35 @@
   for (const table of all("table[data-sortable]")) if (!table.closest(".table-fold")) prepare(table);
   for (const fold of all(".table-fold")) fold.addEventListener("toggle", () => { if (fold.open) open(fold); });
 
-  // An address within a fold opens it.
+  // An address within a fold opens it; of a table it draws all rows first, as they would push the asked one out of sight.
   const arrive = () => {
     const target = document.querySelector(":target");
     const folds = [];
     for (let fold = target?.closest("details"); fold; fold = fold.parentElement.closest("details")) folds.push(fold);
-    if (folds.every((fold) => fold.open)) return;
-    for (const fold of folds) fold.open = true;
-    target.scrollIntoView();
+    if (!folds.length) return;
+    for (const fold of folds) {
+      fold.open = true;
+      if (fold.matches(".table-fold")) open(fold);
+    }
+    if (target.matches(".filtered-out")) {
+      const input = target.closest(".table-fold").querySelector("input");
+      input.value = "";
+      input.dispatchEvent(new Event("input"));
+    }
+    if (target.matches("tr")) target.scrollIntoView({ block: "center" });
+    else (target.matches("table") ? folds[0] : target).scrollIntoView();
   };
   addEventListener("hashchange", arrive);
   addEventListener("load", arrive);
 
-  // Print shows what made the page.
-  const provenance = document.querySelector(".provenance");
-  let wasOpen = false;
-  addEventListener("beforeprint", () => { if (provenance) [wasOpen, provenance.open] = [provenance.open, true]; });
-  addEventListener("afterprint", () => { if (provenance) provenance.open = wasOpen; });
+  // Print shows what made the page, and the tables that take no more than a few pages; of the others their names (style.css).
+  let opened = [];
+  addEventListener("beforeprint", () => {
+    const short = all(".table-fold").filter((fold) => fold.querySelectorAll("tbody tr").length <= PRINTED && !fold.querySelector(":scope > script"));
+    opened = [...short, ...all(".provenance")].filter((fold) => !fold.open);
+    for (const fold of opened) fold.open = true;
+  });
+  addEventListener("afterprint", () => {
+    for (const fold of opened) fold.open = false;
+  });
 })();
