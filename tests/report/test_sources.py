@@ -29,13 +29,14 @@ def long_table():
 
 def cells():
     of_row = source("long", model="model 137", data_set="gru4rec", metric="ndcg@10")
-    every = "Best {a:.3f}, {b} of {c:,}; first {d}; gone {e}."
+    every = "Best {a:.3f}, {b} of {c:,}; first {d}; gone {e}; none {f}."
     values = {
         "a": sourced(0.137, of_row),
         "b": sourced("5 [3, 6] points", source("long")),
         "c": sourced(N, source("long", data_set=SCRIPT)),
         "d": sourced(1, source("short", model="markov")),
         "e": sourced(9, source("nowhere", model="x")),
+        "f": sourced(0, source("short", model="SASRec")),
     }
     return [
         markdown("# What?\n\nText.", "ranking"),
@@ -55,6 +56,7 @@ def test_every_number_leads_to_the_row_that_it_is_from(tmp_path):
         ("5 [3, 6]", "long.csv", "All models: all 250 rows"),
         ("250", "long.csv-row-1", f"All models: row 1, the first of 125 (data set {SCRIPT})"),
         ("1", "short.csv-row-1", "Short: row 1 (model Markov)"),
+        ("0", "short.csv", "Short: none of 2 rows (model SASRec)"),
     ]
     assert page.find(id="long.csv-row-138").td.get_text() == "model 137"
     assert page.find(id="short.csv-row-1").td.get_text() == "Markov"

@@ -1,8 +1,8 @@
 """Numbers in sentences become links to the row of a table that they are from; figures say which cell of a notebook makes them.
 
 A row is found by the keys that a number has with it (`studylib.sources`), as the table shows them. Where several rows have these
-keys, as of a count, the link leads to the first; without keys it leads to the table. What a page has no table for stays text,
-which says its source when it is pointed at.
+keys, as of a count, the link leads to the first; where none has, as of a count of nothing, and without keys, to the table.
+What a page has no table for stays text, which says its source when it is pointed at.
 """
 
 from __future__ import annotations
@@ -66,19 +66,20 @@ def link_numbers(page: BeautifulSoup) -> None:
 def _target(tables: list[_Table], name: str, row: str) -> tuple[str, str] | None:
     """The address of a row, or of the whole table, and its name; marks it with the address."""
     asked = json.loads(row)
-    for table in tables:
+    # A table without such a row is what is left where no other one of the name has it.
+    for table in sorted(tables, key=lambda each: not each.having(each.known(asked))):
         keys = table.known(asked)
-        found = table.having(keys) if keys else []
+        found = table.having(keys)
         title = name_of(table.element.find_parent(role="region"))
+        said = ", ".join(f"{column} {visible(written(key))}" for column, key in keys)
         if keys and found:
             element = table.rows[found[0]][0]
             element["id"] = element.get("id") or f"{name}.csv-row-{found[0] + 1}"
             which = f"row {found[0] + 1}" if len(found) == 1 else f"row {found[0] + 1}, the first of {len(found):,}"
-            said = ", ".join(f"{column} {visible(written(key))}" for column, key in keys)
             return element["id"], f"{title}: {which} ({said})"
-        if not asked:
-            table.element["id"] = table.element.get("id") or f"{name}.csv"
-            return table.element["id"], f"{title}: all {len(table.rows):,} rows"
+        table.element["id"] = table.element.get("id") or f"{name}.csv"
+        of_rows = f"none of {len(table.rows):,} rows ({said})" if keys else f"all {len(table.rows):,} rows"
+        return table.element["id"], f"{title}: {of_rows}"
     return None
 
 
