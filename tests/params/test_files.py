@@ -230,6 +230,7 @@ def test_what_is_no_params_file(message, tmp_path):
         (f"seed: {'9' * 5000}", "seed: unable to parse"),
         (f"'{'k' * 900}': 1", "unknown key 'kkk"),
         ("gru4rec: 1", "unknown key 'gru4rec'"),
+        ("rankng:", "unknown key 'rankng'"),
         ("'[key]': 1", "unknown key '[key]'"),
         (f"grid: {{seeds: {list(range(400))}, epochs: {list(range(1, 301))}}}", "the lists ask for 360,000 cells"),
     ],

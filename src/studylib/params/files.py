@@ -32,7 +32,7 @@ def load_params(path: str | Path) -> StudyParams:
     if not isinstance(sections, dict | None):
         kind = "list" if isinstance(sections, list) else "single value"
         raise StudyError(sentence(path, f"must hold sections such as 'data:' and 'grid:', not a {kind}."))
-    given = {key: values for key, values in (sections or {}).items() if values is not None}
+    given = {name: values for name, values in (sections or {}).items() if values is not None or name != "name"}
     return study_params({"name": path.stem, **given}, source=str(path))
 
 
@@ -143,7 +143,8 @@ def study_params(sections: dict[str, Any], source: str = "params") -> StudyParam
     Raises:
         StudyError: as `load_params`; ``source`` is what the message calls their origin.
     """
-    given = {name: values for name, values in sections.items() if values is not None or name == "name"}
+    may_be_empty = StudyParams.model_fields.keys() - {"name"}
+    given = {name: values for name, values in sections.items() if values is not None or name not in may_be_empty}
     # The parameters cell of a notebook has sections without keys, which say nothing; but who writes 'grid: {}' asks for the grid.
     for name in ("data", "ranking", "execution"):
         if given.get(name) == {}:
