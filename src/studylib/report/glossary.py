@@ -44,16 +44,20 @@ def explain_terms(page: BeautifulSoup) -> None:
     """Explain every term of `terms` that the page has."""
     known = terms()
     explained: dict[int, Tag] = {}
+    said = set()
     for section in page.select("#summary, [data-notebook]"):
+        sentences = _in_sentences(section)
         for term in known:
             pattern = re.compile(rf"(?<![\w-])(?:{term.pattern})(?![\w-])")
-            place = next(((text, found) for text in _in_sentences(section) if (found := pattern.search(text))), None)
+            place = next(((n, found) for n, text in enumerate(sentences) if (found := pattern.search(text))), None)
             if place is None:
                 continue
-            if page.find(id=term.id) is None:
-                _explain(page, term, place[0], explained)
+            n, found = place
+            if term.id not in said:
+                said.add(term.id)
+                _explain(page, term, sentences[n], explained)
             else:
-                _link(page, term, *place)
+                sentences[n : n + 1] = _link(page, term, sentences[n], found)
 
 
 def _in_sentences(section: Tag) -> list[NavigableString]:
@@ -75,7 +79,8 @@ def _explain(page: BeautifulSoup, term: Term, text: NavigableString, explained: 
     explained[id(block)].append(line)
 
 
-def _link(page: BeautifulSoup, term: Term, text: NavigableString, found: re.Match) -> None:
+def _link(page: BeautifulSoup, term: Term, text: NavigableString, found: re.Match) -> list[NavigableString]:
+    """What is left of the text on both sides of the link."""
     attributes = {
         "class": "term",
         "href": f"#{term.id}",
@@ -83,4 +88,6 @@ def _link(page: BeautifulSoup, term: Term, text: NavigableString, found: re.Matc
         "data-says": f"{term.term}: {term.says}.",
     }
     link = page.new_tag("a", string=found[0], attrs=attributes)
-    text.replace_with(text[: found.start()], link, text[found.end() :])
+    before, after = NavigableString(text[: found.start()]), NavigableString(text[found.end() :])
+    text.replace_with(before, link, after)
+    return [before, after]

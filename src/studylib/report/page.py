@@ -340,11 +340,14 @@ def _rename_references(block: Tag, renamed: dict[str, str]) -> None:
 
 def _number_figures(page: BeautifulSoup) -> None:
     captions = page.select("figure.study-figure figcaption")
+    links: dict[str, list[Tag]] = {}
+    for link in page.find_all("a", href=True):
+        links.setdefault(link["href"], []).append(link)
     for n, caption in enumerate(captions, start=1):
         number = page.new_tag("span", string=f"Figure {n}", attrs={"class": "figure-number"})
         caption.insert(0, number)
         caption.insert(1, " ")
-        for link in page.find_all("a", href=f"#{caption.find_parent('figure').get('id')}"):
+        for link in links.get(f"#{caption.find_parent('figure').get('id')}", []):
             if not link.get_text() or "figure-link" in link.get("class", []):
                 link.string = f"Figure {n}"
     ids = {figure["id"] for figure in page.select("figure[id]")}
@@ -395,8 +398,9 @@ def _land_links(page: BeautifulSoup) -> None:
 
 def _state_results(page: BeautifulSoup) -> None:
     """Headings that say what was found, where a notebook says it; their addresses stay those of their own words."""
+    headings = {heading["id"]: heading for heading in page.find_all(re.compile(r"^h[2-6]$"), id=True)}
     for line in page.select("p.heading"):
-        heading = page.find(re.compile(r"^h[2-6]$"), id=line.a["href"][1:])
+        heading = headings.get(line.a["href"][1:])
         if heading is not None:
             heading.clear()
             heading.extend(list(line.a.children))

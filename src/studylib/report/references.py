@@ -17,7 +17,8 @@ NOT_IN = ["a", "button", "code", "dfn", "pre", "script", "summary", "svg", "h1",
 
 def texts(part: Tag) -> list[NavigableString]:
     """The text of a part of the page in which words can become elements."""
-    return [text for text in part.find_all(string=True) if text.strip() and not text.find_parent(NOT_IN)]
+    not_in = {id(text) for element in part.find_all(NOT_IN) for text in element.find_all(string=True)}
+    return [text for text in part.find_all(string=True) if text.strip() and id(text) not in not_in]
 
 
 def add_references(page: BeautifulSoup, commit: str | None) -> None:

@@ -85,10 +85,11 @@ def _target(tables: list[_Table], name: str, row: str) -> tuple[str, str] | None
 
 def sign_figures(page: BeautifulSoup, command: str | None) -> None:
     """Below the caption of every figure the notebook and the cell that make it, and the command that runs the notebook."""
+    with_id = {tag["id"]: tag for tag in page.find_all(id=True)}
     for figure in page.select("figure[data-cell]"):
         notebook, cell = figure["data-notebook-file"], figure["data-cell"]
         del figure["data-notebook-file"], figure["data-cell"]
-        code = page.find(id=code_id(notebook, cell))
+        code = with_id.get(code_id(notebook, cell))
         line = page.new_tag("span", attrs={"class": "made"})
         link = page.new_tag("a", href=f"#{code['id']}", string=f"cell {cell}") if code else f"cell {cell}"
         line.extend(["Made by ", link, f" of {notebook}"])

@@ -106,8 +106,9 @@ def move_to_appendix(page: BeautifulSoup) -> None:
         return
     moved = page.new_tag("div", attrs={"data-notebook": "tables"})
     appendix.h2.insert_after(moved)
+    ids = {element["id"] for element in page.find_all(id=True)}
     for output in page.select("section.chapter:not([data-part=appendix]) .for-appendix"):
-        closed = _closed(page, output.select_one(".table-scroll"))
+        closed = _closed(page, output.select_one(".table-scroll"), ids)
         link = page.new_tag("a", href=f"#{closed['id']}", string=closed.summary.get_text())
         line = page.new_tag("p", attrs={"class": "elsewhere"})
         line.extend(["In the appendix: ", link, "."])
@@ -117,7 +118,7 @@ def move_to_appendix(page: BeautifulSoup) -> None:
     for region in [region for region in appendix.select(".table-scroll") if not region.find_parent("details")]:
         place = page.new_tag("div")
         region.insert_before(place)
-        place.replace_with(_closed(page, region))
+        place.replace_with(_closed(page, region, ids))
     if moved.contents:
         moved.insert(0, page.new_tag("h3", string="Tables of the article", id="tables-of-the-article"))
     else:
@@ -130,18 +131,19 @@ def name_of(region: Tag) -> str:
     return name.rpartition("(")[0].strip() if name.count("(") > name.count(")") else name
 
 
-def _closed(page: BeautifulSoup, region: Tag) -> Tag:
-    """The region of a table in a fold with an address, its name and its number of rows."""
+def _closed(page: BeautifulSoup, region: Tag, ids: set[str]) -> Tag:
+    """The region of a table in a fold with an address, its name and its number of rows. ``ids``: of the page; its own joins them."""
     rows = region.select("tbody tr")
     name = name_of(region)
     region.extract()
     address, n = f"table-{slug(name)}", 1
-    while page.find(id=address if n == 1 else f"{address}-{n}"):
+    while (own := address if n == 1 else f"{address}-{n}") in ids:
         n += 1
-    fold = page.new_tag("details", attrs={"class": "table-fold", "id": address if n == 1 else f"{address}-{n}"})
+    ids.add(own)
+    fold = page.new_tag("details", attrs={"class": "table-fold", "id": own})
     fold.append(page.new_tag("summary", string=f"{name} ({len(rows):,} {'row' if len(rows) == 1 else 'rows'})"))
     fold.append(region)
-    if len(rows) > LONG and not any(row.select("td *") for row in rows):
+    if len(rows) > LONG and region.select_one("tbody tr td *") is None:
         linked = sum(row.has_attr("id") for row in rows[FIRST:])
         first = f"The first {FIRST} of {len(rows):,} rows{f', and {linked} to which the text links' if linked else ''}."
         note = page.new_tag("p", attrs={"class": "first-rows"}, string=first)
