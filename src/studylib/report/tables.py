@@ -132,7 +132,7 @@ def name_of(region: Tag) -> str:
 
 
 def _closed(page: BeautifulSoup, region: Tag, ids: set[str]) -> Tag:
-    """The region of a table in a fold with an address, its name and its number of rows. ``ids``: of the page; its own joins them."""
+    """The region of a table in a fold with its name, its number of rows and an address, which joins the ``ids`` of the page."""
     rows = region.select("tbody tr")
     name = name_of(region)
     region.extract()
