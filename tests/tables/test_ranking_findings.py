@@ -204,7 +204,9 @@ def test_verdicts_and_how_many_differ_without_collapsed_cells():
     )
     verdicts = count_verdicts(claims)
     assert verdicts == Verdicts(6, 2, 1, 1, 2, 1, stay=3, both_ways=4, differ=2) and verdicts.decided == 4
-    assert verdicts.changed == "2 of 4 verdicts on means over cells, which makes these claims undecided"
+    assert (
+        verdicts.changed == "2 of 4 verdicts on means over cells; the claims whose verdict changes count as undecided"
+    )
     assert "0" not in replace(verdicts, both_ways=0, differ=0).changed
 
 

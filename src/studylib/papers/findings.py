@@ -181,9 +181,9 @@ def _ties(results: Results) -> dict[str, Any] | None:
     if not found:
         return None
     sentence = (
-        "on {v.name} {v.own.model} is best with the events of one time in a drawn order ({v.own.mean:.4f}), {v.other.model} "
-        "in the file's ({v.other.mean:.4f}); pairs of models that are significantly the other way round there: {v.reversed:,} of "
-        "{v.pairs:,}"
+        "on {v.name} {v.own.model} is best where events of the same time are put in a random order ({v.own.mean:.4f}), "
+        "{v.other.model} where they are left in that of the file ({v.other.mean:.4f}); pairs of models whose order is "
+        "significantly reversed by it: {v.reversed:,} of {v.pairs:,}"
     )
     said = [words(sentence, v=v) for v in found]
     return {"changes": listed(said, "; ")}

@@ -469,8 +469,8 @@ class Verdicts:
         """What leaving collapsed cells out changes, in words."""
         if not self.both_ways:
             return "nothing, for no claim about means over cells was judged"
-        changed = f"{self.differ} of {count(self.both_ways, 'verdict')} on means over cells, which makes these claims undecided"
-        return sourced(changed, source_of(self.differ))
+        changed = f"{self.differ} of {count(self.both_ways, 'verdict')} on means over cells"
+        return sourced(f"{changed}; the claims whose verdict changes count as undecided", source_of(self.differ))
 
 
 def count_verdicts(claims: pd.DataFrame) -> Verdicts:
