@@ -143,8 +143,12 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _chapters(page: Path) -> bytes:
-    """A page without its last section and the commit: they, the machine and durations are those of the last run."""
-    return re.sub(rb'<code class="commit">.*?</code>', b"", page.read_bytes().partition(b'<h2 id="again"')[0])
+    """A page without its last section, the commit and the commands: they, the machine and durations are those of the last run."""
+    return re.sub(
+        rb'<code class="commit">.*?</code>|, with <code class="command">.*?</code>',
+        b"",
+        page.read_bytes().partition(b'<h2 id="again"')[0],
+    )
 
 
 def _compared(what: str, published: bytes, again: bytes) -> Outcome:

@@ -94,7 +94,8 @@ def sign_figures(page: BeautifulSoup, command: str | None) -> None:
         link = page.new_tag("a", href=f"#{code['id']}", string=f"cell {cell}") if code else f"cell {cell}"
         line.extend(["Made by ", link, f" of {notebook}"])
         if command:
-            line.extend([", with ", page.new_tag("code", string=f"{command} --only {notebook[:2]}")])
+            run = page.new_tag("code", string=f"{command} --only {notebook[:2]}", attrs={"class": "command"})
+            line.extend([", with ", run])
         line.append(".")
         if figure.figcaption:
             figure.figcaption.extend([" ", line])
