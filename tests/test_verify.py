@@ -115,9 +115,8 @@ def test_what_is_trained_again_can_be_kept_and_gone_on_from(tmp_path, monkeypatc
 
 def test_the_last_section_of_a_page_is_of_the_last_run(tmp_path):
     page = tmp_path / "study.html"
-    page.write_text(
-        '<h2>A</h2><p>0.5</p><code class="commit">0a1b</code>, with <code class="command">studylib run x</code><h2 id="again">How</h2><p>12 s</p>'
-    )
+    of_the_run = '<code class="commit">0a1b</code>, with <code class="command">studylib run x</code>'
+    page.write_text(f'<h2>A</h2><p>0.5</p>{of_the_run}<h2 id="again">How</h2><p>12 s</p>')
     assert _chapters(page) == b"<h2>A</h2><p>0.5</p>"
 
 

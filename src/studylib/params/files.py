@@ -288,6 +288,8 @@ def _known_keys(section: type[BaseModel], location: tuple) -> list[str]:
         if part in MODELS:
             section = MODELS[part]
             continue
+        if part not in section.model_fields:  # a name that the file itself gives, as to a variant
+            continue
         annotation = section.model_fields[part].annotation
         inner = [annotation, *get_args(annotation)]
         section = next((t for t in inner if isinstance(t, type) and issubclass(t, BaseModel)), section)
