@@ -231,7 +231,7 @@ def test_what_is_no_params_file(message, tmp_path):
         (f"'{'k' * 900}': 1", "unknown key 'kkk"),
         ("gru4rec: 1", "unknown key 'gru4rec'"),
         ("rankng:", "unknown key 'rankng'"),
-        ("grid: {variants: {ways: {mine: {gats: sigmoid}}}}", "unknown key 'gats'"),
+        ("grid: {variants: {ways: {mine: {gats: sigmoid}}}}", "'grid.variants.ways.mine.gats'; did you mean 'gates'"),
         ("'[key]': 1", "unknown key '[key]'"),
         (f"grid: {{seeds: {list(range(400))}, epochs: {list(range(1, 301))}}}", "the lists ask for 360,000 cells"),
     ],
