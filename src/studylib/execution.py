@@ -36,7 +36,7 @@ def configure(execution: Execution) -> None:
     import torch
 
     torch.set_num_threads(execution.threads_per_worker)
-    # Of torch for CUDA, which may load it at any time: loaded after TensorFlow it ends the process (3.7, TensorFlow 2.21).
+    # Of torch for CUDA, which may load it at any time: loaded after TensorFlow it ends the process (seen with 3.7 and 2.21).
     with contextlib.suppress(ImportError):
         importlib.import_module("triton")
 
