@@ -455,9 +455,10 @@ def test_a_term_is_explained_to_mouse_and_keyboard(browser, tmp_path):
 
 
 def test_drawings_keep_the_digits_that_are_seen(tmp_path):
-    html = '<figure class="study-figure"><svg><path d="M 1.234567 -2.5 L 100 0.005001 z"></path></svg></figure>'
+    curve = "M 0 1.26 " + "\nL 1.5 2.3456 " * 100
+    html = f'<figure class="study-figure"><svg><path d="M 1.234567 -2.5 \nL 100 0.005001 z"/><path d="{curve}"/></svg></figure>'
     page = read(tmp_path, **{"01_eda": [code("f", shown(html))]})
-    assert page.select_one("svg path")["d"] == "M 1.23 -2.5 L 100 0.01 z"
+    assert [path["d"] for path in page.select("svg path")] == ["M1.23 -2.5L100 0.01z", "M0 1.3" + "L1.5 2.3" * 100]
 
 
 def test_a_dollar_is_a_dollar(tmp_path):
