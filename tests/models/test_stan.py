@@ -1,6 +1,6 @@
 """STAN against loops that follow its definition."""
 
-from math import exp, log, sqrt
+from math import exp, inf, log, sqrt
 
 import numpy as np
 import pytest
@@ -53,7 +53,8 @@ def test_stan_is_that_of_loops(with_times, most_events, monkeypatch):
     train, ends, prefixes = made(with_times)
     scored = STAN(**SETTINGS).fit(train).score(prefixes)
     for case in range(len(prefixes)):
-        expected = slow_stan(train, ends, prefixes[case].tolist(), SETTINGS)
+        of_one_age = {} if with_times else {"days": inf}
+        expected = slow_stan(train, ends, prefixes[case].tolist(), SETTINGS | of_one_age)
         np.testing.assert_allclose(np.maximum(scored[case], 0), expected, rtol=1e-9, atol=1e-12)
     assert (scored[-1] < 0).all() and scored[-1].argmax() == np.bincount(train.items).argmax(), "by popularity"
 

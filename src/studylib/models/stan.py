@@ -23,33 +23,29 @@ class STAN(Neighbours):
     prefix has no time of its own. An item of one of the ``neighbours`` most similar sessions scores its similarity times
     exp(-(distance from the latest item that it shares with the prefix) / ``near``), summed over the neighbours, times
     1 + ``idf`` · log(sessions / sessions with the item). An item counts where it is last in a past session. Items of no neighbour
-    follow by popularity. Without times a session is as many days old as sessions came after it.
+    follow by popularity. Sessions without times count as ordered in time, and as of one age.
 
     Args:
         settings: those of `studylib.params.models.Stan`, which has their meanings and defaults.
 
     Example:
-        >>> STAN().fit(Sessions.from_lists([["a", "b", "c"], ["c", "b", "d"], ["a", "d"]])).recommend(["b"], k=2)
-        ['c', 'd']
+        >>> STAN().fit(Sessions.from_lists([["a", "b", "c"], ["c", "b", "d"], ["a", "d"]])).recommend(["b"], k=1)
+        ['c']
     """
 
     settings_class = Stan
     settings: Stan
 
     def _fit(self, train: Sessions, validation: Cases | None) -> None:
-        last = train.offsets[1:] - 1
-        ages = (
-            np.arange(len(train))[::-1]
-            if train.times is None
-            else (train.times.max(initial=-np.inf) - train.times[last]) / DAY
-        )
+        if train.times is None:
+            ages, order = np.zeros(len(train)), np.arange(len(train))[::-1]
+        else:
+            ages = (train.times.max(initial=-np.inf) - train.times[train.offsets[1:] - 1]) / DAY
+            order = np.argsort(ages, kind="stable")
         latest = latest_events(train)
         places = (latest - train.offsets[train.session_of_event[latest]] + 1).astype(np.float64)
         where = (train.session_of_event[latest], train.items[latest])
-        order = np.argsort(ages, kind="stable")
-        self._keep(
-            sparse.csr_array((places, where), (len(train), train.n_items))[order], ages[order].astype(np.float64)
-        )
+        self._keep(sparse.csr_array((places, where), (len(train), train.n_items))[order], ages[order])
         self.parameters = self.places.nnz + len(self.ages)
 
     def _keep(self, places: sparse.csr_array, ages: np.ndarray) -> None:
