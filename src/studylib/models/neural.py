@@ -103,7 +103,7 @@ class NeuralRecommender(Recommender):
         self.network = self.build(train.n_items).to(self.device)
         self._train(train, validation, self.settings.max_epochs, self.settings.learning_rate)
 
-    UPDATE_EPOCHS, UPDATE_RATE = 5, 1 / 3
+    UPDATE_EPOCHS, UPDATE_RATE = 10, 1 / 4
     """Of an update, and its learning rate as a share of that of a training."""
 
     def update(self, new: Sessions) -> Self:

@@ -30,6 +30,7 @@ _WRITTEN = {
     "amazon-sports": "Amazon Sports",
     "amazon-video-games": "Amazon Video Games",
     "ml-100k": "MovieLens-100K",
+    "ml-100k-temporal": "MovieLens-100K (split in time)",
     "ml-1m": "MovieLens-1M",
     "yelp": "Yelp",
     "yelp-2022": "Yelp 2022",
