@@ -455,10 +455,20 @@ def test_a_term_is_explained_to_mouse_and_keyboard(browser, tmp_path):
 
 
 def test_drawings_keep_the_digits_that_are_seen(tmp_path):
-    curve = "M 0 1.26 " + "\nL 1.5 2.3456 " * 100
+    curve = "M 0 1.26" + " \nL 1.5 2.3456" * 100
     html = f'<figure class="study-figure"><svg><path d="M 1.234567 -2.5 \nL 100 0.005001 z"/><path d="{curve}"/></svg></figure>'
     page = read(tmp_path, **{"01_eda": [code("f", shown(html))]})
     assert [path["d"] for path in page.select("svg path")] == ["M1.23 -2.5L100 0.01z", "M0 1.3" + "L1.5 2.3" * 100]
+
+
+def test_drawings_keep_the_ids_that_something_refers_to(tmp_path):
+    html = (
+        '<figure class="study-figure"><svg role="img" aria-labelledby="t"><title id="t">T</title><g id="axes">'
+        '<path id="m" d="M0 0"/><use href="#m" x="1.23456" y="2"/></g></svg></figure>'
+    )
+    page = read(tmp_path, **{"01_eda": [code("f", shown(html))]})
+    assert [element["id"] for element in page.select("svg [id]")] == ["t", "m"]
+    assert page.select_one("use")["x"] == "1.23"
 
 
 def test_a_dollar_is_a_dollar(tmp_path):

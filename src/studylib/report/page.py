@@ -258,21 +258,31 @@ def _rendered(arranged: dict[str, list[parts.Section]], summary: list[NotebookNo
 
 
 def _drop_what_nobody_sees(page: BeautifulSoup) -> None:
-    """Comments and doctypes of inlined SVGs, their metadata (with a date) and styles, and those that pandas adds to a frame. Of
-    the coordinates of drawings, what is less than a hundredth of a point, and of long curves less than a tenth."""
+    """Comments and doctypes of inlined SVGs, their metadata (with a date), styles and ids that nothing refers to, and styles that
+    pandas adds to a frame. Of the coordinates of drawings, what is less than a hundredth of a point, and of long curves less than
+    a tenth."""
     for node in page.find_all(string=lambda text: isinstance(text, PreformattedString)):
         node.extract()
     for element in page.select("svg metadata, style"):
         element.decompose()
     for path in page.select("svg path[d]"):
         path["d"] = _shortened(path["d"])
+    for drawing in page.select("svg"):
+        needed = set(re.findall(r'(?:#|(?:labelled|described)by=")([^")]+)', str(drawing)))
+        for element in drawing.select("[id]"):
+            if element["id"] not in needed:
+                del element["id"]
+        for element in drawing.select("use, text"):
+            element.attrs.update({name: _rounded(element[name]) for name in ("x", "y") if name in element.attrs})
 
 
 def _shortened(drawing: str) -> str:
     """A path with coordinates of one digit (a curve of many points) or two (a marker, a letter), and no needless space."""
-    digits = 1 if drawing.count("L") > 30 else 2
-    drawing = re.sub(r"-?\d+\.\d{2,}", lambda number: f"{float(number[0]):.{digits}f}", drawing)
-    return re.sub(r"\s*([A-Za-z])\s*", r"\1", drawing)
+    return re.sub(r"\s*([A-Za-z])\s*", r"\1", _rounded(drawing, 1 if drawing.count("L") > 30 else 2))
+
+
+def _rounded(numbers: str, digits: int = 2) -> str:
+    return re.sub(r"-?\d+\.\d{2,}", lambda number: f"{float(number[0]):.{digits}f}", numbers)
 
 
 def _merge_code(page: BeautifulSoup) -> None:
