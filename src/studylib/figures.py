@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import math
 import re
 import warnings
 from html import escape
@@ -80,7 +81,7 @@ def _theme() -> None:
 
 def _label(name: str) -> str:
     """The name of a data set or a model, as long as a drawing has room for."""
-    return visible(written(name), 28)
+    return visible(written(name), 36)
 
 
 def to_svg(figure: Figure, name: str, alt: str) -> str:
@@ -400,7 +401,7 @@ def training_times(times: pd.DataFrame) -> Figure:
 
 
 def ranking_dots(measured: pd.DataFrame, metric: str, ceilings: dict[str, float] | None = None) -> Figure:
-    """A metric by model with its interval: a row of panels for each protocol, a column for each data set.
+    """A metric by model with its interval: for each protocol a row of panels, or two, with one for each data set.
 
     Args:
         measured: columns ``dataset, model, protocol, metric, mean, low, high``.
@@ -411,12 +412,16 @@ def ranking_dots(measured: pd.DataFrame, metric: str, ceilings: dict[str, float]
     measured = measured[measured["metric"] == metric]
     datasets, models = list(dict.fromkeys(measured["dataset"])), list(dict.fromkeys(measured["model"]))
     protocols = list(dict.fromkeys(measured["protocol"]))
-    size = (max(5.5, 1.5 + 2.8 * len(datasets)), len(protocols) * (0.9 + 0.32 * len(models)))
+    across = len(datasets) if len(datasets) < 5 else math.ceil(len(datasets) / 2)
+    rows_of_panels = len(protocols) * math.ceil(len(datasets) / across)
+    size = (max(5.5, 1.5 + 2.8 * across), rows_of_panels * (0.9 + 0.32 * len(models)))
     figure, panels = plt.subplots(
-        len(protocols), len(datasets), figsize=size, layout="constrained", squeeze=False, sharey=True
+        rows_of_panels, across, figsize=size, layout="constrained", squeeze=False, sharey=True
     )
-    for row, protocol in zip(panels, protocols, strict=True):
-        for panel, dataset in zip(row, datasets, strict=True):
+    for protocol, of_protocol in zip(protocols, np.split(panels, len(protocols)), strict=True):
+        for panel in of_protocol.flat[len(datasets) :]:
+            panel.set_visible(False)
+        for panel, dataset in zip(of_protocol.flat, datasets, strict=False):
             ceiling = (ceilings or {}).get(dataset) if protocol == "full" else None
             rows = measured[(measured["dataset"] == dataset) & (measured["protocol"] == protocol)]
             _draw_dots(panel, rows, models, ceiling)
