@@ -81,7 +81,7 @@ def _theme() -> None:
 
 def _label(name: str) -> str:
     """The name of a data set or a model, as long as a drawing has room for."""
-    return visible(written(name), 36)
+    return visible(written(name), 28)
 
 
 def to_svg(figure: Figure, name: str, alt: str) -> str:
