@@ -46,10 +46,16 @@ SECONDS = {
     "models/test_files.py": 5,
     "models/test_sasrec.py": 5,
     "models/test_update.py": 5,
+    "attack/test_kills.py": 720,
+    "attack/test_nothing_lost.py": 550,
+    "attack/test_hosts.py": 400,
+    "attack/test_stops.py": 400,
+    "attack/test_verify_command.py": 230,
+    "attack/test_readers.py": 200,
 }
-"""The slow files: those that train networks, start processes, kernels or a browser, read real data or compute many
-intervals. A worker takes a file as a whole, the one of the most seconds (of one core, about) first, so that no long one is
-left for the end. All other files are quick: `make check` runs them."""
+"""The slow files and the longest attacks: those that train networks, start processes, kernels or a browser, read real data
+or compute many intervals. A worker takes a file as a whole, the one of the most seconds (of one core, about) first, so that no
+long one is left for the end. All other files but the attacks are quick: `make check` runs them."""
 
 
 def pytest_addoption(parser):

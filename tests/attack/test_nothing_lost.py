@@ -8,13 +8,11 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import psutil
 import pytest
-import yaml
 
 from studylib.data.sessions import Sessions
 from studylib.execution import WorkerDied, fan_out
@@ -22,8 +20,8 @@ from studylib.kept import Result, Store
 from studylib.models import build, files
 from studylib.params.models import Gru4Rec
 from studylib.params.study import Execution
-from studylib.paths import project_root, write, write_table
-from tests.end_to_end.conftest import COMMAND, Done, environment
+from studylib.paths import write, write_table
+from tests.attack.conftest import assert_whole, finish, start, tables
 
 KILLS = 500
 
@@ -103,108 +101,6 @@ def test_a_result_is_kept_whole_or_not_at_all(tmp_path, result):
             assert store.model(name).read_bytes() == MODEL
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    """A params file of a study of seconds: its grid, its ranking, its page."""
-    folder = tmp_path_factory.mktemp("tiny")
-    draw = np.random.default_rng(0)
-    lines = ["|".join(f"p{item}" for item in draw.integers(0, 12, 4)) for _ in range(80)]
-    (folder / "log.csv").write_text("\n".join(lines) + "\n")
-    log = {"reader": "sequences", "path": str(folder / "log.csv"), "separator": "|"}
-    gru = {"model": "gru4rec", "embedding": 4, "hidden": 4, "negatives": 8, "max_epochs": 2}
-    study = {
-        "name": "tiny",
-        "data": log,
-        "grid": {"architectures": ["gru", "lstm"], "epochs": [1, 2], "units": 3, "batch_sizes": [16, 32]},
-        "ranking": {
-            "datasets": [{"name": "own", **log}],
-            "models": ["popularity", "markov", gru],
-            "candidates": 5,
-            "seeds": [0, 1],
-        },
-    }
-    (folder / "tiny.yaml").write_text(yaml.safe_dump(study))
-    return folder / "tiny.yaml"
-
-
-class Whole(NamedTuple):
-    reports: Path
-    seconds: float
-
-
-@pytest.fixture(scope="module")
-def whole(tiny):
-    """The reports of the study, which nothing has disturbed, and how long it took."""
-    started = time.perf_counter()
-    done = finish(tiny, tiny.parent / "whole")
-    assert done.code == 0, done.err
-    return Whole(tiny.parent / "whole", time.perf_counter() - started)
-
-
-def start(params, reports) -> subprocess.Popen:
-    return subprocess.Popen(
-        [*COMMAND, str(params), "--reports", str(reports)],
-        cwd=project_root(),
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def finish(params, reports) -> Done:
-    run = start(params, reports)
-    out, err = run.communicate()
-    return Done(run.returncode, out, err)
-
-
-def assert_whole(reports: Path) -> None:
-    """Every file that is there can be read to its end."""
-    for path in reports.rglob("*"):
-        if ".part" in path.suffixes or not path.is_file():
-            continue
-        if path.suffix == ".json" and path.name != "running.json":
-            json.loads(path.read_text())
-        elif path.suffix == ".csv":
-            assert path.read_text().endswith("\n") and len(pd.read_csv(path).columns)
-        elif path.suffix == ".html":
-            assert path.read_text().rstrip().endswith("</html>")
-        elif path.suffix == ".npz":
-            with np.load(path) as arrays:
-                assert all(len(arrays[name]) >= 0 for name in arrays)
-
-
-def tables(reports: Path) -> dict[str, bytes]:
-    """What has to be the same, whatever happened: tables, figures, cells and ranks."""
-    files = [*reports.glob("tiny/*.csv"), *(reports / "tiny").glob("figures/*.svg")]
-    files += [*reports.glob("tiny/cells/*"), *reports.glob("tiny/ranks/*")]
-    timed = ("_times.csv", "training-times.svg")
-    return {str(file.relative_to(reports)): file.read_bytes() for file in files if not file.name.endswith(timed)}
-
-
-def test_twenty_kills_of_a_study_change_none_of_its_bytes(tiny, whole, tmp_path):
-    """Each run goes on from the one before, so that they reach the end though none has the time for all."""
-    draw, reports, ended = random.Random(3), tmp_path / "killed", 0
-    for _ in range(20):
-        run = start(tiny, reports)
-        children = psutil.Process(run.pid)
-        try:
-            run.wait(timeout=draw.uniform(0.05, 0.6) * whole.seconds)
-            ended += 1
-            shutil.rmtree(reports)
-        except subprocess.TimeoutExpired:
-            family = children.children(recursive=True)
-            run.kill()
-            run.communicate()
-            psutil.wait_procs(family)
-            assert_whole(reports)
-    last = finish(tiny, reports)
-    assert last.code == 0, last.err
-    assert not list(reports.rglob("*.part")) and not list(reports.rglob("*.damaged"))
-    assert tables(reports) == tables(whole.reports)
-    assert ended < 15, "hardly any run was killed"
-
-
 @pytest.fixture
 def small_disk(tmp_path):
     """A disk of 6 MB, and what fills it up to a number of bytes."""
@@ -273,26 +169,3 @@ def test_a_kernel_that_is_killed_is_one_sentence(tiny, tmp_path):
     _, err = run.communicate()
     assert run.returncode == 1 and "Traceback" not in err
     assert "The kernel of notebook 01_eda was killed" in err.splitlines()[-1]
-
-
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "terminated"]
-)
-def test_a_stop_at_any_moment_is_one_sentence(tiny, whole, tmp_path, number, code):
-    draw = random.Random(4)
-    for _ in range(8):
-        run = start(tiny, tmp_path / "reports")
-        try:
-            run.wait(timeout=draw.uniform(0.02, 0.5) * whole.seconds)
-            shutil.rmtree(tmp_path / "reports")
-            continue
-        except subprocess.TimeoutExpired:
-            family = psutil.Process(run.pid).children(recursive=True)
-            run.send_signal(number)
-        _, err = run.communicate()
-        if run.returncode != 0:  # it may have been at its end
-            assert run.returncode == code and "Traceback" not in err, err
-            assert err.splitlines()[-1].startswith("studylib: stopped; what is finished is kept")
-        _, alive = psutil.wait_procs(family, timeout=60)
-        assert not alive
-        assert_whole(tmp_path / "reports")

@@ -1,6 +1,8 @@
 """Runs that are stopped, and runs that meet: one sentence each, nothing left at work, nothing held by the dead."""
 
 import json
+import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from studylib import runner
 from studylib.errors import StudyError
 from studylib.params.study import StudyParams
 from studylib.paths import project_root
+from tests.attack.conftest import assert_whole, start
 from tests.end_to_end.conftest import COMMAND, environment
 
 HOLD = """
@@ -109,3 +112,26 @@ def test_workers_end_with_a_command_that_is_killed(tmp_path):
     run.wait()
     gone, alive = psutil.wait_procs(members, timeout=60)
     assert alive == [] and gone
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "terminated"]
+)
+def test_a_stop_at_any_moment_is_one_sentence(tiny, whole, tmp_path, number, code):
+    draw = random.Random(4)
+    for _ in range(8):
+        run = start(tiny, tmp_path / "reports")
+        try:
+            run.wait(timeout=draw.uniform(0.02, 0.5) * whole.seconds)
+            shutil.rmtree(tmp_path / "reports")
+            continue
+        except subprocess.TimeoutExpired:
+            family = psutil.Process(run.pid).children(recursive=True)
+            run.send_signal(number)
+        _, err = run.communicate()
+        if run.returncode != 0:  # it may have been at its end
+            assert run.returncode == code and "Traceback" not in err, err
+            assert err.splitlines()[-1].startswith("studylib: stopped; what is finished is kept")
+        _, alive = psutil.wait_procs(family, timeout=60)
+        assert not alive
+        assert_whole(tmp_path / "reports")
