@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from itertools import chain, count as integers
 
 import numpy as np
 
@@ -201,13 +202,31 @@ def draw_candidates(cases: Cases, count: int, random: np.random.RandomState) -> 
     times = sessions.times[cases.events] if sessions.times is not None else np.zeros(len(cases))
     order = np.lexsort((session, times))
     drawn = random.randint(0, n_items, (len(cases), count))
-    owner = session[order]
-    for row, column in np.argwhere(_contains(consumed, owner[:, None] * n_items + drawn)):
-        while _contains(consumed, owner[row] * n_items + drawn[row, column]):
-            drawn[row, column] = random.randint(0, n_items)
+    keys = session[order, None] * n_items + drawn
+    rejected = np.nonzero(_contains(consumed, keys))
+    drawn[rejected] = _drawn_again((keys - drawn)[rejected], n_items, set(consumed.tolist()), random)
     candidates = np.empty_like(drawn, dtype=np.int32)
     candidates[order] = drawn
     return candidates
+
+
+def _drawn_again(first_keys: np.ndarray, n_items: int, consumed: set[int], random: np.random.RandomState) -> list[int]:
+    """For each session, by the key of its first item, one item that it does not contain, drawn until it is new.
+
+    The numbers are those that ``random`` gives one by one, and so is its state at the end: they are drawn in blocks, because
+    calls for single numbers would take most of the time, and then as many as were taken once more.
+    """
+    state, taken, items = random.get_state(), 0, []
+    numbers = chain.from_iterable(random.randint(0, n_items, 65_536).tolist() for _ in integers())
+    for first in first_keys.tolist():
+        for item in numbers:
+            taken += 1
+            if first + item not in consumed:
+                items.append(item)
+                break
+    random.set_state(state)
+    random.randint(0, n_items, taken)
+    return items
 
 
 def _contains(ascending: np.ndarray, keys: np.ndarray) -> np.ndarray:
