@@ -31,7 +31,7 @@ def test_the_first_finding_is_that_of_the_grid():
     collapsed = int((cells["status"] == "collapsed").sum())
     assert (
         f"Only {above:,} of {len(settings):,} settings of the first paper's networks could beat recommending what is popular, "
-        f"and {collapsed:,} of the {len(cells):,} networks recommend one list to everybody." in README
+        f"and {collapsed:,} of the {len(cells):,} networks put one item first for everybody." in README
     )
 
 

@@ -3,6 +3,9 @@
 4,000 generated sessions of six events (3,200 to train on) over 4,769 items, LSTM(128), RMSprop, batch 128: the sizes of the
 reference in which the paper's construction was measured. Each network is trained in a process of its own with two threads.
 
+Beside our epoch stands what the machine would allow: its products at the rate of a product of two matrices, and every weight and
+moment of RMSprop read and written once a step at the rate of a copy.
+
 Then the whole grid: the paper's way is the measured epoch of its construction for every epoch of every training, one after
 another. Ours is what the cells in ``reports/study/grid.csv`` took, where the study was run, and else our epoch likewise.
 """
@@ -16,7 +19,7 @@ import sys
 import time
 from pathlib import Path
 
-N_SESSIONS, N_ITEMS, BATCH = 3200, 4769, 128
+N_SESSIONS, N_ITEMS, BATCH, UNITS, STEPS = 3200, 4769, 128, 128, 5
 NETWORKS = {"one-hot, 40 steps": 2, "one-hot, 5 steps": 4, "gathered": 12}
 """The networks and the epochs that are timed, after one that compiles."""
 TRAININGS, EPOCHS, SEPARATELY = 108, 100, 20 + 50 + 100
@@ -33,7 +36,7 @@ def one_hot(steps: int, epochs: int) -> list[float]:
     np.put_along_axis(x[:, :5], items[..., None], 1, axis=2)
     y = np.zeros((N_SESSIONS, N_ITEMS), np.float32)
     y[np.arange(N_SESSIONS), targets] = 1
-    layers = [keras.layers.LSTM(128), keras.layers.Dense(N_ITEMS), keras.layers.Activation("softmax")]
+    layers = [keras.layers.LSTM(UNITS), keras.layers.Dense(N_ITEMS), keras.layers.Activation("softmax")]
     network = keras.Sequential([keras.Input((steps, N_ITEMS)), *layers])
     network.compile("rmsprop", "categorical_crossentropy")
     return timed(lambda: network.fit(x, y, batch_size=BATCH, verbose=0), epochs)
@@ -68,6 +71,28 @@ def timed(epoch, count: int) -> list[float]:
         epoch()
         seconds.append(time.perf_counter() - started)
     return seconds
+
+
+def limit() -> tuple[float, float]:
+    """The seconds of an epoch's products, and of the bytes that its updates move, at what this machine gives at best.
+
+    A row of the first kernel is looked up and not multiplied. Each product is made three times: forwards, and for the gradients
+    of both factors.
+    """
+    import numpy as np
+
+    a = np.random.default_rng(0).random((1024, 1024), np.float32)
+    product = min(timed(lambda: a @ a, 30))
+    source = np.zeros(2**26, np.float32)
+    target = np.empty_like(source)
+    copy = min(timed(lambda: np.copyto(target, source), 10))
+    rate, bandwidth = 2 * 1024**3 / product, 2 * source.nbytes / copy
+    gates = 4 * UNITS
+    products = 3 * 2 * N_SESSIONS * (STEPS * UNITS * gates + UNITS * N_ITEMS)
+    weights = N_ITEMS * gates + UNITS * gates + UNITS * N_ITEMS
+    moved = 5 * 4 * weights * N_SESSIONS / BATCH  # weight, gradient and moment are read, weight and moment written
+    print(f"the machine: {rate / 1e9:.0f} Gflop/s, {bandwidth / 1e9:.1f} GB/s")
+    return products / rate, moved / bandwidth
 
 
 def measure(network: str) -> None:
@@ -107,6 +132,11 @@ def main() -> None:
             f"gathered is {theirs['seconds'] / ours['seconds']:.1f} times faster than {network}, "
             f"with {ours['gigabytes'] / theirs['gigabytes']:.2f} of its memory"
         )
+    products, moved = limit()
+    print(
+        f"an epoch's products take {products:.3f} s and its updates {moved:.3f} s at least: "
+        f"gathered takes {ours['seconds'] / (products + moved):.1f} times as long"
+    )
     compare_grids(found["one-hot, 40 steps"]["seconds"], ours["seconds"])
 
 

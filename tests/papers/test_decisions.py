@@ -98,7 +98,7 @@ def test_ties_selection_baselines_and_averages_are_computed():
     assert found["Toledo & Rezende: loss"].endswith("networks that are stuck: 1 of 24, with tanh: 0")
     assert (
         found["a model to compare with"]
-        == "networks that are more accurate than markov, the better of the two: 8 of 24"
+        == "networks that are more accurate than markov, the most accurate of 2: 8 of 24"
     )
     averages = found["precision, recall and F1"]
     assert "recall lstm 0.5020 → 0.520; gru 0.5040 → 0.540" in averages

@@ -38,7 +38,8 @@ def test_networks_that_do_not_beat_counting():
     assert (
         "do not beat counting" in first
         and "Markov is right in 35.0%" in first
-        and "by the mean over their seeds: 0 of 24" in first
+        and "by the mean over their seeds: 0 of 24; the most accurate of them differs by -15.00 points, and 0 are"
+        in first
         and not rest
     )
     assert said(make(lambda cell: 0.4)) == []
@@ -75,6 +76,8 @@ def test_what_more_sessions_change():
         in sentence
     )
     assert "the best network (GRU4Rec) is right in 25.0% and the best counted model (Markov) in 15.0%" in sentence
+    (finding,) = findings(results(0.1, 0.09, 0.12, 0.2, 0.25, 0.15))
+    assert "clearly more accurate than counting are 40, of the 10 to 40" in without_sources(finding.choosing)
     assert said(results(0.1, 0.09, 0.12, 0.16, 0.16, 0.15)) == [], "the intervals overlap"
     assert said(results(0.2, 0.09, 0.02, 0.2, 0.25, 0.15)) == [], "the lead was larger with few"
 
@@ -98,6 +101,27 @@ def test_winners_of_data_sets_and_of_protocols():
     assert "of 1 of 2 data sets: on the generated log from" in sampling
     shuffled = [("synthetic", "markov", "shuffled", 0.9), ("synthetic", "gru4rec", "shuffled", 0.1)]
     assert said(make(lambda cell: 0.4, WINNERS + shuffled)) == alone
+
+
+def test_recurrent_layers_beside_one_another():
+    layers = [{"model": "gru4rec", "label": cell, "cell": cell} for cell in ("gru", "lstm", "hybrid")]
+    ranking = {"models": ["markov", *layers]}
+
+    def sentences(*p_values):
+        pairs = [("gru", "lstm"), ("gru", "hybrid"), ("lstm", "hybrid"), ("gru", "markov")]
+        rows = [
+            ("synthetic", protocol, *pair, p)
+            for protocol in ("full", "sampled-99")
+            for pair, p in zip(pairs, p_values, strict=True)
+        ]
+        results = make(lambda cell: 0.4, WINNERS, ranking=ranking)
+        found = said(replace(results, differences=pd.DataFrame(rows, columns=results.differences.columns)))
+        return [sentence for sentence in found if "recurrent layer" in sentence]
+
+    (sentence,) = sentences(0.01, 0.2, 0.3, 0.001)
+    assert sentence.endswith("(Holm, 5 %): 1 of 3 (GRU above LSTM on the generated log).")
+    assert "(Holm, 5 %): 0 of 3 (none of them)." in sentences(0.1, 0.2, 0.3, 0.001)[0]
+    assert sentences(0.01, 0.02, 0.3, 0.001) == [], "most of them differ"
 
 
 def test_what_the_order_of_the_file_changes():
@@ -142,4 +166,4 @@ def test_the_sections_of_the_findings_are_in_the_notebooks():
 
 def test_every_finding_has_its_values():
     assert [finding.figure for finding in findings(make())] == ["best-cells"]
-    assert set(VALUES) == {"counting", "scale", "winners", "leader", "sampling", "ties", "twice"}
+    assert set(VALUES) == {"counting", "scale", "winners", "leader", "recurrent", "sampling", "ties", "twice"}

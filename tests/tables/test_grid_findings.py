@@ -132,7 +132,7 @@ def test_one_cell_and_its_place():
     cells = make_cells(lambda cell: 0.5).assign(curve=[[3.0, 2.0, 1.0]] * 12)
     cells["validation_ndcg@10"], cells["accuracy"] = np.arange(12) / 12, np.arange(12)[::-1] / 12
     finding = cell_finding(cells, cells.loc[2])
-    assert finding.name == "LSTM, softmax, SGD, batch size 64, 5 epochs" and finding.status == "ok"
+    assert finding.name == "LSTM, softmax, SGD, batch size 64, 5 epochs, seed 0" and finding.status == "ok"
     assert (finding.first_loss, finding.last_loss) == (3, 1) and finding.losses == "goes from 3.00 to 1.00"
     assert replace(finding, epochs=1).losses == "is 1.00 after 1 epoch"
     assert (finding.validation_place, finding.accuracy_place, finding.cells) == (10, 3, 12)

@@ -41,7 +41,7 @@ WITHOUT_COLLAPSED = [
     *[f"{column}_without_collapsed" for column in ("measured", "low", "high", "verdict")],
     "verdict_with_collapsed",
 ]
-"""The same without the networks that recommend one list to everyone, for claims about means over cells; empty for others. The
+"""The same without the networks that put one item first for everyone, for claims about means over cells; empty for others. The
 last is the verdict over all cells where it is another one, for the claim is undecided then."""
 
 FAMILY_WISE = "verdict_family_wise"

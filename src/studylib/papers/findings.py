@@ -8,20 +8,21 @@ from importlib.resources import files
 from string import Formatter
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import yaml
 from markupsafe import Markup
 
 from studylib.comparison import SHUFFLED
 from studylib.papers.results import Results
-from studylib.params.models import LAYERS, Trained
+from studylib.params.models import LAYERS, Gru4Rec, Trained
 from studylib.sources import source, sourced
 from studylib.tables.formats import count, points
 from studylib.tables.grid import SETTINGS, count_test_cases
 from studylib.tables.grid_findings import count_collapsed, second_training, strongest_baseline
 from studylib.tables.names import written
 from studylib.tables.ranking import in_file_order, second_entries
-from studylib.tables.ranking_findings import best_by_protocol, best_models, versions
+from studylib.tables.ranking_findings import ALPHA, best_by_protocol, best_models, versions
 from studylib.text import listed, without_sources, words
 
 
@@ -78,7 +79,7 @@ def _counting(results: Results) -> dict[str, Any] | None:
     cells, whole = results.cells, source("grid")
     baseline, accuracy = strongest_baseline(results.baselines)
     means = cells.groupby(SETTINGS)["accuracy"].mean()
-    above = int((means > accuracy).sum())
+    above, level = int((means > accuracy).sum()), int(np.isclose(means, accuracy, rtol=0, atol=1e-9).sum())
     if 10 * above >= len(means):
         return None
     best = dict(zip(SETTINGS, means.idxmax(), strict=True))
@@ -86,6 +87,8 @@ def _counting(results: Results) -> dict[str, Any] | None:
         "settings": sourced(len(means), whole),
         "log": written(results.params.data.dataset or str(results.params.data.path)),
         "above": sourced(above, source("grid", **best) if above else whole),
+        "level": sourced(level, whole),
+        "lead": sourced(f"{100 * (means.max() - accuracy):+.2f} points", source("grid", **best)),
         "baseline": written(baseline),
         "accuracy": accuracy,
         "cases": sourced(count_test_cases(cells), whole),
@@ -103,16 +106,22 @@ def _scale(results: Results) -> dict[str, Any] | None:
     accuracy = results.scale[results.scale["measure"] == "accuracy"]
     networks = [*LAYERS, *(model.label for model in scale.models if isinstance(model, Trained))]
     best = {}
-    for sessions in (min(scale.sessions), max(scale.sessions)):
+    for sessions in sorted(scale.sessions):
         here = accuracy[accuracy["sessions"] == sessions]
         is_network = here["model"].isin(networks)
         if is_network.all() or not is_network.any():
             return None
         best[sessions] = [here[kind].nlargest(1, "mean").iloc[0] for kind in (is_network, ~is_network)]
-    (few, (network, counted)), (many, (later_network, later_counted)) = best.items()
-    gains = network["mean"] - counted["mean"], later_network["mean"] - later_counted["mean"]
-    if few == many or later_network["low"] <= later_counted["high"] or gains[1] <= gains[0]:
+    if len(best) < 2:
         return None
+    (few, (network, counted)), *_, (many, (later_network, later_counted)) = best.items()
+    gains = network["mean"] - counted["mean"], later_network["mean"] - later_counted["mean"]
+    if later_network["low"] <= later_counted["high"] or gains[1] <= gains[0]:
+        return None
+
+    enough = next(
+        sessions for sessions, (by_network, by_counted) in best.items() if by_network["low"] > by_counted["high"]
+    )
 
     def reached(row: pd.Series) -> float:
         return sourced(row["mean"], source("scale", model=row["model"], sessions=row["sessions"], measure="accuracy"))
@@ -120,6 +129,7 @@ def _scale(results: Results) -> dict[str, Any] | None:
     return {
         "few": sourced(few, source("scale", sessions=few)),
         "many": sourced(many, source("scale", sessions=many)),
+        "enough": sourced(enough, source("scale", sessions=enough)),
         "tests": sourced(scale.test_sessions, source("scale")),
         "network_of_few": written(network["model"]),
         "by_network_of_few": reached(network),
@@ -143,8 +153,11 @@ def _winners(results: Results) -> dict[str, Any] | None:
     best = best_models(_main(results), results.differences)
     if len({b.model for b in best}) < 2:
         return None
+    alone = [b for b in best if b.better_than == b.others]
     return {
-        "best": listed(words("{m} on {d} ({b.reached})", m=written(b.model), d=written(b.dataset), b=b) for b in best)
+        "best": listed(words("{m} on {d} ({b.reached})", m=written(b.model), d=written(b.dataset), b=b) for b in best),
+        "alone": sourced(len(alone), source("pairs")),
+        "datasets": sourced(len(best), source("pairs")),
     }
 
 
@@ -155,6 +168,28 @@ def _leader(results: Results) -> dict[str, Any] | None:
         return None
     (b,) = best
     return {"model": written(b.model), "dataset": written(b.dataset), "reached": b.reached, "lead": b.lead}
+
+
+def _recurrent(results: Results) -> dict[str, Any] | None:
+    """GRU4Rec is there with several layers, and most comparisons of these with one another are not significant."""
+    layers = {model.label: model.cell for model in results.params.ranking.models if isinstance(model, Gru4Rec)}
+    main = set(_main(results)["dataset"])
+    compared = results.differences
+    compared = compared[(compared["protocol"] == "full") & compared["dataset"].isin(main)]
+    compared = compared[compared["higher"].map(layers).notna() & compared["lower"].map(layers).notna()]
+    compared = compared[compared["higher"].map(layers) != compared["lower"].map(layers)]
+    significant = compared[compared["p"] < ALPHA]
+    if compared.empty or 2 * len(significant) >= len(compared):
+        return None
+    said = [
+        words("{h} above {l} on {d}", h=written(row.higher), l=written(row.lower), d=written(row.dataset))
+        for row in significant.itertuples()
+    ]
+    return {
+        "compared": sourced(len(compared), source("pairs")),
+        "significant": sourced(len(significant), source("pairs")),
+        "differences": listed(said, "; ") if said else "none of them",
+    }
 
 
 def _sampling(results: Results) -> dict[str, Any] | None:
@@ -209,6 +244,7 @@ VALUES: dict[str, Callable[[Results], dict[str, Any] | None]] = {
     "scale": _scale,
     "winners": _winners,
     "leader": _leader,
+    "recurrent": _recurrent,
     "sampling": _sampling,
     "ties": _ties,
     "twice": _twice,

@@ -145,7 +145,11 @@ def shown_claims(claims: pd.DataFrame) -> pd.DataFrame:
 
     def texts(suffix: str) -> list[str | None]:
         numbers = claims[[f"{column}{suffix}" for column in ("measured", "low", "high")]].to_numpy(float)
-        return [None if np.isnan(row[0]) else interval(*row) for row in numbers]
+        digits = np.where(np.abs(numbers).max(axis=1) < 0.002, 5, 3)  # more for what would read as zero
+        return [
+            None if np.isnan(row[0]) else interval(row[0], row[1], row[2], int(d))
+            for row, d in zip(numbers, digits, strict=True)
+        ]
 
     both = {
         FAMILY_WISE: "verdict, family-wise",

@@ -5,7 +5,7 @@ each statement is computed anew from every draw, so that its interval says what 
 given. Where cells were trained twice, with sums in another order, a draw has that difference too. With one seed the interval
 says nothing of what other initial weights could have given.
 
-Means over cells are also given without the networks that have collapsed: one that recommends one list to everyone says what the
+Means over cells are also given without the networks that have collapsed: one that puts one item first for everyone says what the
 popularity of an item is worth and nothing about its settings.
 """
 

@@ -33,7 +33,7 @@ probability of 80 %."""
 
 
 COLLAPSED = "collapsed"
-"""The status of a cell whose network recommends one item to all test cases (`studylib.grid.status_of`)."""
+"""The status of a cell whose network puts one item first in all test cases (`studylib.grid.status_of`)."""
 
 
 def trained_cells(cells: pd.DataFrame) -> pd.DataFrame:

@@ -157,6 +157,11 @@ def strongest_baseline(baselines: pd.DataFrame) -> tuple[str, float]:
     return name, sourced(baselines["accuracy"].max(), source("grid", architecture=name))
 
 
+def count_collapsed_settings(best: dict[str, pd.DataFrame]) -> int:
+    """The settings of which the network of every seed has collapsed; ``best``: of `studylib.tables.grid.best_cells`."""
+    return sourced(sum(bool((rows["status"] == COLLAPSED).all()) for rows in best.values()), source("contenders"))
+
+
 @dataclass(frozen=True)
 class FirstAnswer:
     """What a network says of the first test case.
@@ -617,7 +622,7 @@ def largest_change(differences: pd.DataFrame) -> list[LargestChange]:
 
 @dataclass(frozen=True)
 class CellFinding:
-    """One cell in words, and its place among all that were trained (1 is the best)."""
+    """One cell in words, and its place among all that were trained (1 is the best); how many that are more accurate collapsed."""
 
     name: str
     status: str
@@ -627,6 +632,7 @@ class CellFinding:
     validation_place: int
     accuracy: float
     accuracy_place: int
+    collapsed_above: int
     cells: int
     epochs: int
 
@@ -640,17 +646,19 @@ class CellFinding:
 
 def cell_finding(cells: pd.DataFrame, cell: pd.Series) -> CellFinding:
     """See `CellFinding`; ``cells`` are those that were trained."""
-    first_loss, last_loss, validation, validation_place, accuracy, accuracy_place = all_sourced(
+    above = cells[cells["accuracy"] > cell["accuracy"]]
+    first_loss, last_loss, validation, validation_place, accuracy, accuracy_place, collapsed_above = all_sourced(
         row_of(cell),
         cell["curve"][0],
         cell["curve"][-1],
         cell["validation_ndcg@10"],
         1 + int((cells["validation_ndcg@10"] > cell["validation_ndcg@10"]).sum()),
         cell["accuracy"],
-        1 + int((cells["accuracy"] > cell["accuracy"]).sum()),
+        1 + len(above),
+        int((above["status"] == COLLAPSED).sum()),
     )
     return CellFinding(
-        name=setting_name(cell),
+        name=f"{setting_name(cell)}, seed {cell['seed']}",
         status=cell["status"],
         first_loss=first_loss,
         last_loss=last_loss,
@@ -658,6 +666,7 @@ def cell_finding(cells: pd.DataFrame, cell: pd.Series) -> CellFinding:
         validation_place=validation_place,
         accuracy=accuracy,
         accuracy_place=accuracy_place,
+        collapsed_above=collapsed_above,
         cells=sourced(len(cells), source("grid")),
         epochs=len(cell["curve"]),
     )

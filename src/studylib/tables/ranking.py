@@ -39,7 +39,6 @@ def judged_data(comparison: Comparison, ranking: Ranking) -> pd.DataFrame:
     orders = {dataset.label: dataset.equal_times for dataset in ranking.datasets}
     rows = []
     for dataset, split in comparison.first_splits.items():
-        tied = split.test.tied.mean()
         at_defaults = [m.label for m in ranking.models if getattr(m, "tuned", None) and tuned(m, dataset) is m]
         broken = [key[1] for key, ranks in comparison.ranks.items() if key[0] == dataset and ranks.not_numbers]
         rows.append(
@@ -49,13 +48,20 @@ def judged_data(comparison: Comparison, ranking: Ranking) -> pd.DataFrame:
                 "training_sessions": len(split.learnt),
                 "items": split.train.n_items,
                 "test_cases": len(split.test),
-                "equal_times": f"{tied:.0%}, {orders[dataset]}" if tied else "none",
+                "equal_times": _equal_times(split, orders[dataset]),
                 "visited_items": "left out" if excludes_visited(ranking, split) else "stay",
                 "at_defaults": ", ".join(at_defaults) or None,
                 "not_numbers": ", ".join(dict.fromkeys(broken)) or None,
             }
         )
     return pd.DataFrame(rows)
+
+
+def _equal_times(split: Split, order: str) -> str:
+    if split.test.sessions.times is None:
+        return "times not known"
+    tied = split.test.tied.mean()
+    return f"{tied:.0%}, {order}" if tied else "none"
 
 
 def tuned_elsewhere(comparison: Comparison, ranking: Ranking) -> list[tuple[str, str]]:
