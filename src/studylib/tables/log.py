@@ -32,7 +32,7 @@ def dataset_row(label: str, split: Split) -> dict[str, str]:
         "items": f"{counts.items:,}",
         "events a session": f"{counts.shortest} – {counts.mean:.1f} – {counts.longest}",
         "repeats": f"{counts.repeat_share:.1%}",
-        "equal times": f"{split.test.sessions.tied.mean():.1%}",
+        "equal times": "not known" if split.test.sessions.times is None else f"{split.test.sessions.tied.mean():.1%}",
         "test cases": f"{len(split.test):,}",
         "targets unseen in training": f"{unseen_targets(split)[1]:.1%}",
         "distinct negatives a case": f"{negatives:.0f}",
