@@ -17,7 +17,7 @@ from studylib.tables.ranking_findings import (
     BestOfGroup,
     FirstCase,
     HitShares,
-    LargestLoss,
+    Loss,
     SeedSpread,
     ShareOfPossible,
     Ties,
@@ -30,6 +30,7 @@ from studylib.tables.ranking_findings import (
     count_significant,
     count_verdicts,
     ends_of_groups,
+    ends_of_losses,
     first_case,
     hit_shares,
     largest_losses,
@@ -117,7 +118,10 @@ def test_one_split_in_time():
 def test_the_largest_loss():
     rows = [("shop", "a", 0.1, 0.05, 0.15, 0.5), ("shop", "b", 0.2, 0.1, 0.3, 0.4), ("mall", "b", 0.0, 0.0, 0.0, 0.0)]
     order = pd.DataFrame(rows, columns=["dataset", "model", "lost", "low", "high", "share"])
-    assert largest_losses(order) == [LargestLoss("shop", "a", 0.5, 0.1, 0.05, 0.15)], "nothing is lost in the mall"
+    assert largest_losses(order) == [Loss("shop", "a", 0.5, 0.1, 0.05, 0.15)], "nothing is lost in the mall"
+    ends = ends_of_losses(pd.concat([order, order.assign(dataset="third", share=0.2)]), "a")
+    assert [(loss.dataset, loss.share) for loss in ends] == [("shop", 0.5), ("third", 0.2)]
+    assert [loss.dataset for loss in ends_of_losses(order[order["dataset"] == "shop"], "a")] == ["shop"]
 
 
 def test_the_best_of_the_first_and_the_last_group():

@@ -216,8 +216,8 @@ def reversed_by_protocol(differences: pd.DataFrame) -> pd.DataFrame:
 
 
 @dataclass(frozen=True)
-class LargestLoss(Said):
-    """The model that loses the largest share of its NDCG@10 when the prefixes are shuffled."""
+class Loss(Said):
+    """What a model loses of its NDCG@10 when the prefixes are shuffled: the share, and the difference with its interval."""
 
     dataset: str
     model: str
@@ -227,21 +227,30 @@ class LargestLoss(Said):
     high: float
 
 
-def largest_losses(order: pd.DataFrame) -> list[LargestLoss]:
-    """One for each data set on which a model loses what reads as 1 % or more.
+def largest_losses(order: pd.DataFrame) -> list[Loss]:
+    """The largest share of each data set on which a model loses what reads as 1 % or more.
 
     Args:
         order: of `studylib.tables.ranking.order_sensitivity`.
     """
     largest = order.loc[order.groupby("dataset", sort=False)["share"].idxmax()]
-    largest = largest[largest["share"] >= 0.005]
+    return _losses(largest[largest["share"] >= 0.005])
+
+
+def ends_of_losses(order: pd.DataFrame, model: str) -> list[Loss]:
+    """Where a model loses the largest share and where the smallest; ``order``: as for `largest_losses`."""
+    of_model = order[order["model"] == model].sort_values("share", kind="stable")
+    return _losses(of_model.iloc[[-1, 0]].drop_duplicates("dataset"))
+
+
+def _losses(order: pd.DataFrame) -> list[Loss]:
     return [
-        LargestLoss(
+        Loss(
             r.dataset,
             r.model,
             *all_sourced(source("order_sensitivity", dataset=r.dataset, model=r.model), r.share, r.lost, r.low, r.high),
         )
-        for r in largest.itertuples()
+        for r in order.itertuples()
     ]
 
 
