@@ -56,7 +56,7 @@ def test_what_is_judged(first):
     assert table.to_dict("records") == [
         {
             "dataset": "synthetic", "split": "leave-one-out", "training_sessions": len(split.train), "items": 40,
-            "test_cases": len(split.test), "equal_times": "none",
+            "test_cases": len(split.test), "equal_times": "times not known",
             "visited_items": "left out", "at_defaults": "item-knn", "not_numbers": "small",
         }
     ]  # fmt: skip
