@@ -119,9 +119,32 @@ def test_recurrent_layers_beside_one_another():
         return [sentence for sentence in found if "recurrent layer" in sentence]
 
     (sentence,) = sentences(0.01, 0.2, 0.3, 0.001)
+    assert "GRU is significantly behind no other on any data set" in sentence
     assert sentence.endswith("(Holm, 5 %): 1 of 3 (GRU above LSTM on the generated log).")
-    assert "(Holm, 5 %): 0 of 3 (none of them)." in sentences(0.1, 0.2, 0.3, 0.001)[0]
-    assert sentences(0.01, 0.02, 0.3, 0.001) == [], "most of them differ"
+    assert "LSTM is significantly behind no other" in sentences(0.2, 0.2, 0.01, 0.001)[0]
+    assert sentences(0.1, 0.2, 0.3, 0.001) == [], "none differs from another"
+
+
+def test_networks_after_one_date():
+    later = {"dataset": "synthetic", "split": "temporal", "name": "later"}
+    ranking = {"datasets": ["synthetic", later], "models": ["markov", "popularity", "gru4rec"]}
+
+    def sentences(markov, p):
+        values = {("synthetic", "gru4rec"): 0.4, ("synthetic", "markov"): 0.3, ("later", "gru4rec"): 0.2}
+        values |= {("later", "markov"): markov, ("synthetic", "popularity"): 0.1, ("later", "popularity"): 0.1}
+        measured = [(*key, protocol, value) for key, value in values.items() for protocol in ("full", "sampled-99")]
+        results = make(lambda cell: 0.4, measured, ranking=ranking)
+        pair = pd.DataFrame([("later", "full", "markov", "gru4rec", p)], columns=results.differences.columns)
+        results = replace(results, measured=results.measured.assign(n=9), differences=pair)
+        return [sentence for sentence in said(results) if "future" in sentence]
+
+    (sentence,) = sentences(0.3, 0.01)
+    assert (
+        "on the generated log the best network (GRU4Rec) has 0.2000 and the best other model (Markov) 0.3000, where leaving out "
+        "the last event of every session gives 0.4000 and 0.3000. " in sentence
+    )
+    assert sentence.endswith("significant (Holm, 5 %): 1 of 1.")
+    assert sentences(0.3, 0.2) == sentences(0.1, 0.01) == [], "no significant difference; the network is ahead"
 
 
 def test_what_the_order_of_the_file_changes():
@@ -166,4 +189,4 @@ def test_the_sections_of_the_findings_are_in_the_notebooks():
 
 def test_every_finding_has_its_values():
     assert [finding.figure for finding in findings(make())] == ["best-cells"]
-    assert set(VALUES) == {"counting", "scale", "winners", "leader", "recurrent", "sampling", "ties", "twice"}
+    assert set(VALUES) == {"counting", "scale", "winners", "leader", "recurrent", "time", "sampling", "ties", "twice"}
