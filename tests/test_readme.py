@@ -10,8 +10,8 @@ from studylib.params.models import LAYERS, Trained
 from studylib.paths import project_root
 from studylib.report.glossary import terms
 from studylib.tables.grid import SETTINGS
-from studylib.tables.ranking import second_entries
-from studylib.tables.ranking_findings import best_by_protocol
+from studylib.tables.ranking import second_entries, split_in_time
+from studylib.tables.ranking_findings import best_by_protocol, best_models
 
 STUDY = project_root() / "reports" / "study"
 README = " ".join((project_root() / "README.md").read_text(encoding="utf-8").split())
@@ -56,6 +56,11 @@ def test_the_third_finding_is_that_of_the_ranking():
     assert len({b.model for b in best}) > 1
     assert f"No model is best on all {len(best)} data sets of the ranking" in README
     assert f"changes the winner of {changed} of them." in README
+    best = {b.dataset: b.model for b in best_models(table("intervals.csv"), table("pairs.csv"))}
+    networks = {model.label for model in ranking.models if isinstance(model, Trained)}
+    later = split_in_time(ranking).values()
+    ahead = sum(best[dataset] not in networks for dataset in later)
+    assert f"judged after one date, one without a network is ahead on {ahead} of {len(later)}." in README
 
 
 def test_the_hours_are_those_of_the_tables():
