@@ -60,7 +60,7 @@ def test_the_third_finding_is_that_of_the_ranking():
     networks = {model.label for model in ranking.models if isinstance(model, Trained)}
     later = split_in_time(ranking).values()
     ahead = sum(best[dataset] not in networks for dataset in later)
-    assert f"judged after one date, one without a network is ahead on {ahead} of {len(later)}." in README
+    assert f"judged after one date, one without a network is ahead on {ahead} of {len(later)} data sets." in README
 
 
 def test_the_hours_are_those_of_the_tables():
