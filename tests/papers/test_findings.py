@@ -120,7 +120,7 @@ def test_recurrent_layers_beside_one_another():
 
     (sentence,) = sentences(0.01, 0.2, 0.3, 0.001)
     assert "GRU is significantly behind no other on any data set" in sentence
-    assert sentence.endswith("(Holm, 5 %): 1 of 3 (GRU above LSTM on the generated log).")
+    assert sentence.endswith("(after Holm's correction): 1 of 3 (GRU above LSTM on the generated log).")
     assert "LSTM is significantly behind no other" in sentences(0.2, 0.2, 0.01, 0.001)[0]
     assert sentences(0.1, 0.2, 0.3, 0.001) == [], "none differs from another"
 
@@ -143,7 +143,7 @@ def test_networks_after_one_date():
         "on the generated log the best network (GRU4Rec) has 0.2000 and the best other model (Markov) 0.3000, where leaving out "
         "the last event of every session gives 0.4000 and 0.3000. " in sentence
     )
-    assert sentence.endswith("significant (Holm, 5 %): 1 of 1.")
+    assert sentence.endswith("significant (after Holm's correction): 1 of 1.")
     assert sentences(0.3, 0.2) == sentences(0.1, 0.01) == [], "no significant difference; the network is ahead"
 
 
