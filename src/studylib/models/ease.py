@@ -14,7 +14,7 @@ from studylib.params.models import Ease
 MOST_ITEMS = 40_000
 """Of a catalogue: the weights of so many take 6 GB, and three times as much while they are computed."""
 ROWS = 1000
-"""That are computed at once."""
+"""Of the weights that are computed at once: more would take memory and save no time."""
 
 
 class EASE(Recommender):
@@ -45,9 +45,8 @@ class EASE(Recommender):
         gram = (occurs.T @ occurs).toarray(order="F")
         gram[np.diag_indices_from(gram)] += self.settings.l2
         factor = linalg.cholesky(gram, lower=True, overwrite_a=True, check_finite=False)
-        half, _ = linalg.lapack.dpotri(
-            factor, lower=1, overwrite_c=1
-        )  # the inverse is symmetric, and zero here above its diagonal
+        # The inverse is symmetric; what LAPACK returns is zero above the diagonal.
+        half, _ = linalg.lapack.dpotri(factor, lower=1, overwrite_c=1)
         self.weights = np.empty(half.shape, np.float32)
         for start in range(0, len(half), ROWS):
             rows = slice(start, start + ROWS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from importlib.resources import files
 from string import Formatter
@@ -108,12 +108,8 @@ def _scale(results: Results) -> dict[str, Any] | None:
     networks = [*LAYERS, *(model.label for model in scale.models if isinstance(model, Trained))]
     best = {}
     for sessions in sorted(scale.sessions):
-        here = accuracy[accuracy["sessions"] == sessions]
-        is_network = here["model"].isin(networks)
-        if is_network.all() or not is_network.any():
-            return None
-        best[sessions] = [here[kind].nlargest(1, "mean").iloc[0] for kind in (is_network, ~is_network)]
-    if len(best) < 2:
+        best[sessions] = _best_of_kinds(accuracy[accuracy["sessions"] == sessions], networks)
+    if len(best) < 2 or not all(best.values()):
         return None
     (few, (network, counted)), *_, (many, (later_network, later_counted)) = best.items()
     gains = network["mean"] - counted["mean"], later_network["mean"] - later_counted["mean"]
@@ -141,6 +137,14 @@ def _scale(results: Results) -> dict[str, Any] | None:
         "counted_of_many": written(later_counted["model"]),
         "by_counted_of_many": reached(later_counted),
     }
+
+
+def _best_of_kinds(measured: pd.DataFrame, networks: Collection[str]) -> list[pd.Series]:
+    """The rows with the highest mean of a network and of another model; empty where one of the two kinds is missing."""
+    is_network = measured["model"].isin(networks)
+    if is_network.all() or not is_network.any():
+        return []
+    return [measured[kind].nlargest(1, "mean").iloc[0] for kind in (is_network, ~is_network)]
 
 
 def _main(results: Results) -> pd.DataFrame:
@@ -205,16 +209,10 @@ def _time(results: Results) -> dict[str, Any] | None:
     pairs = pairs[(pairs["protocol"] == "full") & (pairs["p"] < ALPHA)]
     said, significant = [], 0
     for dataset, later in split_in_time(results.params.ranking).items():
-        best = {}
-        for name in (dataset, later):
-            here = measured[measured["dataset"] == name]
-            is_network = here["model"].isin(networks)
-            if is_network.all() or not is_network.any():
-                return None
-            best[name] = [here[kind].nlargest(1, "mean").iloc[0] for kind in (is_network, ~is_network)]
-        network, other = best[later]
-        if network["mean"] >= other["mean"]:
+        best = {name: _best_of_kinds(measured[measured["dataset"] == name], networks) for name in (dataset, later)}
+        if not all(best.values()) or best[later][0]["mean"] >= best[later][1]["mean"]:
             return None
+        network, other = best[later]
         apart = (pairs["higher"] == other["model"]) & (pairs["lower"] == network["model"]) & (pairs["dataset"] == later)
         significant += int(apart.any())
         sentence = (
