@@ -88,6 +88,13 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="session")
+def shared(tmp_path_factory) -> Path:
+    """A folder that all workers have, for what one of them makes and the others wait for."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+@pytest.fixture(scope="session")
 def data_root() -> Path:
     """The folder of the real data; tests that need it are skipped where it is not."""
     root = os.environ.get("STUDYLIB_DATA")

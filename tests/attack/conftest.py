@@ -1,7 +1,6 @@
 """The study of seconds that is attacked, and one run of it that nothing disturbs, for all tests of this folder."""
 
 import json
-import os
 import subprocess
 import time
 from pathlib import Path
@@ -18,21 +17,12 @@ from tests.end_to_end.conftest import COMMAND, Done, environment
 
 
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory) -> Path:
-    """A folder that all workers have."""
-    folder = tmp_path_factory.getbasetemp()
-    folder = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "tiny"
-    folder.mkdir(exist_ok=True)
-    return folder
-
-
-@pytest.fixture(scope="session")
 def tiny(shared) -> Path:
     """A params file of a study of seconds: its grid, its ranking, its page."""
-    draw = np.random.default_rng(0)
+    folder, draw = shared / "tiny", np.random.default_rng(0)
     lines = ["|".join(f"p{item}" for item in draw.integers(0, 12, 4)) for _ in range(80)]
-    write(shared / "log.csv", "\n".join(lines) + "\n")
-    log = {"reader": "sequences", "path": str(shared / "log.csv"), "separator": "|"}
+    write(folder / "log.csv", "\n".join(lines) + "\n")
+    log = {"reader": "sequences", "path": str(folder / "log.csv"), "separator": "|"}
     gru = {"model": "gru4rec", "embedding": 4, "hidden": 4, "negatives": 8, "max_epochs": 2}
     study = {
         "name": "tiny",
@@ -45,8 +35,8 @@ def tiny(shared) -> Path:
             "seeds": [0, 1],
         },
     }
-    write(shared / "tiny.yaml", yaml.safe_dump(study))
-    return shared / "tiny.yaml"
+    write(folder / "tiny.yaml", yaml.safe_dump(study))
+    return folder / "tiny.yaml"
 
 
 class Whole(NamedTuple):
@@ -55,10 +45,10 @@ class Whole(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def whole(tiny, shared) -> Whole:
+def whole(tiny) -> Whole:
     """The reports of the study, which nothing has disturbed, and how long it took; the first worker that needs it runs it."""
-    reports, took = shared / "whole", shared / "seconds.json"
-    with FileLock(shared / "whole.lock"):
+    reports, took = tiny.with_name("whole"), tiny.with_name("seconds.json")
+    with FileLock(tiny.with_name("whole.lock")):
         if not took.exists():
             started = time.perf_counter()
             done = finish(tiny, reports)

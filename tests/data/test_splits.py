@@ -244,7 +244,9 @@ def test_candidates_are_drawn_in_the_order_of_time_and_session():
                 row[j] = state.randint(0, n_items)
         expected[user] = row
     cases = leave_one_out(sessions).test
-    np.testing.assert_array_equal(draw_candidates(cases, 6, np.random.RandomState(7)), expected)
+    random = np.random.RandomState(7)
+    np.testing.assert_array_equal(draw_candidates(cases, 6, random), expected)
+    assert random.randint(0, 2**31) == state.randint(0, 2**31), "what is drawn next is not what it would have been"
 
 
 def test_candidates_that_the_source_brings_along_are_kept():

@@ -55,14 +55,11 @@ def command(*arguments, cwd: Path | None = None) -> Done:
 
 
 @pytest.fixture(scope="session")
-def quickstart(tmp_path_factory) -> tuple[Path, Done]:
+def quickstart(shared) -> tuple[Path, Done]:
     """The folder that the reports of the quickstart were written to, and how the command ended.
 
     One run for all workers: the first that needs it runs it, the others wait for it.
     """
-    shared = (
-        tmp_path_factory.getbasetemp().parent if "PYTEST_XDIST_WORKER" in os.environ else tmp_path_factory.getbasetemp()
-    )
     reports, ended = shared / "reports", shared / "quickstart.json"
     with FileLock(shared / "quickstart.lock"):
         if not ended.exists():
